@@ -1,0 +1,37 @@
+/**
+ * The device: memory, chunk table, epochs, write-behind. Depends on nothing but the JDK.
+ */
+// The readers of the qualified exports are compiled after this module, so javac cannot see them yet.
+@SuppressWarnings("module")
+module ramback.core {
+    requires static org.jspecify;
+
+    // The contract, for whoever serves a device or offers one.
+    exports ramback.device;
+
+    // The parts, for who assembles them (engine) and who measures them (bench).
+    exports ramback.clock to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.posix to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.trace to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.memory to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.image to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.backing to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.journal to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.writeback to
+            ramback.daemon,
+            ramback.bench;
+}

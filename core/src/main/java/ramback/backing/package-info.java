@@ -1,0 +1,10 @@
+/**
+ * The slow disk: positional I/O and barriers on whatever keeps the image when the power is off. Enter at
+ * {@link ramback.backing.Backing}, the contract; {@link ramback.backing.FileBacking} is a raw file or a block device.
+ * What an operator can put right is a {@link ramback.backing.BackingOpenException}, what a device does wrong a
+ * {@link ramback.backing.BackingIoException}. May import posix.
+ */
+@NullMarked
+package ramback.backing;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,581 @@
+package ramback.image;
+
+import static ramback.image.ChunkTable.maskOf;
+import static ramback.image.ChunkTable.wordOf;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
+import ramback.clock.Backoff;
+import ramback.memory.Granules;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.posix.PosixException;
+import ramback.trace.Trace;
+import ramback.trace.TraceEvent;
+
+/**
+ * The device's bytes and the protocol by which they change. A run is stored in these steps, and in no other order:
+ *
+ * <ol>
+ *   <li>enter the epochs; lock the run's chunks, in ascending order;
+ *   <li>read the open epoch; capture what the sealed epoch still has of them (stale mark, then its dirty mark goes);
+ *   <li>mark them dirty in the open epoch, then change bytes, then publish V and Z;
+ *   <li>unlock; leave.
+ * </ol>
+ *
+ * <p>Nobody waits for a disk, for room or for a socket while holding a lock or being inside. Reads take no lock. Safe
+ * for use by many threads; the order of locks is ascending chunk numbers.
+ */
+public final class ChunkStore {
+
+    /** {@link #store} and {@link #zeroRun}: memory ran out, nothing was changed. */
+    public static final long NO_MEMORY = -1;
+
+    /** The longest time a lock is held for copying is that of this many bytes, or of one chunk. */
+    private static final int COPY_BYTES_MAX = SegmentLayout.RUN_BYTES;
+
+    private final SegmentLayout layout;
+    private final int shift;
+    private final int chunkBytes;
+    private final ChunkTable table;
+    private final MemorySegment data;
+    private final @Nullable Granules granules;
+    private final Epochs epochs;
+    private final Captures captures;
+    private final boolean keepsVersions;
+    private final DirtyCount dirty;
+    private final Trace trace;
+    private final LongAdder loadedChunks = new LongAdder();
+    private final @Nullable GiveBack giveBack;
+
+    /** The store in this segment. */
+    public ChunkStore(SharedSegment segment, Epochs epochs, Captures captures, DirtyCount dirty, Trace trace) {
+        this.layout = segment.layout();
+        this.shift = layout.chunkShift();
+        this.chunkBytes = layout.chunkBytes();
+        this.table = new ChunkTable(segment);
+        this.data = segment.data();
+        this.granules = segment.granules();
+        this.epochs = epochs;
+        this.captures = captures;
+        this.keepsVersions = captures.keepsVersions();
+        this.dirty = dirty;
+        this.trace = trace;
+        this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
+    }
+
+    /** The states of the chunks. */
+    public ChunkTable table() {
+        return table;
+    }
+
+    /** How the segment is laid out. */
+    public SegmentLayout layout() {
+        return layout;
+    }
+
+    /** The device's bytes. */
+    public MemorySegment data() {
+        return data;
+    }
+
+    /** Chunks that are in RAM. */
+    public long loadedChunkCount() {
+        return loadedChunks.sum();
+    }
+
+    // ------------------------------------------------------------------------------------------------------ reads
+
+    /** Returns whether every chunk of a range is in RAM. */
+    public boolean isLoaded(long offsetBytes, long lengthBytes) {
+        return firstUnloaded(offsetBytes >>> shift, (offsetBytes + lengthBytes - 1) >>> shift) < 0;
+    }
+
+    /** The first chunk from {@code first} to {@code last} that is not in RAM, or -1. */
+    public long firstUnloaded(long first, long last) {
+        for (long word = wordOf(first); word <= wordOf(last); word++) {
+            long missing = maskOf(word, first, last) & ~table.loaded(word);
+            if (missing != 0) {
+                return (word << 6) + Long.numberOfTrailingZeros(missing);
+            }
+        }
+        return -1;
+    }
+
+    /** Returns whether a loaded range holds data throughout and its memory is never given back. */
+    public boolean isDirect(long offsetBytes, long lengthBytes) {
+        return granules == null && !hasZero(offsetBytes >>> shift, (offsetBytes + lengthBytes - 1) >>> shift);
+    }
+
+    private boolean hasZero(long first, long last) {
+        for (long word = wordOf(first); word <= wordOf(last); word++) {
+            if ((table.zero(word) & maskOf(word, first, last)) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Copies a loaded range out, without a lock. */
+    public void copy(Worker worker, long offsetBytes, int lengthBytes, MemorySegment into, long intoOffsetBytes) {
+        if (lengthBytes == 0) {
+            return;
+        }
+        if (granules == null) {
+            copyInside(offsetBytes, lengthBytes, into, intoOffsetBytes);
+            return;
+        }
+        // Memory may be given back in a sparse device: whoever does that waits until no reader is inside.
+        epochs.enter(worker.index);
+        try {
+            copyInside(offsetBytes, lengthBytes, into, intoOffsetBytes);
+        } finally {
+            epochs.leave(worker.index);
+        }
+    }
+
+    private void copyInside(long offsetBytes, int lengthBytes, MemorySegment into, long intoOffsetBytes) {
+        long end = offsetBytes + lengthBytes;
+        if (!hasZero(offsetBytes >>> shift, (end - 1) >>> shift)) {
+            MemorySegment.copy(data, offsetBytes, into, intoOffsetBytes, lengthBytes);
+            return;
+        }
+        long at = offsetBytes;
+        while (at < end) {
+            long chunk = at >>> shift;
+            long next = Math.min(end, (chunk + 1) << shift);
+            if ((table.zero(wordOf(chunk)) >>> chunk & 1) != 0) {
+                into.asSlice(intoOffsetBytes + at - offsetBytes, next - at).fill((byte) 0);
+            } else {
+                MemorySegment.copy(data, at, into, intoOffsetBytes + at - offsetBytes, next - at);
+            }
+            at = next;
+        }
+    }
+
+    // ----------------------------------------------------------------------------------------------------- writes
+
+    /** Returns whether a range of bytes covers a chunk from its first byte to its last. */
+    public boolean covers(long chunk, long offsetBytes, long lengthBytes) {
+        return offsetBytes <= chunk << shift
+                && offsetBytes + lengthBytes >= Math.min((chunk + 1) << shift, layout.sizeBytes());
+    }
+
+    /**
+     * Stores a run, or zeroes it byte by byte. Chunks that it covers partly must be loaded; room for
+     * {@link #chunkCountOf} chunks must have been reserved, and what of it was not needed is given back.
+     *
+     * @param lengthBytes at least 1; at most 64 KiB, or one chunk
+     * @param from the bytes, or null for zeroes
+     * @return the epoch the run belongs to, or {@link #NO_MEMORY}
+     */
+    public long store(
+            Worker worker, long offsetBytes, int lengthBytes, @Nullable MemorySegment from, long fromOffsetBytes) {
+        long first = offsetBytes >>> shift;
+        long last = (offsetBytes + lengthBytes - 1) >>> shift;
+        while (true) {
+            if (granules != null && !takeMemory(first, last)) {
+                dirty.addData(-(last - first + 1));
+                return NO_MEMORY;
+            }
+            long epoch = tryStore(worker, first, last, offsetBytes, lengthBytes, from, fromOffsetBytes);
+            if (epoch >= 0) {
+                return epoch;
+            }
+            if (epoch == FULL) {
+                captures.awaitRoom();
+            }
+        }
+    }
+
+    private static final long FULL = -2;
+    private static final long MEMORY_GONE = -3;
+
+    private boolean takeMemory(long first, long last) {
+        Granules memory = granules;
+        long offset = first << shift;
+        long length = (last - first + 1) << shift;
+        return memory == null || memory.holds(offset, length) || memory.take(offset, length);
+    }
+
+    private long tryStore(
+            Worker worker,
+            long first,
+            long last,
+            long offsetBytes,
+            int lengthBytes,
+            @Nullable MemorySegment from,
+            long fromOffsetBytes) {
+        long lowWord = wordOf(first);
+        long highWord = wordOf(last);
+        long lowMask = maskOf(lowWord, first, last);
+        long highMask = highWord == lowWord ? 0 : maskOf(highWord, first, last);
+        epochs.enter(worker.index);
+        lock(worker, lowWord, lowMask, highWord, highMask);
+        try {
+            if (granules != null && !granules.holds(first << shift, (last - first + 1) << shift)) {
+                return MEMORY_GONE;
+            }
+            long epoch = epochs.open();
+            if (!captureSealed(epoch, lowWord, lowMask) || (highMask != 0 && !captureSealed(epoch, highWord, highMask))) {
+                return FULL;
+            }
+            markDirtyData(epoch, lowWord, lowMask);
+            if (highMask != 0) {
+                markDirtyData(epoch, highWord, highMask);
+            }
+            // The dirty mark is in memory before the first changed byte: a killed process leaves no unmarked change.
+            VarHandle.storeStoreFence();
+            fillPartialZeroes(first, last, offsetBytes, lengthBytes);
+            if (from == null) {
+                data.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
+            } else {
+                MemorySegment.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
+            }
+            publish(lowWord, lowMask);
+            if (highMask != 0) {
+                publish(highWord, highMask);
+            }
+            return epoch;
+        } finally {
+            if (highMask != 0) {
+                table.unlock(highWord, highMask);
+            }
+            table.unlock(lowWord, lowMask);
+            epochs.leave(worker.index);
+        }
+    }
+
+    private void lock(Worker worker, long lowWord, long lowMask, long highWord, long highMask) {
+        table.lock(lowWord, lowMask, worker.backoff);
+        if (highMask != 0) {
+            table.lock(highWord, highMask, worker.backoff);
+        }
+    }
+
+    /** Captures the chunks that the sealed epoch still has; under L. Returns false when there is no room for a copy. */
+    private boolean captureSealed(long openEpoch, long word, long mask) {
+        int parity = (int) (openEpoch & 1) ^ 1;
+        long sealed = table.dirty(parity, word) & mask;
+        return sealed == 0 || capture(openEpoch - 1, parity, word, sealed);
+    }
+
+    private boolean capture(long epoch, int parity, long word, long mask) {
+        long zero = table.zero(word);
+        for (long rest = mask; rest != 0; rest &= rest - 1) {
+            long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+            MemorySegment content = MemorySegment.NULL;
+            if (keepsVersions && (zero & Long.lowestOneBit(rest)) == 0) {
+                content = data.asSlice(chunk << shift, chunkBytes);
+            }
+            if (!captures.capture(epoch, chunk, content)) {
+                return false;
+            }
+            long bit = Long.lowestOneBit(rest);
+            // In this order: a chunk that is neither stale nor dirty is one that the image has.
+            table.markStale(word, bit);
+            table.clearDirty(parity, word, bit);
+        }
+        if (trace.isOn()) {
+            trace.record(TraceEvent.CAPTURE, word << 6, mask);
+        }
+        return true;
+    }
+
+    private void markDirtyData(long epoch, long word, long mask) {
+        long before = table.dirty(0, word) | table.dirty(1, word) | table.stale(word);
+        long newly = table.markDirty((int) (epoch & 1), word, mask);
+        // Given back: what was reserved for chunks that counted already.
+        dirty.addData(-Long.bitCount(mask & before & ~table.zero(word)));
+        noteDirty(epoch, word, mask & ~before, newly);
+    }
+
+    private void noteDirty(long epoch, long word, long counted, long newly) {
+        dirty.addAll(Long.bitCount(counted));
+        if (newly != 0) {
+            epochs.noteDirty(epoch);
+            if (trace.isOn()) {
+                trace.record(TraceEvent.DIRTY, (word << 6) + Long.numberOfTrailingZeros(newly), epoch);
+            }
+        }
+    }
+
+    /** The parts of the run's first and last chunk that it does not cover become real zeroes if they were marked ones. */
+    private void fillPartialZeroes(long first, long last, long offsetBytes, int lengthBytes) {
+        fillPartialZero(first, offsetBytes, lengthBytes);
+        if (last != first) {
+            fillPartialZero(last, offsetBytes, lengthBytes);
+        }
+    }
+
+    private void fillPartialZero(long chunk, long offsetBytes, int lengthBytes) {
+        if ((table.zero(wordOf(chunk)) >>> chunk & 1) != 0 && !coversWhole(chunk, offsetBytes, lengthBytes)) {
+            data.asSlice(chunk << shift, chunkBytes).fill((byte) 0);
+        }
+    }
+
+    private boolean coversWhole(long chunk, long offsetBytes, int lengthBytes) {
+        return offsetBytes <= chunk << shift && offsetBytes + lengthBytes >= (chunk + 1) << shift;
+    }
+
+    private void publish(long word, long mask) {
+        loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
+        table.publishData(word, mask);
+    }
+
+    /**
+     * Makes whole chunks of one word read as zeroes and hold nothing.
+     *
+     * @return the epoch the change belongs to
+     */
+    public long zeroRun(Worker worker, long first, long last) {
+        long word = wordOf(first);
+        long mask = maskOf(word, first, last);
+        while (true) {
+            long epoch = tryZero(worker, word, mask);
+            if (epoch >= 0) {
+                if (giveBack != null) {
+                    giveBack.note(first << shift, (last - first + 1) << shift);
+                }
+                return epoch;
+            }
+            captures.awaitRoom();
+        }
+    }
+
+    private long tryZero(Worker worker, long word, long mask) {
+        epochs.enter(worker.index);
+        table.lock(word, mask, worker.backoff);
+        try {
+            long epoch = epochs.open();
+            if (!captureSealed(epoch, word, mask)) {
+                return FULL;
+            }
+            long before = table.dirty(0, word) | table.dirty(1, word) | table.stale(word);
+            long newly = table.markDirty((int) (epoch & 1), word, mask);
+            dirty.addData(-Long.bitCount(mask & before & ~table.zero(word)));
+            noteDirty(epoch, word, mask & ~before, newly);
+            VarHandle.storeStoreFence();
+            table.markZero(word, mask);
+            loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
+            return epoch;
+        } finally {
+            table.unlock(word, mask);
+            epochs.leave(worker.index);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------------- loading
+
+    /**
+     * Installs chunks read from the image, those that nobody has written meanwhile. Memory must be there.
+     *
+     * @param from their bytes, in whole chunks but for the device's last
+     * @return false when memory ran out (in a sparse device)
+     */
+    public boolean install(Backoff backoff, long first, long last, MemorySegment from) {
+        long step = Math.max(1, COPY_BYTES_MAX >>> shift);
+        long next;
+        for (long chunk = first; chunk <= last; chunk = next) {
+            long word = wordOf(chunk);
+            next = Math.min(Math.min(chunk + step, (word + 1) << 6), last + 1);
+            if (!installWord(backoff, word, maskOf(word, chunk, next - 1), first, from)) {
+                return false;
+            }
+        }
+        if (trace.isOn()) {
+            trace.record(TraceEvent.LOAD, first, last - first + 1);
+        }
+        return true;
+    }
+
+    private boolean installWord(Backoff backoff, long word, long mask, long first, MemorySegment from) {
+        long missing = mask & ~table.loaded(word);
+        while (missing != 0) {
+            long firstMissing = (word << 6) + Long.numberOfTrailingZeros(missing);
+            long lastMissing = (word << 6) + 63 - Long.numberOfLeadingZeros(missing);
+            if (granules != null && !takeMemory(firstMissing, lastMissing)) {
+                return false;
+            }
+            long held = table.lockSome(word, missing, backoff);
+            // Looked at again under the lock: an application's write must never be overwritten (the populate race).
+            long install = held & ~table.loaded(word);
+            for (long rest = install; rest != 0; rest &= rest - 1) {
+                long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+                if (granules == null || granules.holds(chunk << shift, chunkBytes)) {
+                    long at = (chunk - first) << shift;
+                    MemorySegment.copy(from, at, data, chunk << shift, Math.min(chunkBytes, from.byteSize() - at));
+                } else {
+                    install &= ~Long.lowestOneBit(rest);
+                }
+            }
+            loadedChunks.add(Long.bitCount(table.publishLoaded(word, install)));
+            table.unlock(word, held);
+            missing = mask & ~table.loaded(word);
+        }
+        return true;
+    }
+
+    /** Marks chunks of a hole of the image as loaded zeroes, those that nobody has written meanwhile. */
+    public void installHole(Backoff backoff, long first, long last) {
+        for (long word = wordOf(first); word <= wordOf(last); word++) {
+            long mask = maskOf(word, first, last);
+            long missing = mask & ~table.loaded(word);
+            while (missing != 0) {
+                long held = table.lockSome(word, missing, backoff);
+                long install = held & ~table.loaded(word);
+                if (install != 0) {
+                    table.markZero(word, install);
+                    loadedChunks.add(Long.bitCount(table.publishLoaded(word, install)));
+                }
+                table.unlock(word, held);
+                missing = mask & ~table.loaded(word);
+            }
+        }
+        if (trace.isOn()) {
+            trace.record(TraceEvent.HOLE, first, last - first + 1);
+        }
+    }
+
+    // ----------------------------------------------------------------------------------------------- write-behind
+
+    /**
+     * Captures what the sealed epoch still has of a word; by the sealer, after the grace.
+     *
+     * @return how many chunks that were
+     */
+    public int captureWord(long sealedEpoch, long word, Backoff backoff) {
+        int parity = (int) (sealedEpoch & 1);
+        int count = 0;
+        long rest = table.dirty(parity, word);
+        while (rest != 0) {
+            long held = table.lockSome(word, rest, backoff);
+            long mine = table.dirty(parity, word) & held;
+            boolean room = mine == 0 || capture(sealedEpoch, parity, word, mine);
+            count += room ? Long.bitCount(mine) : 0;
+            table.unlock(word, held);
+            if (!room) {
+                captures.awaitRoom();
+            }
+            rest = table.dirty(parity, word);
+        }
+        table.lowerDirtySummary(parity, word);
+        return count;
+    }
+
+    /** How many chunks {@link #copyRun} takes at once. */
+    public int copyRunChunkCountMax() {
+        return Math.max(1, COPY_BYTES_MAX >>> shift);
+    }
+
+    /**
+     * Copies some chunks of one word for write-behind, each as it is at one moment: under its lock.
+     *
+     * @param into where the chunk {@code first} goes; its memory is not touched for chunks of zeroes
+     * @return the mask, in the word, of the chunks that are zeroes and were not copied
+     */
+    public long copyRun(Backoff backoff, long first, long last, MemorySegment into, long intoOffsetBytes) {
+        long word = wordOf(first);
+        long mask = maskOf(word, first, last);
+        table.lock(word, mask, backoff);
+        try {
+            long zero = table.zero(word) & mask;
+            if (zero == 0) {
+                MemorySegment.copy(data, first << shift, into, intoOffsetBytes, (last - first + 1) << shift);
+            } else {
+                for (long rest = mask & ~zero; rest != 0; rest &= rest - 1) {
+                    long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+                    MemorySegment.copy(
+                            data, chunk << shift, into, intoOffsetBytes + ((chunk - first) << shift), chunkBytes);
+                }
+            }
+            return zero;
+        } finally {
+            table.unlock(word, mask);
+        }
+    }
+
+    /** Says that the stale chunks of a word, as they were captured, are durably in the image; not while capturing. */
+    public void cleanWord(long word, long mask, Backoff backoff) {
+        long rest = mask;
+        while (rest != 0) {
+            long held = table.lockSome(word, rest, backoff);
+            table.clearStale(word, held);
+            long cleaned = held & ~(table.dirty(0, word) | table.dirty(1, word));
+            dirty.addAll(-Long.bitCount(cleaned));
+            dirty.addData(-Long.bitCount(cleaned & ~table.zero(word)));
+            table.unlock(word, held);
+            rest &= ~held;
+        }
+        if (table.stale(word) == 0) {
+            table.lowerStaleSummary(word);
+        }
+        if (trace.isOn()) {
+            trace.record(TraceEvent.CLEAN, word << 6, mask);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- sparse memory
+
+    /** Returns whether memory may be there to be given back. */
+    public boolean hasMemoryToGiveBack() {
+        return giveBack != null && giveBack.hasCandidates();
+    }
+
+    /**
+     * Gives back the memory of whole granules that read as zeroes; by the sealer. Bounded: at most a batch a call.
+     *
+     * @throws PosixException when the kernel refuses; the memory then stays taken
+     */
+    public void giveMemoryBack(Backoff backoff) throws PosixException {
+        GiveBack candidates = giveBack;
+        Granules memory = granules;
+        if (candidates == null || memory == null || !candidates.take()) {
+            return;
+        }
+        // Readers who saw a chunk before it was marked as zeroes may still be copying it.
+        epochs.awaitGrace(backoff);
+        long chunks = Math.max(1, SegmentLayout.GRANULE_BYTES >>> shift);
+        for (int i = 0; i < candidates.takenCount(); i++) {
+            long granule = candidates.taken(i);
+            long first = granule * chunks;
+            giveBack(memory, backoff, granule, first, Math.min(first + chunks, layout.chunkCount()) - 1);
+        }
+    }
+
+    private void giveBack(Granules memory, Backoff backoff, long granule, long first, long last) throws PosixException {
+        long word = wordOf(first);
+        try {
+            for (; word <= wordOf(last); word++) {
+                table.lock(word, maskOf(word, first, last), backoff);
+            }
+            if (allZero(first, last) && memory.holds(first << shift, 1)) {
+                memory.giveBack(granule);
+                if (trace.isOn()) {
+                    trace.record(TraceEvent.GIVE_BACK, first << shift, SegmentLayout.GRANULE_BYTES);
+                }
+            }
+        } finally {
+            while (--word >= wordOf(first)) {
+                table.unlock(word, maskOf(word, first, last));
+            }
+        }
+    }
+
+    private boolean allZero(long first, long last) {
+        for (long word = wordOf(first); word <= wordOf(last); word++) {
+            long mask = maskOf(word, first, last);
+            if ((table.zero(word) & table.loaded(word) & mask) != mask) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** How many chunks a range of bytes touches; at least one byte. */
+    public long chunkCountOf(long offsetBytes, long lengthBytes) {
+        return ((offsetBytes + lengthBytes - 1) >>> shift) - (offsetBytes >>> shift) + 1;
+    }
+}

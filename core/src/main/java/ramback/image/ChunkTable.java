@@ -1,0 +1,275 @@
+package ramback.image;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import ramback.clock.Backoff;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+
+/**
+ * One bit a chunk in each of six planes of long words, 64 chunks a word, and a summary bit a word for the planes that
+ * are searched:
+ *
+ * <pre>
+ *   plane  set means                                        set by              cleared by
+ *   L      somebody is changing the chunk or its bits       whoever locks       the same
+ *   D0 D1  changed in an epoch of this parity, since it     writer, under L     capture, under L
+ *          was last captured
+ *   H      the image is stale: captured, not yet applied    capture, under L    applier, under L
+ *   V      RAM holds the chunk                              writer or loader    never
+ *   Z      reads as zero, its memory holds nothing          zeroes, under L     writer, under L
+ * </pre>
+ *
+ * <p>While a chunk's L bit is held, nobody else changes its other bits; V and Z are also read without the lock. Safe for
+ * use by many threads; each access mode has its reason at its method.
+ */
+public final class ChunkTable {
+
+    private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
+
+    /** Index of the summary of plane H; those of D0 and D1 are 0 and 1. */
+    private static final int STALE = 2;
+
+    private final SegmentLayout layout;
+    private final MemorySegment locks;
+    private final MemorySegment[] dirty;
+    private final MemorySegment stale;
+    private final MemorySegment loaded;
+    private final MemorySegment zero;
+    private final MemorySegment[] summaries;
+
+    /** The table in this segment. */
+    public ChunkTable(SharedSegment segment) {
+        layout = segment.layout();
+        locks = segment.plane(0);
+        dirty = new MemorySegment[] {segment.plane(1), segment.plane(2)};
+        stale = segment.plane(3);
+        loaded = segment.plane(4);
+        zero = segment.plane(5);
+        summaries = new MemorySegment[] {segment.summary(0), segment.summary(1), segment.summary(2)};
+    }
+
+    /** The word a chunk's bits are in. */
+    public static long wordOf(long chunk) {
+        return chunk >>> 6;
+    }
+
+    /** The bits of the chunks first to last that lie in a word; both must reach into it. */
+    public static long maskOf(long word, long firstChunk, long lastChunk) {
+        long from = Math.max(firstChunk, word << 6);
+        long to = Math.min(lastChunk, (word << 6) + 63);
+        return (-1L << from) & (-1L >>> (63 - to));
+    }
+
+    /** How many words a plane has. */
+    public long wordCount() {
+        return layout.wordCount();
+    }
+
+    /** The bits of a word that stand for chunks the device has. */
+    public long existing(long word) {
+        return maskOf(word, word << 6, layout.chunkCount() - 1);
+    }
+
+    // ------------------------------------------------------------------------------------------------------ locks
+
+    /**
+     * Locks chunks of one word, all or none. Acquire: what the last holder wrote is seen by the next one.
+     *
+     * @return whether all of them were free and are now held
+     */
+    public boolean tryLock(long word, long mask) {
+        long at = word << 3;
+        long held = (long) WORD.getOpaque(locks, at);
+        while ((held & mask) == 0) {
+            long witness = (long) WORD.compareAndExchangeAcquire(locks, at, held, held | mask);
+            if (witness == held) {
+                return true;
+            }
+            held = witness;
+        }
+        return false;
+    }
+
+    /**
+     * Locks those chunks of one word that are free; for work that can be done chunk by chunk, so that it goes on beside
+     * writers who keep some chunk of the word locked at any moment.
+     *
+     * @return the chunks that are now held, possibly none
+     */
+    public long tryLockSome(long word, long mask) {
+        long at = word << 3;
+        long held = (long) WORD.getOpaque(locks, at);
+        while ((mask & ~held) != 0) {
+            long free = mask & ~held;
+            long witness = (long) WORD.compareAndExchangeAcquire(locks, at, held, held | free);
+            if (witness == held) {
+                return free;
+            }
+            held = witness;
+        }
+        return 0;
+    }
+
+    /** As {@link #tryLockSome}, but waits until it gets at least one of them. */
+    public long lockSome(long word, long mask, Backoff backoff) {
+        long held = tryLockSome(word, mask);
+        if (held == 0) {
+            backoff.reset();
+            do {
+                backoff.idle();
+                held = tryLockSome(word, mask);
+            } while (held == 0);
+        }
+        return held;
+    }
+
+    /** Locks chunks of one word; waits for whoever holds some of them, holding none meanwhile. */
+    public void lock(long word, long mask, Backoff backoff) {
+        if (tryLock(word, mask)) {
+            return;
+        }
+        backoff.reset();
+        do {
+            backoff.idle();
+        } while (!tryLock(word, mask));
+    }
+
+    /** Unlocks chunks of one word. Release: whoever locks them next sees what was written under the lock. */
+    public void unlock(long word, long mask) {
+        WORD.getAndBitwiseAndRelease(locks, word << 3, ~mask);
+    }
+
+    // ------------------------------------------------------------------------------------------------------ dirty
+
+    /** Chunks of a word that are dirty in epochs of a parity. Opaque: under L, or looked at again under L. */
+    public long dirty(int parity, long word) {
+        return (long) WORD.getOpaque(dirty[parity], word << 3);
+    }
+
+    /**
+     * Marks chunks dirty; under L. Atomic because neighbours in the word belong to other threads; release so that the
+     * mark is never seen without the capture that came before it.
+     *
+     * @return the chunks that were not dirty in that parity before
+     */
+    public long markDirty(int parity, long word, long mask) {
+        long at = word << 3;
+        long before = (long) WORD.getOpaque(dirty[parity], at);
+        if ((before & mask) == mask) {
+            return 0;
+        }
+        before = (long) WORD.getAndBitwiseOrRelease(dirty[parity], at, mask);
+        raiseSummary(parity, word);
+        return mask & ~before;
+    }
+
+    /** Takes the dirty mark of a parity off chunks that were captured; under L. */
+    public void clearDirty(int parity, long word, long mask) {
+        WORD.getAndBitwiseAndRelease(dirty[parity], word << 3, ~mask);
+    }
+
+    /** Chunks of a word whose image is stale. Opaque: under L, or looked at again under L. */
+    public long stale(long word) {
+        return (long) WORD.getOpaque(stale, word << 3);
+    }
+
+    /** Marks the image of chunks stale; under L, before their dirty mark goes. */
+    public void markStale(long word, long mask) {
+        WORD.getAndBitwiseOrRelease(stale, word << 3, mask);
+        raiseSummary(STALE, word);
+    }
+
+    /** Takes the stale mark off chunks that are durably in the image; under L. */
+    public void clearStale(long word, long mask) {
+        WORD.getAndBitwiseAndRelease(stale, word << 3, ~mask);
+    }
+
+    // ----------------------------------------------------------------------------------------------------- loaded
+
+    /** Chunks of a word that are in RAM. Acquire: whoever sees the bit sees the bytes {@link #publishLoaded} followed. */
+    public long loaded(long word) {
+        return (long) WORD.getAcquire(loaded, word << 3);
+    }
+
+    /**
+     * Says that chunks are in RAM; under L. Release: their bytes were written before.
+     *
+     * @return the chunks that were not before
+     */
+    public long publishLoaded(long word, long mask) {
+        long at = word << 3;
+        if (((long) WORD.getOpaque(loaded, at) & mask) == mask) {
+            return 0;
+        }
+        return mask & ~(long) WORD.getAndBitwiseOrRelease(loaded, at, mask);
+    }
+
+    // ------------------------------------------------------------------------------------------------------- zero
+
+    /** Chunks of a word that read as zeroes. Acquire: whoever sees the bit gone sees the bytes written instead. */
+    public long zero(long word) {
+        return (long) WORD.getAcquire(zero, word << 3);
+    }
+
+    /** Says that chunks read as zeroes; under L, and before they are published as loaded. */
+    public void markZero(long word, long mask) {
+        WORD.getAndBitwiseOrRelease(zero, word << 3, mask);
+    }
+
+    /** Says that chunks hold data; under L. Release: their bytes were written before. */
+    public void publishData(long word, long mask) {
+        long at = word << 3;
+        if (((long) WORD.getOpaque(zero, at) & mask) != 0) {
+            WORD.getAndBitwiseAndRelease(zero, at, ~mask);
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------- summaries
+
+    private void raiseSummary(int summary, long word) {
+        long at = word >>> 6 << 3;
+        long bit = 1L << word;
+        // Read first: the word is usually summarised already, and a shared line that is only read stays shared.
+        if (((long) WORD.getVolatile(summaries[summary], at) & bit) == 0) {
+            WORD.getAndBitwiseOr(summaries[summary], at, bit);
+        }
+    }
+
+    /** Lowers the summary bit of a word of a plane of dirty bits; only when no writer of that parity is left. */
+    public void lowerDirtySummary(int parity, long word) {
+        WORD.getAndBitwiseAnd(summaries[parity], word >>> 6 << 3, ~(1L << word));
+    }
+
+    /** Lowers the summary bit of a word of the stale plane; only while nothing is being captured. */
+    public void lowerStaleSummary(long word) {
+        WORD.getAndBitwiseAnd(summaries[STALE], word >>> 6 << 3, ~(1L << word));
+    }
+
+    /** The first word at or after {@code from} that may have dirty chunks of a parity, or -1. */
+    public long nextDirtyWord(int parity, long from) {
+        return nextSummarised(parity, from);
+    }
+
+    /** The first word at or after {@code from} that may have stale chunks, or -1. */
+    public long nextStaleWord(long from) {
+        return nextSummarised(STALE, from);
+    }
+
+    private long nextSummarised(int summary, long from) {
+        long count = (layout.wordCount() + 63) >>> 6;
+        long index = from >>> 6;
+        if (index >= count) {
+            return -1;
+        }
+        long bits = (long) WORD.getVolatile(summaries[summary], index << 3) & -1L << from;
+        while (bits == 0) {
+            if (++index == count) {
+                return -1;
+            }
+            bits = (long) WORD.getVolatile(summaries[summary], index << 3);
+        }
+        return (index << 6) + Long.numberOfTrailingZeros(bits);
+    }
+}

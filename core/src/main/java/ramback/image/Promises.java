@@ -1,0 +1,14 @@
+package ramback.image;
+
+/** Whoever makes epochs durable. Safe for use by many threads. */
+public interface Promises {
+
+    /** The newest epoch that is durable, with all before it; -1 if none is yet. */
+    long committed();
+
+    /**
+     * Asks for everything up to an epoch to be made durable soon; does not wait. Sessions are told through
+     * {@link ImageDevice#wakeSessions}.
+     */
+    void demand(long epoch);
+}

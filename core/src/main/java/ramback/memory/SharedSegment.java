@@ -1,0 +1,254 @@
+package ramback.memory;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import ramback.posix.Errno;
+import ramback.posix.FilesystemStatus;
+import ramback.posix.Posix;
+import ramback.posix.PosixException;
+
+/**
+ * One device's memory: a file on tmpfs, locked while it is in use and mapped as a whole. The mapping lives until
+ * {@link #close()}; whoever touches it afterwards crashes the process, so every thread that uses it ends first.
+ */
+public final class SharedSegment implements AutoCloseable {
+
+    private static final int MODE_OWNER_ONLY = 0600;
+
+    private final Path path;
+    private final int fd;
+    private final SegmentLayout layout;
+    private final MemorySegment mapping;
+    private final @Nullable Granules granules;
+
+    private SharedSegment(Path path, int fd, SegmentLayout layout, MemorySegment mapping, boolean sparse) {
+        this.path = path;
+        this.fd = fd;
+        this.layout = layout;
+        this.mapping = mapping;
+        this.granules = sparse
+                ? new Granules(fd, layout, mapping.asSlice(layout.granulesOffset(), layout.granulesBytes()))
+                : null;
+    }
+
+    /**
+     * Creates a segment, all zero.
+     *
+     * @param path a path that does not exist, in a directory on tmpfs that only its owner can write
+     * @param sparse whether memory is taken as it is touched; otherwise all of it is taken now
+     * @throws MemoryShortageException when the memory, or the tmpfs, has less than is needed
+     */
+    public static SharedSegment create(Path path, SegmentLayout layout, boolean sparse, ImageIdentity image)
+            throws IOException {
+        int fd = Posix.open(path, Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL | Posix.O_NOFOLLOW, MODE_OWNER_ONLY);
+        try {
+            if (!Posix.tryLockExclusive(fd)) {
+                throw new IOException("memory segment " + path + " was taken by another ramback in the same moment");
+            }
+            Posix.fchmod(fd, MODE_OWNER_ONLY);
+            checkRoom(fd, path, layout, sparse);
+            Posix.ftruncate(fd, layout.segmentBytes());
+            allocate(fd, path, layout, sparse);
+            MemorySegment mapping = Posix.mmapShared(fd, layout.segmentBytes());
+            Posix.madvise(mapping, Posix.MADV_DONTDUMP);
+            SegmentHeader.write(mapping, layout, image, SystemMemory.bootId());
+            return new SharedSegment(path, fd, layout, mapping, sparse);
+        } catch (IOException | RuntimeException e) {
+            discard(path, fd);
+            throw e;
+        }
+    }
+
+    private static void checkRoom(int fd, Path path, SegmentLayout layout, boolean sparse) throws IOException {
+        FilesystemStatus filesystem = Posix.filesystemStatus(fd);
+        if (filesystem.type() != FilesystemStatus.TYPE_TMPFS) {
+            throw new IOException("--ram-dir " + path.getParent()
+                    + " is not on tmpfs, so the device would not be in memory; give a directory on tmpfs such as /dev/shm");
+        }
+        long needBytes = sparse ? layout.stagingOffset() : layout.reservedBytes();
+        long memoryBytes = SystemMemory.availableBytes();
+        if (needBytes > memoryBytes) {
+            throw new MemoryShortageException(needBytes, memoryBytes, "memory (MemAvailable)");
+        }
+        if (needBytes > filesystem.availableBytes()) {
+            throw new MemoryShortageException(
+                    needBytes, filesystem.availableBytes(), "tmpfs at " + path.getParent() + " (its size limit)");
+        }
+    }
+
+    private static void allocate(int fd, Path path, SegmentLayout layout, boolean sparse) throws IOException {
+        try {
+            // The planes in either case: a chunk's state must never be what memory runs out for.
+            Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, 0, layout.stagingOffset());
+            if (!sparse) {
+                Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, layout.dataOffset(), layout.dataBytes());
+            }
+        } catch (PosixException e) {
+            if (e.errno() == Errno.ENOSPC || e.errno() == Errno.ENOMEM) {
+                long haveBytes = Posix.filesystemStatus(fd).availableBytes();
+                throw new MemoryShortageException(
+                        sparse ? layout.stagingOffset() : layout.reservedBytes(), haveBytes, "tmpfs at " + path.getParent());
+            }
+            throw e;
+        }
+    }
+
+    private static void discard(Path path, int fd) {
+        try {
+            Posix.unlink(path);
+        } catch (PosixException ignored) {
+            // The first failure is the one to report; the segment has no content yet.
+        }
+        closeQuietly(fd);
+    }
+
+    private static void closeQuietly(int fd) {
+        try {
+            Posix.close(fd);
+        } catch (PosixException ignored) {
+            // Nothing was written through it that could be lost.
+        }
+    }
+
+    /** What a segment file that nobody serves any more holds. */
+    public enum Leftover {
+        /** There is no such file. */
+        NONE,
+        /** Another process has it locked: a live daemon. */
+        IN_USE,
+        /** Nothing in it is newer than the image, or it was never finished. */
+        CLEAN,
+        /** It holds data that the image does not. */
+        DIRTY
+    }
+
+    /** What was found, and how many chunks of which size are not in the image. */
+    public record LeftoverReport(Leftover leftover, long dirtyChunks, int chunkBytes) {}
+
+    /** Looks at the segment file an earlier daemon may have left at a path; changes nothing. */
+    public static LeftoverReport inspect(Path path) throws IOException {
+        int fd;
+        try {
+            fd = Posix.open(path, Posix.O_RDWR | Posix.O_NOFOLLOW, 0);
+        } catch (PosixException e) {
+            if (e.errno() == Errno.ENOENT) {
+                return new LeftoverReport(Leftover.NONE, 0, 0);
+            }
+            throw e;
+        }
+        try {
+            if (!Posix.tryLockExclusive(fd)) {
+                return new LeftoverReport(Leftover.IN_USE, 0, 0);
+            }
+            long fileBytes = Posix.status(fd).sizeBytes();
+            if (fileBytes < SegmentHeader.BOOT_ID_BYTES + 48) {
+                return new LeftoverReport(Leftover.CLEAN, 0, 0);
+            }
+            MemorySegment mapping = Posix.mmapShared(fd, fileBytes);
+            try {
+                return count(mapping);
+            } finally {
+                Posix.munmap(mapping);
+            }
+        } finally {
+            closeQuietly(fd);
+        }
+    }
+
+    private static LeftoverReport count(MemorySegment mapping) {
+        if (!SegmentHeader.isWhole(mapping)) {
+            // The magic comes last: without it no client was ever served from this segment.
+            return new LeftoverReport(Leftover.CLEAN, 0, 0);
+        }
+        SegmentLayout layout = SegmentHeader.layout(mapping);
+        if (layout.segmentBytes() != mapping.byteSize()) {
+            throw new IllegalStateException("the memory segment's header does not fit its length");
+        }
+        long dirty = 0;
+        for (long word = 0; word < layout.wordCount(); word++) {
+            long at = word * Long.BYTES;
+            // L: a killed writer may have been in the middle of the chunk. Without V it is nobody's data.
+            long newer = plane(mapping, layout, 0, at)
+                    | plane(mapping, layout, 1, at)
+                    | plane(mapping, layout, 2, at)
+                    | plane(mapping, layout, 3, at);
+            dirty += Long.bitCount(newer & plane(mapping, layout, 4, at));
+        }
+        return new LeftoverReport(dirty == 0 ? Leftover.CLEAN : Leftover.DIRTY, dirty, layout.chunkBytes());
+    }
+
+    private static long plane(MemorySegment mapping, SegmentLayout layout, int plane, long at) {
+        return mapping.get(ValueLayout.JAVA_LONG, layout.planeOffset(plane) + at);
+    }
+
+    /** How this segment is laid out. */
+    public SegmentLayout layout() {
+        return layout;
+    }
+
+    /** The segment's file. */
+    public Path path() {
+        return path;
+    }
+
+    /** A plane of chunk states, numbered as in {@link SegmentLayout}. */
+    public MemorySegment plane(int plane) {
+        return mapping.asSlice(layout.planeOffset(plane), layout.planeBytes());
+    }
+
+    /** A summary, numbered as in {@link SegmentLayout}. */
+    public MemorySegment summary(int summary) {
+        return mapping.asSlice(layout.summaryOffset(summary), layout.summaryBytes());
+    }
+
+    /**
+     * The staging area of a session, 0 to the greatest number of sessions − 1, with its memory taken.
+     *
+     * @throws PosixException when there is no memory for it
+     */
+    public MemorySegment staging(int session) throws PosixException {
+        long begin = layout.stagingOffset() + (long) session * layout.stagingBytes();
+        Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, begin, layout.stagingBytes());
+        return mapping.asSlice(begin, layout.stagingBytes());
+    }
+
+    /** The device's data, in whole chunks. */
+    public MemorySegment data() {
+        return mapping.asSlice(layout.dataOffset(), layout.dataBytes());
+    }
+
+    /** The memory of a sparse device, or null when all of it is reserved. */
+    public @Nullable Granules granules() {
+        return granules;
+    }
+
+    /**
+     * Makes the page tables of a reserved range, and zeroes its pages, ahead of its first use. Only an acceleration:
+     * does nothing where the kernel can't (before Linux 5.14).
+     */
+    public void populate(long offsetBytes, long lengthBytes) {
+        long begin = offsetBytes & -4096L;
+        long end = Math.min((offsetBytes + lengthBytes + 4095) & -4096L, layout.dataBytes());
+        try {
+            Posix.madvise(mapping.asSlice(layout.dataOffset() + begin, end - begin), Posix.MADV_POPULATE_WRITE);
+        } catch (PosixException ignored) {
+            // Then the pages are made as they are touched.
+        }
+    }
+
+    /** Unmaps, removes and unlocks the segment: the end of its data. */
+    @Override
+    public void close() throws IOException {
+        remove();
+        Posix.munmap(mapping);
+    }
+
+    /** Removes and unlocks the segment, but leaves it mapped, for when somebody may still be using it. */
+    public void remove() throws IOException {
+        Posix.unlink(path);
+        Posix.close(fd);
+    }
+}

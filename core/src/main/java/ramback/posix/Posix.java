@@ -1,0 +1,407 @@
+package ramback.posix;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.Charset;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * System calls by their names. Every method checks the result and throws {@link PosixException} with the errno; calls
+ * that a signal interrupts are made again. Descriptors are plain ints: whoever opens one closes it.
+ *
+ * <p>Memory handed to a call must be off heap. {@link #pread}, {@link #pwrite} and {@link #fdatasync} allocate nothing
+ * on the heap once compiled; the others are for cold paths. All methods may be called from any thread.
+ */
+public final class Posix {
+    private static final Abi ABI = Abi.current();
+
+    /** Open flags, to be or-ed together. {@code O_CLOEXEC} is not among them: it is always set. */
+    public static final int O_RDONLY = 0;
+
+    public static final int O_WRONLY = 1;
+    public static final int O_RDWR = 2;
+    public static final int O_CREAT = 0x40;
+
+    /** With {@link #O_CREAT}: fails if it exists. Alone, on a block device: fails with EBUSY if it is mounted or so held. */
+    public static final int O_EXCL = 0x80;
+
+    public static final int O_TRUNC = 0x200;
+
+    /** Opening never waits, neither for the other end of a FIFO nor for a device. */
+    public static final int O_NONBLOCK = 0x800;
+
+    /** Transfers pass by the page cache; offsets, lengths and memory must be aligned ({@link FileStatus}). */
+    public static final int O_DIRECT = ABI.openDirect();
+
+    public static final int O_DIRECTORY = ABI.openDirectory();
+
+    /** Fails with ELOOP if the last component is a symbolic link. */
+    public static final int O_NOFOLLOW = ABI.openNoFollow();
+
+    /** Only names the file, without opening it for transfers: {@link #status} works on it, and has no side effects. */
+    public static final int O_PATH = 0x200000;
+
+    /** Allocates the range; a file grows to hold it. */
+    public static final int FALLOC_ALLOCATE = 0;
+
+    /** To be or-ed in: the file's size stays as it is. */
+    public static final int FALLOC_FL_KEEP_SIZE = 0x01;
+
+    /** Makes the range a hole, which reads as zeroes; only together with {@link #FALLOC_FL_KEEP_SIZE}. */
+    public static final int FALLOC_FL_PUNCH_HOLE = 0x02;
+
+    /** Makes the range read as zeroes and keeps it allocated. */
+    public static final int FALLOC_FL_ZERO_RANGE = 0x10;
+
+    public static final int MADV_DONTNEED = 4;
+    public static final int MADV_HUGEPAGE = 14;
+    public static final int MADV_NOHUGEPAGE = 15;
+    public static final int MADV_DONTDUMP = 16;
+
+    /** Linux 5.14: maps all pages of the range, writable, and fails instead of raising a signal where it cannot. */
+    public static final int MADV_POPULATE_WRITE = 23;
+
+    /** What {@link #seekData} and {@link #seekHole} answer where there is nothing any more. */
+    public static final long NONE = -1;
+
+    private static final int O_CLOEXEC = 0x80000;
+    private static final int SEEK_DATA = 3;
+    private static final int SEEK_HOLE = 4;
+    private static final int LOCK_EX = 2;
+    private static final int LOCK_NB = 4;
+    private static final int LOCK_UN = 8;
+    private static final int POSIX_FADV_RANDOM = 1;
+    private static final int PROT_READ_WRITE = 3;
+    private static final int MAP_SHARED = 1;
+    private static final int AT_EMPTY_PATH = 0x1000;
+    private static final int STATX_BASIC_STATS = 0x7FF;
+    private static final int STATX_DIOALIGN = 0x2000;
+    private static final int STATX_BYTES = 256;
+    private static final int STATFS_BYTES = 120;
+    private static final long STAT_BLOCK_BYTES = 512;
+    private static final long NANOS_PER_SECOND = 1_000_000_000L;
+
+    private static final long BLKROGET = 0x125E;
+    private static final long BLKSSZGET = 0x1268;
+    private static final long BLKDISCARD = 0x1277;
+    private static final long BLKZEROOUT = 0x127F;
+    private static final long BLKGETSIZE64 = 0x80081272L;
+
+    /** Paths go to the kernel in the bytes in which the JDK's file API would send them. */
+    private static final Charset PATH_CHARSET = pathCharset();
+
+    private Posix() {}
+
+    // ---------------------------------------------------------------------------------------------- open and close
+
+    /**
+     * Opens a file; the descriptor is not inherited by child processes.
+     *
+     * @param mode permission bits for a file that it creates, less the umask; otherwise not looked at
+     */
+    public static int open(Path path, int flags, int mode) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            return check("open", Native.open(bytes(arena, path), flags | O_CLOEXEC, mode), path);
+        }
+    }
+
+    /** Closes a descriptor; it is closed even when this throws. */
+    public static void close(int fd) throws PosixException {
+        int result = Native.close(fd);
+        if (result != -Errno.EINTR) {
+            check("close", result, null);
+        }
+    }
+
+    /** Removes a name of a file. */
+    public static void unlink(Path path) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            check("unlink", Native.unlink(bytes(arena, path)), path);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- transfer
+
+    /**
+     * Reads into part of a segment. A short count is the caller's to deal with; 0 is the end of the file.
+     *
+     * @param lengthBytes more than the kernel takes at once (0x7ffff000) gives a short count
+     * @return bytes read, 0 to {@code lengthBytes}
+     */
+    public static long pread(
+            int fd, MemorySegment buffer, long bufferOffsetBytes, long lengthBytes, long fileOffsetBytes)
+            throws PosixException {
+        MemorySegment part = buffer.asSlice(bufferOffsetBytes, lengthBytes);
+        return check("pread", Native.pread(fd, part, lengthBytes, fileOffsetBytes));
+    }
+
+    /**
+     * Writes part of a segment. A short count is the caller's to deal with.
+     *
+     * @param lengthBytes more than the kernel takes at once (0x7ffff000) gives a short count
+     * @return bytes written, 0 to {@code lengthBytes}
+     */
+    public static long pwrite(
+            int fd, MemorySegment buffer, long bufferOffsetBytes, long lengthBytes, long fileOffsetBytes)
+            throws PosixException {
+        MemorySegment part = buffer.asSlice(bufferOffsetBytes, lengthBytes);
+        return check("pwrite", Native.pwrite(fd, part, lengthBytes, fileOffsetBytes));
+    }
+
+    /** Makes the content durable, and as much of the metadata as is needed to read it back. */
+    public static void fdatasync(int fd) throws PosixException {
+        check("fdatasync", Native.fdatasync(fd), null);
+    }
+
+    /** Makes content and metadata durable; on a directory, its entries. */
+    public static void fsync(int fd) throws PosixException {
+        check("fsync", Native.fsync(fd), null);
+    }
+
+    /** Makes a directory's entries durable: what was created, renamed or removed in it. */
+    public static void syncDirectory(Path directory) throws PosixException {
+        int fd = open(directory, O_RDONLY | O_DIRECTORY, 0);
+        try {
+            check("fsync", Native.fsync(fd), directory);
+        } finally {
+            close(fd);
+        }
+    }
+
+    /** Reads through the page cache fetch what they ask for and nothing ahead of it. */
+    public static void adviseRandomAccess(int fd) throws PosixException {
+        check("posix_fadvise", -Native.posixFadvise(fd, 0, 0, POSIX_FADV_RANDOM), null);
+    }
+
+    // ---------------------------------------------------------------------------------------------- space
+
+    /** Sets a file's size; what it grows by is a hole. */
+    public static void ftruncate(int fd, long sizeBytes) throws PosixException {
+        check("ftruncate", Native.ftruncate(fd, sizeBytes), null);
+    }
+
+    /**
+     * Allocates, zeroes or frees a range, by the {@code FALLOC_} constants.
+     *
+     * @throws PosixException EOPNOTSUPP where the filesystem or device has no such mode, ENOSPC where there is no room
+     */
+    public static void fallocate(int fd, int mode, long offsetBytes, long lengthBytes) throws PosixException {
+        check("fallocate", Native.fallocate(fd, mode, offsetBytes, lengthBytes), null);
+    }
+
+    /** The first offset from {@code fromBytes} on that holds data; {@link #NONE} when only holes follow, or the end. */
+    public static long seekData(int fd, long fromBytes) throws PosixException {
+        return seek(fd, fromBytes, SEEK_DATA);
+    }
+
+    /** The first offset from {@code fromBytes} on that is a hole, the end counting as one; {@link #NONE} at the end. */
+    public static long seekHole(int fd, long fromBytes) throws PosixException {
+        return seek(fd, fromBytes, SEEK_HOLE);
+    }
+
+    private static long seek(int fd, long fromBytes, int whence) throws PosixException {
+        long result = Native.lseek(fd, fromBytes, whence);
+        return result == -Errno.ENXIO ? NONE : check("lseek", result);
+    }
+
+    // ---------------------------------------------------------------------------------------------- status
+
+    /** Size, identity, times and O_DIRECT's alignment of an open file. */
+    public static FileStatus status(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment statx = arena.allocate(STATX_BYTES, Long.BYTES);
+            MemorySegment emptyPath = arena.allocateFrom("");
+            check("statx", Native.statx(fd, emptyPath, AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_DIOALIGN, statx), null);
+            return fileStatus(statx);
+        }
+    }
+
+    /*
+     * struct statx, the same on every processor (Linux include/uapi/linux/stat.h); what we read of it:
+     *
+     *    0 mask u32       28 mode u16       32 inode u64      40 size u64       48 blocks u64
+     *   96 ctime { s64 seconds, u32 nanos, pad }             112 mtime { the same }
+     *  128 rdev major u32, minor u32      136 dev major u32, minor u32
+     *  152 direct memory alignment u32    156 direct offset alignment u32                        256 end
+     */
+    private static FileStatus fileStatus(MemorySegment statx) {
+        boolean alignmentKnown = (statx.get(JAVA_INT, 0) & STATX_DIOALIGN) != 0;
+        return new FileStatus(
+                statx.get(JAVA_LONG, 40),
+                deviceNumber(statx, 136),
+                statx.get(JAVA_LONG, 32),
+                Short.toUnsignedInt(statx.get(JAVA_SHORT, 28)),
+                nanos(statx, 112),
+                nanos(statx, 96),
+                deviceNumber(statx, 128),
+                statx.get(JAVA_LONG, 48) * STAT_BLOCK_BYTES,
+                alignmentKnown ? statx.get(JAVA_INT, 152) : 0,
+                alignmentKnown ? statx.get(JAVA_INT, 156) : 0);
+    }
+
+    private static long deviceNumber(MemorySegment statx, long at) {
+        return Integer.toUnsignedLong(statx.get(JAVA_INT, at)) << 32
+                | Integer.toUnsignedLong(statx.get(JAVA_INT, at + 4));
+    }
+
+    private static long nanos(MemorySegment statx, long at) {
+        return statx.get(JAVA_LONG, at) * NANOS_PER_SECOND + Integer.toUnsignedLong(statx.get(JAVA_INT, at + 8));
+    }
+
+    /** Type, size and free room of the filesystem that an open file is on. */
+    public static FilesystemStatus filesystemStatus(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            // struct statfs: 0 type, 8 transfer size, 16 blocks, 24 free, 32 available, 72 block size or 0; 120 bytes
+            MemorySegment statfs = arena.allocate(STATFS_BYTES, Long.BYTES);
+            check("fstatfs", Native.fstatfs(fd, statfs), null);
+            long fragmentBytes = statfs.get(JAVA_LONG, 72);
+            long blockBytes = fragmentBytes != 0 ? fragmentBytes : statfs.get(JAVA_LONG, 8);
+            return new FilesystemStatus(
+                    statfs.get(JAVA_LONG, 0),
+                    statfs.get(JAVA_LONG, 16) * blockBytes,
+                    statfs.get(JAVA_LONG, 32) * blockBytes);
+        }
+    }
+
+    /** Sets permission bits, whatever the umask. */
+    public static void fchmod(int fd, int mode) throws PosixException {
+        check("fchmod", Native.fchmod(fd, mode), null);
+    }
+
+    /**
+     * Takes the exclusive lock of the open file, without waiting. It belongs to the open file description, so a second
+     * open of the same process does not have it; it ends with the last close, also when the process is killed.
+     *
+     * @return false when somebody else has it
+     */
+    public static boolean tryLockExclusive(int fd) throws PosixException {
+        int result = Native.flock(fd, LOCK_EX | LOCK_NB);
+        if (result == -Errno.EAGAIN) {
+            return false;
+        }
+        check("flock", result, null);
+        return true;
+    }
+
+    /** Gives back the lock of {@link #tryLockExclusive}. */
+    public static void unlock(int fd) throws PosixException {
+        check("flock", Native.flock(fd, LOCK_UN), null);
+    }
+
+    // ---------------------------------------------------------------------------------------------- block devices
+
+    /** Size of a block device. Fails with ENOTTY on anything else. */
+    public static long blockDeviceSizeBytes(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment size = arena.allocate(JAVA_LONG);
+            check("ioctl BLKGETSIZE64", Native.ioctl(fd, BLKGETSIZE64, size), null);
+            return size.get(JAVA_LONG, 0);
+        }
+    }
+
+    /** Logical sector size of a block device, the unit of its direct transfers. Fails with ENOTTY on anything else. */
+    public static int blockDeviceSectorBytes(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment size = arena.allocate(JAVA_INT);
+            check("ioctl BLKSSZGET", Native.ioctl(fd, BLKSSZGET, size), null);
+            return size.get(JAVA_INT, 0);
+        }
+    }
+
+    /** Whether a block device is write-protected: Linux lets it be opened for writing, and fails the writes with EPERM. */
+    public static boolean blockDeviceReadOnly(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment readOnly = arena.allocate(JAVA_INT);
+            check("ioctl BLKROGET", Native.ioctl(fd, BLKROGET, readOnly), null);
+            return readOnly.get(JAVA_INT, 0) != 0;
+        }
+    }
+
+    /** Tells a block device that a range, in whole sectors, is of no use any more; what it reads as then is undefined. */
+    public static void blockDeviceDiscard(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        blockDeviceRange("ioctl BLKDISCARD", fd, BLKDISCARD, offsetBytes, lengthBytes);
+    }
+
+    /** Makes a range of a block device, in whole sectors, read as zeroes, by the device's own means where it has any. */
+    public static void blockDeviceZero(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        blockDeviceRange("ioctl BLKZEROOUT", fd, BLKZEROOUT, offsetBytes, lengthBytes);
+    }
+
+    private static void blockDeviceRange(String call, int fd, long request, long offsetBytes, long lengthBytes)
+            throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment range = arena.allocateFrom(JAVA_LONG, offsetBytes, lengthBytes);
+            check(call, Native.ioctl(fd, request, range), null);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- memory
+
+    /**
+     * Maps the first bytes of a file, shared, for reading and writing. The segment belongs to the global scope: it stays
+     * accessible for ever as far as Java knows, so nobody may touch it after {@link #munmap}, nor beyond the end of the
+     * file (the process would get SIGSEGV or SIGBUS).
+     *
+     * @param lengthBytes more than 0
+     */
+    @SuppressWarnings("restricted") // a mapping is memory that only we know the length of
+    public static MemorySegment mmapShared(int fd, long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0));
+        return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
+    }
+
+    /** Ends a mapping of {@link #mmapShared}. */
+    public static void munmap(MemorySegment mapping) throws PosixException {
+        check("munmap", Native.munmap(mapping, mapping.byteSize()), null);
+    }
+
+    /**
+     * Advises about memory, by the {@code MADV_} constants.
+     *
+     * @param memory begins on a page
+     * @throws PosixException EINVAL where the kernel does not know the advice; with {@link #MADV_POPULATE_WRITE}: ENOMEM
+     *     where there is too little memory, EFAULT or EHWPOISON where a page cannot be had
+     */
+    public static void madvise(MemorySegment memory, int advice) throws PosixException {
+        check("madvise", Native.madvise(memory, memory.byteSize(), advice), null);
+    }
+
+    // ---------------------------------------------------------------------------------------------- process
+
+    /** The user that the process acts as; 0 is root. */
+    public static int effectiveUserId() {
+        return Native.geteuid();
+    }
+
+    private static int check(String call, int result, @Nullable Path path) throws PosixException {
+        if (result < 0) {
+            throw new PosixException(call, -result, path == null ? null : path.toString());
+        }
+        return result;
+    }
+
+    private static long check(String call, long result) throws PosixException {
+        if (result < 0) {
+            throw new PosixException(call, (int) -result, null);
+        }
+        return result;
+    }
+
+    private static MemorySegment bytes(Arena arena, Path path) {
+        byte[] encoded = path.toString().getBytes(PATH_CHARSET);
+        MemorySegment bytes = arena.allocate(encoded.length + 1L);
+        MemorySegment.copy(encoded, 0, bytes, JAVA_BYTE, 0, encoded.length);
+        return bytes;
+    }
+
+    private static Charset pathCharset() {
+        String name = System.getProperty("sun.jnu.encoding");
+        return name != null && Charset.isSupported(name) ? Charset.forName(name) : Charset.defaultCharset();
+    }
+}

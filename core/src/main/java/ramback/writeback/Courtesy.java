@@ -1,0 +1,52 @@
+package ramback.writeback;
+
+import ramback.clock.Clock;
+
+/**
+ * The balance between population and applications: how much background reading may be queued at the disk. While nobody
+ * asks for unloaded chunks, as much as keeps any disk busy. While somebody does, and the disk is slow, only one range,
+ * of the smallest size that still keeps the disk busy, because a demand waits behind what is queued already. Guarded by
+ * the population's lock.
+ */
+final class Courtesy {
+
+    /** A range while applications wait for a slow disk, and the smallest one there is. */
+    static final int RANGE_BYTES_MIN = 1 << 20;
+    /** A range otherwise. */
+    static final int RANGE_BYTES_MAX = 4 << 20;
+    /** For how long after a demand applications are taken into account. */
+    private static final long DEMAND_MEMORY_NANOS = 2_000_000_000L;
+    /** A disk that needs longer than this for its smallest range is slow. */
+    private static final long SLOW_RANGE_NANOS = 2_000_000L;
+
+    private final Clock clock;
+    private long lastDemandNanos = -DEMAND_MEMORY_NANOS;
+    private double nanosPerByte;
+
+    Courtesy(Clock clock) {
+        this.clock = clock;
+    }
+
+    void noteDemand() {
+        lastDemandNanos = clock.nanoTime();
+    }
+
+    void noteRange(long bytes, long nanos) {
+        double sample = (double) nanos / bytes;
+        nanosPerByte = nanosPerByte == 0 ? sample : nanosPerByte * 0.8 + sample * 0.2;
+    }
+
+    private boolean isCareful() {
+        return clock.nanoTime() - lastDemandNanos < DEMAND_MEMORY_NANOS
+                && nanosPerByte * RANGE_BYTES_MIN > SLOW_RANGE_NANOS;
+    }
+
+    int rangeBytes() {
+        return isCareful() ? RANGE_BYTES_MIN : RANGE_BYTES_MAX;
+    }
+
+    /** Returns whether one more background range may be queued beside so many others. */
+    boolean mayQueue(int queuedCount) {
+        return queuedCount == 0 || !isCareful();
+    }
+}

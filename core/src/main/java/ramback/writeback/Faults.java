@@ -1,0 +1,82 @@
+package ramback.writeback;
+
+import java.io.IOException;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import ramback.trace.Trace;
+import ramback.trace.TraceEvent;
+
+/** The backing store's failures, for status and light. Safe for use by many threads. */
+public final class Faults {
+
+    /** What was being done when it failed; ordinals appear in the trace. */
+    public enum Kind {
+        /** Reading the image. */
+        LOAD,
+        /** Writing to the image. */
+        APPLY,
+        /** Making what was written durable. */
+        SYNC
+    }
+
+    private static final System.Logger LOG = System.getLogger(Faults.class.getName());
+
+    private final Trace trace;
+    private final AtomicLong count = new AtomicLong();
+    private volatile @Nullable String last;
+    private volatile boolean loadFailing;
+    private volatile boolean applyFailing;
+
+    /** No failures so far. */
+    public Faults(Trace trace) {
+        this.trace = trace;
+    }
+
+    void note(Kind kind, long offsetBytes, IOException failure) {
+        String text = String.valueOf(failure.getMessage());
+        boolean isNew = kind == Kind.LOAD ? !loadFailing : !applyFailing;
+        if (kind == Kind.LOAD) {
+            loadFailing = true;
+        } else {
+            applyFailing = true;
+        }
+        last = text;
+        count.incrementAndGet();
+        trace.record(TraceEvent.FAULT, kind.ordinal(), offsetBytes);
+        if (isNew) {
+            // Once for each time it begins; the status counts the rest.
+            LOG.log(System.Logger.Level.WARNING, "backing store fails, will be tried again: {0}", text);
+        }
+    }
+
+    void noteApplied() {
+        if (applyFailing) {
+            applyFailing = false;
+            LOG.log(System.Logger.Level.INFO, "backing store takes writes again");
+        }
+    }
+
+    void noteLoaded() {
+        loadFailing = false;
+    }
+
+    /** Failed calls since the start. */
+    public long count() {
+        return count.get();
+    }
+
+    /** The newest failure in words, or null if there was none. */
+    public @Nullable String last() {
+        return last;
+    }
+
+    /** Whether something that failed has not succeeded since. */
+    public boolean isFailing() {
+        return loadFailing || applyFailing;
+    }
+
+    /** Whether the newest attempt to carry changes to the image failed. */
+    public boolean isApplyFailing() {
+        return applyFailing;
+    }
+}

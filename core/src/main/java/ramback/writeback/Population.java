@@ -1,0 +1,500 @@
+package ramback.writeback;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+import ramback.backing.Backing;
+import ramback.clock.Agent;
+import ramback.clock.AgentThread;
+import ramback.clock.Backoff;
+import ramback.clock.Clock;
+import ramback.clock.Rate;
+import ramback.clock.Signal;
+import ramback.image.ChunkStore;
+import ramback.image.Demand;
+import ramback.image.DemandQueue;
+import ramback.image.Loading;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.trace.Trace;
+import ramback.trace.TraceEvent;
+
+/**
+ * Brings the image into RAM: in the background from its beginning to its end, in large ranges, and ahead of that
+ * whatever a request waits for. Several loaders read at once, never the same chunk; holes of the image are not read. A
+ * loader reads into a buffer of its own and installs only chunks that nobody has written meanwhile. Sessions are served
+ * in turn, so that one with many demands does not hold up the others.
+ *
+ * <p>Safe for use by many threads. The lock guards who reads what; nobody holds it while reading.
+ */
+public final class Population implements Loading {
+
+    /** How many ranges are read at once. */
+    public static final int LOADER_COUNT = 4;
+
+    /** A demand reads at least what lies around it in a block of this size: the next demand is probably there. */
+    private static final int DEMAND_BYTES_MIN = 64 << 10;
+
+    private static final int POPULATE_BYTES = 32 << 20;
+    private static final long RETRY_NANOS_MIN = 1_000_000_000L;
+    private static final long RETRY_NANOS_MAX = 30_000_000_000L;
+    private static final int BUFFER_ALIGNMENT = 4096;
+
+    private final SharedSegment segment;
+    private final ChunkStore store;
+    private final Backing backing;
+    private final Clock clock;
+    private final Trace trace;
+    private final Faults faults;
+    private final Rate rate;
+    private final int shift;
+    private final long chunkCount;
+    private final List<Loader> loaders = new ArrayList<>();
+    private final List<AgentThread> threads = new ArrayList<>();
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final ArrayDeque<DemandQueue> round = new ArrayDeque<>();
+    private final ArrayDeque<Demand> blocked = new ArrayDeque<>();
+    private final Courtesy courtesy;
+    private long cursorChunk;
+    private long dataEndChunk;
+    private boolean scanning;
+    private long populatedBytes;
+    private boolean populating;
+    private long retryNanos = RETRY_NANOS_MIN;
+    private long nextPassNanos = Clock.NEVER;
+    private volatile boolean complete;
+
+    /** A population of this store from this image; {@link #start} sets it going. */
+    public Population(
+            SharedSegment segment, ChunkStore store, Backing backing, Clock clock, Trace trace, Faults faults) {
+        this.segment = segment;
+        this.store = store;
+        this.backing = backing;
+        this.clock = clock;
+        this.trace = trace;
+        this.faults = faults;
+        this.rate = new Rate(clock);
+        this.shift = store.layout().chunkShift();
+        this.chunkCount = store.layout().chunkCount();
+        this.courtesy = new Courtesy(clock);
+        if (segment.granules() != null) {
+            populatedBytes = store.layout().dataBytes();
+        }
+        for (int i = 0; i < LOADER_COUNT; i++) {
+            loaders.add(new Loader(i));
+        }
+    }
+
+    /** The loaders, to be stepped; a simulation's alternative to {@link #start}. */
+    public List<? extends Agent> agents() {
+        return loaders;
+    }
+
+    /** Starts the loaders' threads. */
+    public void start() {
+        for (Loader loader : loaders) {
+            threads.add(AgentThread.start(loader, clock, loader.signal));
+        }
+    }
+
+    /** Stops the loaders after what they are reading now; what waits for a load is not answered any more. */
+    public void stop() {
+        threads.forEach(AgentThread::stop);
+        loaders.forEach(loader -> loader.arena.close());
+    }
+
+    /** Whether every chunk is in RAM. */
+    public boolean isComplete() {
+        return complete;
+    }
+
+    /** Bytes a second read from the image lately. */
+    public double bytesPerSecond() {
+        return rate.perSecond();
+    }
+
+    @Override
+    public void demand(Demand demand) {
+        trace.record(TraceEvent.DEMAND, demand.firstChunk, demand.lastChunk - demand.firstChunk + 1);
+        lock.lock();
+        try {
+            courtesy.noteDemand();
+            enqueue(demand);
+        } finally {
+            lock.unlock();
+        }
+        wakeAll();
+    }
+
+    private void enqueue(Demand demand) {
+        DemandQueue queue = demand.queue();
+        queue.add(demand);
+        if (!queue.inRound) {
+            queue.inRound = true;
+            round.add(queue);
+        }
+    }
+
+    private void wakeAll() {
+        for (Loader loader : loaders) {
+            loader.signal.raise();
+        }
+    }
+
+    /** What a loader is to do next. */
+    private enum Work {
+        /** Nothing that may be done now. */
+        NONE,
+        /** Read a range and install it. */
+        READ,
+        /** Find the next extent of data. */
+        SCAN,
+        /** Make page tables for memory that no range was read into. */
+        POPULATE,
+        /** A demand turned out to be loaded already. */
+        ANSWER
+    }
+
+    private final class Loader implements Agent {
+
+        private final int number;
+        private final Signal signal = new Signal(clock);
+        private final Backoff backoff = new Backoff();
+        private final Arena arena = Arena.ofShared();
+        private final int bufferBytes = Math.max(Courtesy.RANGE_BYTES_MAX, store.layout().chunkBytes());
+        private @Nullable MemorySegment buffer;
+
+        // The range being read, guarded by the population's lock; none if first > last.
+        private long first = 0;
+        private long last = -1;
+        private boolean inBackground;
+        private @Nullable Demand demand;
+        private long populateFrom;
+
+        Loader(int number) {
+            this.number = number;
+        }
+
+        @Override
+        public String name() {
+            return "loader-" + number;
+        }
+
+        @Override
+        public long step() {
+            Work work;
+            long deadlineNanos;
+            lock.lock();
+            try {
+                work = choose();
+                deadlineNanos = nextPassNanos;
+            } finally {
+                lock.unlock();
+            }
+            switch (work) {
+                case NONE -> {
+                    return deadlineNanos;
+                }
+                case READ -> read();
+                case SCAN -> scan();
+                case POPULATE -> populate();
+                case ANSWER -> answer(true);
+            }
+            return 0;
+        }
+
+        // ------------------------------------------------------------------------- choosing, under the lock
+
+        private Work choose() {
+            Work work = chooseDemand();
+            if (work != Work.NONE) {
+                return work;
+            }
+            return chooseBackground();
+        }
+
+        private Work chooseDemand() {
+            for (DemandQueue queue = round.poll(); queue != null; queue = round.poll()) {
+                queue.inRound = false;
+                Demand next = queue.poll();
+                if (next == null) {
+                    continue;
+                }
+                if (!queue.isEmpty()) {
+                    queue.inRound = true;
+                    round.add(queue);
+                }
+                long missing = store.firstUnloaded(next.firstChunk, next.lastChunk);
+                if (missing < 0) {
+                    demand = next;
+                    return Work.ANSWER;
+                }
+                next.firstChunk = missing;
+                if (isBeingRead(missing)) {
+                    // Whoever reads it puts the demand back into the round.
+                    blocked.add(next);
+                    continue;
+                }
+                demand = next;
+                long block = Math.max(1, DEMAND_BYTES_MIN >>> shift);
+                long wanted = Math.max(next.lastChunk, missing / block * block + block - 1);
+                claim(missing, Math.min(wanted, chunkCount - 1), Courtesy.RANGE_BYTES_MIN);
+                inBackground = false;
+                return Work.READ;
+            }
+            return Work.NONE;
+        }
+
+        private Work chooseBackground() {
+            if (nextPassNanos != Clock.NEVER && clock.nanoTime() >= nextPassNanos) {
+                nextPassNanos = Clock.NEVER;
+                cursorChunk = 0;
+                dataEndChunk = 0;
+            }
+            while (cursorChunk < chunkCount && !scanning) {
+                if (cursorChunk >= dataEndChunk) {
+                    scanning = true;
+                    return Work.SCAN;
+                }
+                long missing = store.firstUnloaded(cursorChunk, dataEndChunk - 1);
+                if (missing < 0) {
+                    cursorChunk = dataEndChunk;
+                } else if (isBeingRead(missing)) {
+                    cursorChunk = missing + 1;
+                } else if (courtesy.mayQueue(backgroundCount())) {
+                    claim(missing, dataEndChunk - 1, courtesy.rangeBytes());
+                    cursorChunk = last + 1;
+                    inBackground = true;
+                    return Work.READ;
+                } else {
+                    return Work.NONE;
+                }
+            }
+            return cursorChunk >= chunkCount ? chooseWhenRead() : Work.NONE;
+        }
+
+        private Work chooseWhenRead() {
+            if (nextPassNanos == Clock.NEVER && !complete && busyCount() == 0) {
+                if (store.firstUnloaded(0, chunkCount - 1) < 0) {
+                    complete = true;
+                    faults.noteLoaded();
+                } else {
+                    // Some of it could not be read: again from the beginning, after a while.
+                    nextPassNanos = clock.nanoTime() + retryNanos;
+                    retryNanos = Math.min(RETRY_NANOS_MAX, retryNanos * 2);
+                }
+            }
+            if (populatedBytes < store.layout().dataBytes() && !populating) {
+                populating = true;
+                populateFrom = populatedBytes;
+                return Work.POPULATE;
+            }
+            return Work.NONE;
+        }
+
+        /** Claims a range: unloaded chunks from the first on, nobody else's, no longer than allowed. */
+        private void claim(long from, long atMost, int bytesMax) {
+            long end = Math.min(atMost, from + Math.max(1, bytesMax >>> shift) - 1);
+            for (Loader other : loaders) {
+                if (other != this && other.first <= other.last && other.first > from) {
+                    end = Math.min(end, other.first - 1);
+                }
+            }
+            first = from;
+            last = end;
+        }
+
+        private boolean isBeingRead(long chunk) {
+            for (Loader other : loaders) {
+                if (other.first <= chunk && chunk <= other.last) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        private int backgroundCount() {
+            int count = 0;
+            for (Loader other : loaders) {
+                count += other.first <= other.last && other.inBackground ? 1 : 0;
+            }
+            return count;
+        }
+
+        private int busyCount() {
+            int count = 0;
+            for (Loader other : loaders) {
+                count += other.first <= other.last ? 1 : 0;
+            }
+            return count;
+        }
+
+        // ------------------------------------------------------------------------------- working, without it
+
+        private void read() {
+            long beginNanos = clock.nanoTime();
+            long offset = first << shift;
+            long length = Math.min(store.layout().sizeBytes(), (last + 1) << shift) - offset;
+            boolean ok = readAndInstall(first, last, offset, length);
+            long nanos = clock.nanoTime() - beginNanos;
+            lock.lock();
+            try {
+                if (ok && length >= Courtesy.RANGE_BYTES_MIN) {
+                    courtesy.noteRange(length, nanos);
+                }
+                release();
+            } finally {
+                lock.unlock();
+            }
+            wakeAll();
+            Demand served = demand;
+            if (served != null) {
+                if (store.firstUnloaded(served.firstChunk, Math.min(served.lastChunk, last())) >= 0) {
+                    answer(false);
+                } else {
+                    again(served);
+                }
+            }
+        }
+
+        private long lastRead;
+
+        private long last() {
+            return lastRead;
+        }
+
+        /** Ends this loader's claim and lets the demands look again that waited for somebody's. */
+        private void release() {
+            lastRead = last;
+            first = 0;
+            last = -1;
+            for (Demand waiting = blocked.poll(); waiting != null; waiting = blocked.poll()) {
+                enqueue(waiting);
+            }
+        }
+
+        /** Puts a demand back that may need more, or answers it. */
+        private void again(Demand served) {
+            demand = null;
+            if (store.firstUnloaded(served.firstChunk, served.lastChunk) < 0) {
+                served.finished(true);
+                return;
+            }
+            lock.lock();
+            try {
+                enqueue(served);
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        private void answer(boolean loaded) {
+            Demand served = demand;
+            demand = null;
+            if (served != null) {
+                served.finished(loaded);
+            }
+        }
+
+        private boolean readAndInstall(long from, long to, long offset, long length) {
+            MemorySegment into = buffer().asSlice(0, length);
+            try {
+                backing.read(offset, into);
+                rate.add(length);
+                segmentPopulate(offset, length);
+                if (!store.install(backoff, from, to, into)) {
+                    throw new IOException("no memory for what was read from the image; free some, or trim the device");
+                }
+                return true;
+            } catch (IOException e) {
+                faults.note(Faults.Kind.LOAD, offset, e);
+                return from != to && readOneByOne(from, to);
+            }
+        }
+
+        /** After a failure: whatever can be read is loaded, the rest stays unloaded and is tried again later. */
+        private boolean readOneByOne(long from, long to) {
+            boolean all = true;
+            for (long chunk = from; chunk <= to; chunk++) {
+                long offset = chunk << shift;
+                MemorySegment into =
+                        buffer().asSlice(0, Math.min(1L << shift, store.layout().sizeBytes() - offset));
+                try {
+                    backing.read(offset, into);
+                    all &= store.install(backoff, chunk, chunk, into);
+                } catch (IOException e) {
+                    faults.note(Faults.Kind.LOAD, offset, e);
+                    all = false;
+                }
+            }
+            return all;
+        }
+
+        private void segmentPopulate(long offset, long length) {
+            if (segment.granules() == null) {
+                segment.populate(offset, length);
+            }
+        }
+
+        private MemorySegment buffer() {
+            MemorySegment present = buffer;
+            if (present == null) {
+                present = arena.allocate(bufferBytes, BUFFER_ALIGNMENT);
+                buffer = present;
+            }
+            return present;
+        }
+
+        /** Finds where data begins again; what lies before is a hole and needs no reading. */
+        private void scan() {
+            long from = cursorChunk << shift;
+            long dataBegin = from;
+            long dataEnd = backing.sizeBytes();
+            try {
+                dataBegin = backing.nextDataOffset(from);
+                dataEnd = dataBegin < backing.sizeBytes() ? backing.nextHoleOffset(dataBegin) : dataBegin;
+            } catch (IOException e) {
+                // Then nothing is known to be a hole: all of it is read.
+                faults.note(Faults.Kind.LOAD, from, e);
+            }
+            boolean toTheEnd = dataBegin >= backing.sizeBytes();
+            long firstData = toTheEnd ? chunkCount : dataBegin >>> shift;
+            if (firstData > cursorChunk) {
+                store.installHole(backoff, cursorChunk, firstData - 1);
+            }
+            lock.lock();
+            try {
+                cursorChunk = firstData;
+                dataEndChunk = toTheEnd ? chunkCount : Math.min(chunkCount, ((dataEnd - 1) >>> shift) + 1);
+                scanning = false;
+            } finally {
+                lock.unlock();
+            }
+            wakeAll();
+        }
+
+        private void populate() {
+            long length = Math.min(POPULATE_BYTES, store.layout().dataBytes() - populateFrom);
+            segment.populate(populateFrom, length);
+            lock.lock();
+            try {
+                populatedBytes = populateFrom + length;
+                populating = false;
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    /** Bytes of the image that are still to be loaded. */
+    public long remainingBytes() {
+        long chunks = chunkCount - store.loadedChunkCount();
+        return Math.min(chunks << shift, SegmentLayout.SIZE_BYTES_MAX);
+    }
+}

@@ -1,0 +1,183 @@
+package ramback.control;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Objects;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.Refusal;
+
+/**
+ * {@code RUNDIR/NAME} while a daemon of this process owns it. Whoever holds the lock on the file {@code lock} is the
+ * device of that name; of any number of processes that ask at once, one gets it. A dead owner's lock is gone with its
+ * process, and what it left is swept by the next.
+ */
+final class DeviceDirectory implements AutoCloseable {
+
+    private static final int ATTEMPT_COUNT_MAX = 1_000;
+    private static final FileAttribute<?> OWNER_ONLY =
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+    /**
+     * The lock files held by this process. A record lock belongs to the process, and is lost when the process closes
+     * any descriptor of the file (fcntl(2)): so no second one is ever opened here.
+     */
+    private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
+    private final RunDirectory runDirectory;
+    private final String name;
+    private final FileChannel lock;
+
+    private DeviceDirectory(RunDirectory runDirectory, String name, FileChannel lock) {
+        this.runDirectory = runDirectory;
+        this.name = name;
+        this.lock = lock;
+    }
+
+    /**
+     * Makes the directory of a device, takes its lock, sweeps what a dead owner left and writes the pid.
+     *
+     * @throws Refusal when another daemon has the name, or the directory can't be made
+     */
+    static DeviceDirectory claim(RunDirectory runDirectory, String name) throws Refusal {
+        runDirectory.make();
+        Path directory = runDirectory.of(name);
+        Path lockFile = directory.resolve("lock");
+        if (!HELD.add(lockFile)) {
+            throw running(runDirectory, name);
+        }
+        DeviceDirectory claimed = null;
+        try {
+            for (int attempt = 0; claimed == null; attempt++) {
+                if (attempt == ATTEMPT_COUNT_MAX) {
+                    throw new Refusal(
+                            Refusal.Kind.FAILED,
+                            directory + " is made and removed over and over by others; choose another name with --name");
+                }
+                FileChannel channel = tryLock(directory, lockFile, runDirectory, name);
+                if (channel != null) {
+                    claimed = new DeviceDirectory(runDirectory, name, channel);
+                }
+            }
+            claimed.sweep();
+            Files.writeString(
+                    Files.createFile(runDirectory.pidFile(name), OWNER_ONLY),
+                    ProcessHandle.current().pid() + "\n");
+            return claimed;
+        } catch (IOException e) {
+            if (claimed != null) {
+                claimed.close();
+            }
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "cannot make " + directory + ": " + RunDirectory.reason(e) + "; choose another with --run-dir",
+                    e);
+        } finally {
+            if (claimed == null) {
+                HELD.remove(lockFile);
+            }
+        }
+    }
+
+    /**
+     * Takes the lock, or returns null when the file was removed meanwhile by its last owner. The file is opened under a
+     * second name of its own, a hard link, so that it can be told afterwards whether {@code lock} still is the file
+     * that was locked.
+     */
+    private static @Nullable FileChannel tryLock(Path directory, Path lockFile, RunDirectory runDirectory, String name)
+            throws IOException, Refusal {
+        RunDirectory.makePrivate(directory);
+        Path mine = directory.resolve("lock." + UUID.randomUUID());
+        FileChannel channel = null;
+        boolean ours = false;
+        try {
+            try {
+                Files.createFile(lockFile, OWNER_ONLY);
+            } catch (FileAlreadyExistsException e) {
+                // Somebody's: the lock decides whether they live.
+            }
+            Files.createLink(mine, lockFile);
+            channel = FileChannel.open(mine, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+            FileLock lock = channel.tryLock();
+            if (lock == null) {
+                throw running(runDirectory, name);
+            }
+            ours = Objects.equals(keyOf(mine), keyOf(lockFile));
+        } catch (NoSuchFileException e) {
+            ours = false; // removed under us
+        } finally {
+            Files.deleteIfExists(mine);
+            if (!ours) {
+                if (channel != null) {
+                    channel.close();
+                }
+                removeIfEmpty(directory);
+            }
+        }
+        return ours ? channel : null;
+    }
+
+    private static @Nullable Object keyOf(Path file) throws IOException {
+        return Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+                .fileKey();
+    }
+
+    private static Refusal running(RunDirectory runDirectory, String name) {
+        long pid = runDirectory.pid(name);
+        return new Refusal(
+                Refusal.Kind.FAILED,
+                "a device named " + name + " is already running" + (pid < 0 ? "" : " (pid " + pid + ")")
+                        + "; stop it with 'ramback down " + name + "' or choose another name with --name");
+    }
+
+    /** Removes everything in the directory but the lock; subdirectories are not ours and stay. */
+    private void sweep() throws IOException {
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(runDirectory.of(name))) {
+            for (Path entry : entries) {
+                boolean isLock = entry.getFileName().toString().equals("lock");
+                if (!isLock && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
+                    Files.deleteIfExists(entry);
+                }
+            }
+        }
+    }
+
+    /** Removes the directory and what is in it, then gives the name free. */
+    @Override
+    public void close() {
+        Path directory = runDirectory.of(name);
+        Path lockFile = directory.resolve("lock");
+        try (lock) {
+            sweep();
+            Files.deleteIfExists(lockFile);
+            removeIfEmpty(directory);
+        } catch (IOException e) {
+            System.getLogger(DeviceDirectory.class.getName())
+                    .log(System.Logger.Level.WARNING, "cannot remove " + directory + ": " + RunDirectory.reason(e));
+        } finally {
+            HELD.remove(lockFile);
+        }
+    }
+
+    private static void removeIfEmpty(Path directory) throws IOException {
+        try {
+            Files.deleteIfExists(directory);
+        } catch (DirectoryNotEmptyException e) {
+            // Another daemon is about to take the name: it is theirs now.
+        }
+    }
+}

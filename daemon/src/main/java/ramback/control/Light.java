@@ -1,0 +1,27 @@
+package ramback.control;
+
+import java.util.Locale;
+import ramback.engine.DeviceState;
+import ramback.engine.DeviceStatus;
+
+/** The light beside a device: whether everything is as it should be. */
+public enum Light {
+    /** Fully loaded, mode as configured, loss within its limit. */
+    GREEN,
+    /** Loading, flushing, throttling, stopping, or in another mode than configured. */
+    AMBER,
+    /** The backing store fails. */
+    RED;
+
+    static Light of(DeviceStatus device) {
+        if (device.state() == DeviceState.DEGRADED) {
+            return RED;
+        }
+        return device.greenLight() ? GREEN : AMBER;
+    }
+
+    /** The word in the JSON and beside the dot. */
+    public String word() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,175 @@
+package ramback.control;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The status as JSON, with the names that programs rely on. They are stable: a later version adds names and takes none
+ * away, so the reader takes what it knows and defaults what is missing. {@code journal} is null where none is kept.
+ */
+public final class StatusJson {
+
+    private StatusJson() {}
+
+    static String write(StatusReport report) {
+        return Json.write(json -> {
+            json.writeStartObject();
+            writeDevice(json, report);
+            writeDurability(json, report);
+            writeService(json, report);
+            json.writeEndObject();
+        });
+    }
+
+    private static void writeDevice(JsonGenerator json, StatusReport report) throws IOException {
+        json.writeStringField("name", report.name());
+        json.writeStringField("uri", report.uri());
+        json.writeStringField("mode", report.mode());
+        json.writeStringField("configuredMode", report.configuredMode());
+        json.writeStringField("state", report.state());
+        json.writeBooleanField("greenLight", report.greenLight());
+        json.writeStringField("light", report.light());
+        json.writeNumberField("sizeBytes", report.sizeBytes());
+        json.writeNumberField("chunkBytes", report.chunkBytes());
+        json.writeNumberField("chunks", report.chunks());
+        json.writeNumberField("loadedChunks", report.loadedChunks());
+        json.writeNumberField("savedChunks", report.savedChunks());
+        json.writeNumberField("dirtyChunks", report.dirtyChunks());
+        json.writeNumberField("dirtyBytes", report.dirtyBytes());
+        json.writeNumberField("dirtyMaxBytes", report.dirtyMaxBytes());
+        json.writeNumberField("inflight", report.inflight());
+        json.writeNumberField("loadBytesPerSecond", Math.round(report.loadBytesPerSecond()));
+        json.writeNumberField("loadRemainingBytes", report.loadRemainingBytes());
+        json.writeBooleanField("throttling", report.throttling());
+        json.writeBooleanField("readOnly", report.readOnly());
+    }
+
+    private static void writeDurability(JsonGenerator json, StatusReport report) throws IOException {
+        json.writeObjectFieldStart("lossIfPowerFailedNow");
+        json.writeNumberField("bytes", report.lossBytes());
+        json.writeNumberField("seconds", report.lossSeconds());
+        json.writeEndObject();
+        json.writeObjectFieldStart("lastCommit");
+        json.writeNumberField("epoch", report.commitEpoch());
+        json.writeStringField("time", report.commitTime());
+        json.writeEndObject();
+        json.writeNullField("journal");
+        json.writeObjectFieldStart("backing");
+        json.writeStringField("uri", report.backingUri());
+        json.writeNumberField("errors", report.backingErrors());
+        json.writeNumberField("writeBytesPerSecond", Math.round(report.backingWriteBytesPerSecond()));
+        json.writeStringField("lastError", report.backingLastError());
+        json.writeBooleanField("directIo", report.directIo());
+        json.writeEndObject();
+        json.writeObjectFieldStart("power");
+        json.writeStringField("state", "none");
+        json.writeNullField("batteryRuntimeSeconds");
+        json.writeNullField("drainSeconds");
+        json.writeEndObject();
+    }
+
+    private static void writeService(JsonGenerator json, StatusReport report) throws IOException {
+        json.writeNumberField("clients", report.clients());
+        json.writeBooleanField("trace", report.trace());
+        json.writeStringField("tcpUri", report.tcpUri());
+        json.writeNumberField("pid", report.pid());
+        json.writeNumberField("uptimeSeconds", report.uptimeSeconds());
+        json.writeObjectFieldStart("requests");
+        json.writeNumberField("reads", report.readCount());
+        json.writeNumberField("readBytes", report.readBytes());
+        json.writeNumberField("writes", report.writeCount());
+        json.writeNumberField("writeBytes", report.writeBytes());
+        json.writeNumberField("flushes", report.flushCount());
+        json.writeNumberField("trims", report.trimCount());
+        json.writeNumberField("zeroes", report.zeroCount());
+        json.writeNumberField("failed", report.failedCount());
+        json.writeEndObject();
+    }
+
+    /**
+     * Reads what {@link #write} wrote, here or in another version.
+     *
+     * @throws IOException when it is not JSON
+     */
+    public static StatusReport read(String text) throws IOException {
+        Fields top = new Fields(Json.readObject(text));
+        Fields loss = top.object("lossIfPowerFailedNow");
+        Fields commit = top.object("lastCommit");
+        Fields backing = top.object("backing");
+        Fields requests = top.object("requests");
+        return new StatusReport(
+                top.text("name"),
+                top.text("uri"),
+                top.textOrNull("tcpUri"),
+                top.count("pid"),
+                top.number("uptimeSeconds"),
+                top.text("mode"),
+                top.text("configuredMode"),
+                top.text("state"),
+                top.flag("greenLight"),
+                top.text("light"),
+                top.count("sizeBytes"),
+                top.count("chunkBytes"),
+                top.count("chunks"),
+                top.count("loadedChunks"),
+                top.count("savedChunks"),
+                top.count("dirtyChunks"),
+                top.count("dirtyBytes"),
+                top.count("dirtyMaxBytes"),
+                top.count("inflight"),
+                loss.count("bytes"),
+                loss.number("seconds"),
+                commit.count("epoch"),
+                commit.textOrNull("time"),
+                backing.text("uri"),
+                backing.count("errors"),
+                backing.textOrNull("lastError"),
+                backing.number("writeBytesPerSecond"),
+                top.number("loadBytesPerSecond"),
+                top.count("loadRemainingBytes"),
+                top.flag("throttling"),
+                backing.flag("directIo"),
+                top.flag("readOnly"),
+                top.flag("trace"),
+                Math.toIntExact(top.count("clients")),
+                requests.count("reads"),
+                requests.count("readBytes"),
+                requests.count("writes"),
+                requests.count("writeBytes"),
+                requests.count("flushes"),
+                requests.count("trims"),
+                requests.count("zeroes"),
+                requests.count("failed"));
+    }
+
+    /** An object's fields, each defaulted when it is missing or of another kind. */
+    private record Fields(Map<String, @Nullable Object> map) {
+
+        @SuppressWarnings("unchecked") // Json.readObject makes no other maps
+        Fields object(String name) {
+            return map.get(name) instanceof Map<?, ?> inner ? new Fields((Map<String, @Nullable Object>) inner) : new Fields(Map.of());
+        }
+
+        String text(String name) {
+            return map.get(name) instanceof String text ? text : "";
+        }
+
+        @Nullable String textOrNull(String name) {
+            return map.get(name) instanceof String text ? text : null;
+        }
+
+        long count(String name) {
+            return map.get(name) instanceof Number number ? number.longValue() : 0;
+        }
+
+        double number(String name) {
+            return map.get(name) instanceof Number number ? number.doubleValue() : 0;
+        }
+
+        boolean flag(String name) {
+            return map.get(name) instanceof Boolean flag && flag;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+package ramback.control;
+
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.DeviceStatus;
+import ramback.nbd.ServerCounts;
+
+/**
+ * What {@code status} tells about a served device: the same on both sides of the control socket. {@link StatusJson}
+ * writes and reads it. A snapshot; bytes, seconds, counts.
+ *
+ * @param mode the mode in force, as a word
+ * @param configuredMode what {@code up} was given, as a word
+ * @param state loading, ready, flushing, degraded or stopping
+ * @param light the light's colour, as a word
+ * @param commitTime ISO 8601, or null when nothing has been committed since the start
+ * @param tcpUri the URI on TCP, or null when it is not served there
+ * @param pid the daemon's
+ * @param uptimeSeconds since the daemon began to serve
+ * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
+ */
+public record StatusReport(
+        String name,
+        String uri,
+        @Nullable String tcpUri,
+        long pid,
+        double uptimeSeconds,
+        String mode,
+        String configuredMode,
+        String state,
+        boolean greenLight,
+        String light,
+        long sizeBytes,
+        long chunkBytes,
+        long chunks,
+        long loadedChunks,
+        long savedChunks,
+        long dirtyChunks,
+        long dirtyBytes,
+        long dirtyMaxBytes,
+        long inflight,
+        long lossBytes,
+        double lossSeconds,
+        long commitEpoch,
+        @Nullable String commitTime,
+        String backingUri,
+        long backingErrors,
+        @Nullable String backingLastError,
+        double backingWriteBytesPerSecond,
+        double loadBytesPerSecond,
+        long loadRemainingBytes,
+        boolean throttling,
+        boolean directIo,
+        boolean readOnly,
+        boolean trace,
+        int clients,
+        long readCount,
+        long readBytes,
+        long writeCount,
+        long writeBytes,
+        long flushCount,
+        long trimCount,
+        long zeroCount,
+        long failedCount) {
+
+    static StatusReport of(
+            DeviceStatus device,
+            ServerCounts counts,
+            String uri,
+            @Nullable String tcpUri,
+            long pid,
+            double uptimeSeconds) {
+        return new StatusReport(
+                device.name(),
+                uri,
+                tcpUri,
+                pid,
+                uptimeSeconds,
+                device.mode().word(),
+                device.configuredMode().word(),
+                device.state().word(),
+                device.greenLight(),
+                Light.of(device).word(),
+                device.sizeBytes(),
+                device.chunkBytes(),
+                device.chunks(),
+                device.loadedChunks(),
+                device.savedChunks(),
+                device.dirtyChunks(),
+                device.dirtyBytes(),
+                device.dirtyMaxBytes(),
+                device.inflight(),
+                device.lossBytes(),
+                device.lossSeconds(),
+                device.commitEpoch(),
+                device.commitTime() == null ? null : device.commitTime().toString(),
+                device.backingUri(),
+                device.backingErrors(),
+                device.backingLastError(),
+                device.backingWriteBytesPerSecond(),
+                device.loadBytesPerSecond(),
+                device.loadRemainingBytes(),
+                device.throttling(),
+                device.directIo(),
+                device.readOnly(),
+                device.trace(),
+                counts.clientCount(),
+                counts.read().requestCount(),
+                counts.read().bytes(),
+                counts.write().requestCount(),
+                counts.write().bytes(),
+                counts.flush().requestCount(),
+                counts.trim().requestCount(),
+                counts.zero().requestCount(),
+                counts.failedCount());
+    }
+
+    /** Returns whether every chunk is in RAM. */
+    public boolean fullyLoaded() {
+        return loadedChunks >= chunks;
+    }
+
+    /** The light as one of its values; amber for a word this version does not know. */
+    public Light lightColour() {
+        for (Light colour : Light.values()) {
+            if (colour.word().equals(light.toLowerCase(Locale.ROOT))) {
+                return colour;
+            }
+        }
+        return Light.AMBER;
+    }
+}

@@ -1,0 +1,56 @@
+package ramback.engine;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+import ramback.device.Mode;
+
+/**
+ * Everything {@code status} tells about a device, except what belongs to its exports (URI, clients). Bytes, seconds,
+ * counts. A snapshot: the numbers were each true at about the same moment.
+ *
+ * @param loadedChunks chunks whose content is in RAM
+ * @param savedChunks chunks carried to the image since the start, counted each time
+ * @param dirtyChunks chunks whose newest content is not yet durable in the image
+ * @param dirtyBytes the same in bytes
+ * @param inflight requests that wait for a load, for room or for a commit
+ * @param lossBytes what acknowledged bytes a power failure at this moment would cost (in {@code unsafe}: the device)
+ * @param lossSeconds the age of the oldest of them
+ * @param commitEpoch the newest epoch that is durable
+ * @param commitTime when it became so, or null if nothing has been committed since the start
+ * @param loadBytesPerSecond how fast the image is being loaded, averaged over the last second or two
+ * @param loadRemainingBytes what is still to be loaded
+ * @param backingErrors failed calls to the backing store since the start
+ * @param backingLastError the newest failure in words, or null
+ * @param backingWriteBytesPerSecond how fast the image is being written, averaged over the last second or two
+ * @param throttling whether writes are being slowed down
+ * @param directIo whether the image is read and written past the page cache
+ */
+public record DeviceStatus(
+        String name,
+        Mode mode,
+        Mode configuredMode,
+        DeviceState state,
+        boolean greenLight,
+        long sizeBytes,
+        int chunkBytes,
+        long chunks,
+        long loadedChunks,
+        long savedChunks,
+        long dirtyChunks,
+        long dirtyBytes,
+        long inflight,
+        long lossBytes,
+        double lossSeconds,
+        long commitEpoch,
+        @Nullable Instant commitTime,
+        String backingUri,
+        long backingErrors,
+        @Nullable String backingLastError,
+        double backingWriteBytesPerSecond,
+        double loadBytesPerSecond,
+        long loadRemainingBytes,
+        long dirtyMaxBytes,
+        boolean throttling,
+        boolean directIo,
+        boolean readOnly,
+        boolean trace) {}

@@ -1,0 +1,85 @@
+package ramback.engine;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import ramback.backing.BackingOpenException;
+import ramback.backing.FileBacking;
+import ramback.memory.SegmentLayout;
+
+/**
+ * The image as {@code up} found or made it.
+ *
+ * @param backing the open, locked image
+ * @param created whether it was created just now, so that a failed start removes it again
+ */
+record OpenedImage(FileBacking backing, boolean created) {
+
+    static OpenedImage open(DeviceOptions options) throws Refusal {
+        Path image = options.image();
+        boolean create = !Files.exists(image);
+        if (create && options.sizeBytes().isEmpty()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE, "image " + image + " does not exist; give --size SIZE to create it");
+        }
+        if (create && options.readOnly()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE, "image " + image + " does not exist, and --read-only does not create one");
+        }
+        FileBacking backing;
+        try {
+            backing = create
+                    ? FileBacking.create(image, options.sizeBytes().getAsLong())
+                    : FileBacking.open(image, options.readOnly());
+        } catch (BackingOpenException e) {
+            throw refusal(e);
+        }
+        OpenedImage opened = new OpenedImage(backing, create);
+        try {
+            opened.checkSize(options);
+        } catch (Refusal e) {
+            opened.undo();
+            throw e;
+        }
+        return opened;
+    }
+
+    private static Refusal refusal(BackingOpenException e) {
+        Refusal.Kind kind =
+                switch (e.reason()) {
+                    case MISSING, NOT_AN_IMAGE, EMPTY, TOO_LARGE -> Refusal.Kind.USAGE;
+                    case EXISTS, NOT_PERMITTED, IN_USE, NO_SPACE, FAILED -> Refusal.Kind.FAILED;
+                };
+        return new Refusal(kind, String.valueOf(e.getMessage()), e);
+    }
+
+    private void checkSize(DeviceOptions options) throws Refusal {
+        long sizeBytes = backing.sizeBytes();
+        if (options.sizeBytes().isPresent() && options.sizeBytes().getAsLong() != sizeBytes) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE,
+                    "image " + options.image() + " has " + sizeBytes + " bytes, not the "
+                            + options.sizeBytes().getAsLong() + " of --size; leave --size out, or give the image's size");
+        }
+        if (sizeBytes > SegmentLayout.SIZE_BYTES_MAX) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE,
+                    "image " + options.image() + " has " + sizeBytes + " bytes, the limit is "
+                            + SegmentLayout.SIZE_BYTES_MAX + "; serve a smaller image");
+        }
+    }
+
+    /** Closes the image, and removes it if it was created just now. */
+    void undo() {
+        try {
+            Path path = backing.path();
+            if (created) {
+                Files.deleteIfExists(path);
+            }
+            backing.close();
+        } catch (IOException e) {
+            System.getLogger(OpenedImage.class.getName())
+                    .log(System.Logger.Level.WARNING, "could not tidy up {0}: {1}", backing.uri(), e.getMessage());
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package ramback.nbd;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import ramback.device.Device;
+
+/**
+ * A device under the name by which clients ask for it.
+ *
+ * @param name 1 to 4,096 bytes of UTF-8 without NUL ("Conventions")
+ * @param description for people, as {@code nbdinfo} shows it; may be empty, at most 4,096 bytes
+ * @param device what is served
+ */
+public record Export(String name, String description, Device device) {
+
+    /** Refuses what the specification's rules for strings do not allow. */
+    public Export {
+        if (name.isEmpty() || !isString(name) || !isString(description)) {
+            throw new IllegalArgumentException("an export's name and description are strings of at most "
+                    + Protocol.STRING_BYTES_MAX + " bytes without NUL, the name not empty: \"" + name + "\", \""
+                    + description + "\"");
+        }
+    }
+
+    private static boolean isString(String text) {
+        return text.indexOf('\0') < 0 && text.getBytes(UTF_8).length <= Protocol.STRING_BYTES_MAX;
+    }
+}

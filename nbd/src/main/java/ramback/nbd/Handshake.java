@@ -1,0 +1,270 @@
+package ramback.nbd;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import org.jspecify.annotations.Nullable;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+import ramback.device.TooManySessionsException;
+
+/**
+ * "Fixed newstyle negotiation": greets a client, answers its options, and ends with a session on the export it took.
+ * Reads exactly the bytes of each option, so that nothing of the transmission phase is read too early. The time it may
+ * take is limited by {@link HandshakeRoom}, which closes the channel.
+ */
+final class Handshake {
+
+    /** Most data of an option that is skipped to keep the stream parseable; more is taken for an attack. */
+    static final long DATA_SKIPPED_BYTES_MAX = 1 << 20;
+
+    /**
+     * What was agreed.
+     *
+     * @param session open, for the connection to close
+     */
+    record Agreed(Export export, DeviceSession session) {}
+
+    private final Exports exports;
+    private final SocketChannel channel;
+    private final ByteBuffer in = ByteBuffer.allocate(HandshakeOption.DATA_BYTES_MAX);
+    /** Room for the longest reply: a LIST entry with name and description. */
+    private final ByteBuffer out =
+            ByteBuffer.allocate(Protocol.OPTION_REPLY_HEADER_BYTES + Integer.BYTES + 2 * Protocol.STRING_BYTES_MAX);
+
+    private boolean zeroes = true;
+    private boolean aborted;
+
+    Handshake(Exports exports, SocketChannel channel) {
+        this.exports = exports;
+        this.channel = channel;
+    }
+
+    /**
+     * Runs the whole phase.
+     *
+     * @return what was agreed, or null when the client said goodbye
+     * @throws ProtocolViolation when the connection must be closed without an answer
+     */
+    @Nullable Agreed run() throws IOException {
+        out.putLong(Protocol.NBDMAGIC)
+                .putLong(Protocol.IHAVEOPT)
+                .putShort((short) (Protocol.FLAG_FIXED_NEWSTYLE | Protocol.FLAG_NO_ZEROES));
+        send();
+        int clientFlags = receive(Integer.BYTES).getInt();
+        if ((clientFlags & ~Protocol.CLIENT_FLAGS_KNOWN) != 0) {
+            throw new ProtocolViolation("unknown client flags 0x" + Integer.toHexString(clientFlags));
+        }
+        zeroes = (clientFlags & Protocol.FLAG_C_NO_ZEROES) == 0;
+        while (!aborted) {
+            ByteBuffer header = receive(Protocol.OPTION_HEADER_BYTES);
+            if (header.getLong() != Protocol.IHAVEOPT) {
+                throw new ProtocolViolation("option without its magic number");
+            }
+            int code = header.getInt();
+            HandshakeOption option = receiveOption(code, Integer.toUnsignedLong(header.getInt()));
+            Agreed agreed = answer(code, option);
+            if (agreed != null) {
+                return agreed;
+            }
+        }
+        return null;
+    }
+
+    private HandshakeOption receiveOption(int code, long lengthBytes) throws IOException {
+        if (lengthBytes > DATA_SKIPPED_BYTES_MAX) {
+            throw new ProtocolViolation("option " + code + " with " + lengthBytes + " bytes of data; at most "
+                    + DATA_SKIPPED_BYTES_MAX + " are skipped");
+        }
+        if (lengthBytes <= HandshakeOption.DATA_BYTES_MAX) {
+            return HandshakeOption.parse(code, receive((int) lengthBytes));
+        }
+        for (long left = lengthBytes; left > 0; left -= in.limit()) {
+            receive((int) Math.min(left, in.capacity()));
+        }
+        return HandshakeOption.oversized(code, lengthBytes);
+    }
+
+    private @Nullable Agreed answer(int code, HandshakeOption option) throws IOException {
+        switch (option) {
+            case HandshakeOption.ExportName(String name) -> {
+                return takeByExportName(name);
+            }
+            case HandshakeOption.Info info -> {
+                return inform(code, info);
+            }
+            case HandshakeOption.ListExports ignored -> list(code);
+            case HandshakeOption.Abort ignored -> {
+                reply(code, Protocol.REP_ACK);
+                aborted = true;
+            }
+            case HandshakeOption.Unknown ignored -> refuse(code, Protocol.REP_ERR_UNSUP, "option " + code + " is unknown");
+            case HandshakeOption.Malformed(String why) -> refuse(code, Protocol.REP_ERR_INVALID, why);
+            case HandshakeOption.TooBig(long lengthBytes) ->
+                refuse(
+                        code,
+                        Protocol.REP_ERR_TOO_BIG,
+                        lengthBytes + " bytes of option data; at most " + HandshakeOption.DATA_BYTES_MAX);
+        }
+        return null;
+    }
+
+    // ------------------------------------------------------------------------------------------------- the options
+
+    /** "NBD_OPT_EXPORT_NAME": the answer has no error, so a wish that can't be met ends the connection. */
+    private Agreed takeByExportName(String name) throws IOException {
+        Export export = exports.find(name);
+        if (export == null) {
+            throw new ProtocolViolation("EXPORT_NAME asks for an unknown export");
+        }
+        DeviceSession session;
+        try {
+            session = export.device().openSession();
+        } catch (TooManySessionsException | IllegalStateException e) {
+            throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + e.getMessage());
+        }
+        out.putLong(export.device().sizeBytes()).putShort((short) Protocol.transmissionFlags(export.device()));
+        if (zeroes) {
+            out.put(new byte[Protocol.EXPORT_NAME_ZEROES_BYTES]);
+        }
+        return sendThenAgree(export, session);
+    }
+
+    /** "NBD_OPT_INFO and NBD_OPT_GO". */
+    private @Nullable Agreed inform(int code, HandshakeOption.Info option) throws IOException {
+        Export export = exports.find(option.name());
+        if (export == null) {
+            refuse(code, Protocol.REP_ERR_UNKNOWN, "no export of that name here; LIST shows the names");
+            return null;
+        }
+        DeviceSession session = null;
+        if (option.go()) {
+            try {
+                session = export.device().openSession();
+            } catch (TooManySessionsException e) {
+                refuse(code, Protocol.REP_ERR_POLICY, e.getMessage());
+                return null;
+            } catch (IllegalStateException e) {
+                refuse(code, Protocol.REP_ERR_SHUTDOWN, "the device is stopping");
+                return null;
+            }
+        }
+        try {
+            describe(code, export, option);
+            begin(code, Protocol.REP_ACK, 0);
+        } catch (IOException | RuntimeException e) {
+            abandon(session);
+            throw e;
+        }
+        if (session == null) {
+            send();
+            return null;
+        }
+        return sendThenAgree(export, session);
+    }
+
+    /** Sends what was asked for; EXPORT always. */
+    private void describe(int code, Export export, HandshakeOption.Info option) throws IOException {
+        begin(code, Protocol.REP_INFO, Short.BYTES + Long.BYTES + Short.BYTES);
+        out.putShort((short) Protocol.INFO_EXPORT)
+                .putLong(export.device().sizeBytes())
+                .putShort((short) Protocol.transmissionFlags(export.device()));
+        send();
+        if (option.items().contains(Protocol.INFO_NAME)) {
+            sendInfo(code, Protocol.INFO_NAME, export.name());
+        }
+        if (option.items().contains(Protocol.INFO_DESCRIPTION)
+                && !export.description().isEmpty()) {
+            sendInfo(code, Protocol.INFO_DESCRIPTION, export.description());
+        }
+        if (option.items().contains(Protocol.INFO_BLOCK_SIZE)) {
+            begin(code, Protocol.REP_INFO, Short.BYTES + 3 * Integer.BYTES);
+            out.putShort((short) Protocol.INFO_BLOCK_SIZE)
+                    .putInt(Protocol.BLOCK_BYTES_MIN)
+                    .putInt(export.device().chunkBytes())
+                    .putInt(Device.PAYLOAD_BYTES_MAX);
+            send();
+        }
+    }
+
+    private void sendInfo(int code, int item, String text) throws IOException {
+        byte[] bytes = text.getBytes(UTF_8);
+        begin(code, Protocol.REP_INFO, Short.BYTES + bytes.length);
+        out.putShort((short) item).put(bytes);
+        send();
+    }
+
+    private void list(int code) throws IOException {
+        for (Export export : exports.all()) {
+            byte[] name = export.name().getBytes(UTF_8);
+            byte[] description = export.description().getBytes(UTF_8);
+            begin(code, Protocol.REP_SERVER, Integer.BYTES + name.length + description.length);
+            out.putInt(name.length).put(name).put(description);
+            send();
+        }
+        reply(code, Protocol.REP_ACK);
+    }
+
+    private void refuse(int code, int error, String message) throws IOException {
+        if (code == Protocol.OPT_EXPORT_NAME) {
+            throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + message);
+        }
+        byte[] bytes = message.getBytes(UTF_8);
+        int lengthBytes = Math.min(bytes.length, Protocol.STRING_BYTES_MAX);
+        begin(code, error, lengthBytes);
+        out.put(bytes, 0, lengthBytes);
+        send();
+    }
+
+    // ---------------------------------------------------------------------------------------------------- the wire
+
+    private Agreed sendThenAgree(Export export, DeviceSession session) throws IOException {
+        try {
+            send();
+        } catch (IOException | RuntimeException e) {
+            abandon(session);
+            throw e;
+        }
+        return new Agreed(export, session);
+    }
+
+    /** Gives a session back that no connection came to use: on behalf of both of its threads. */
+    private static void abandon(@Nullable DeviceSession session) {
+        if (session != null) {
+            session.close();
+            session.release();
+            session.release();
+        }
+    }
+
+    private void reply(int code, int type) throws IOException {
+        begin(code, type, 0);
+        send();
+    }
+
+    private void begin(int code, int type, int lengthBytes) {
+        out.putLong(Protocol.OPTION_REPLY_MAGIC).putInt(code).putInt(type).putInt(lengthBytes);
+    }
+
+    private void send() throws IOException {
+        out.flip();
+        while (out.hasRemaining()) {
+            channel.write(out);
+        }
+        out.clear();
+    }
+
+    /** Receives exactly so many bytes; the buffer is good until the next call. */
+    private ByteBuffer receive(int lengthBytes) throws IOException {
+        in.clear().limit(lengthBytes);
+        while (in.hasRemaining()) {
+            if (channel.read(in) < 0) {
+                throw new EOFException("the client hung up during the handshake");
+            }
+        }
+        return in.flip();
+    }
+}

@@ -1,0 +1,97 @@
+package ramback.nbd;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.nio.ByteBuffer;
+import java.util.LinkedHashSet;
+import java.util.Set;
+
+/** What a client asks for during option haggling ("Option types"), parsed and checked for form. */
+sealed interface HandshakeOption {
+
+    /** EXPORT_NAME: take this export; the one option that cannot be answered with an error. */
+    record ExportName(String name) implements HandshakeOption {}
+
+    /** ABORT. */
+    record Abort() implements HandshakeOption {}
+
+    /** LIST. */
+    record ListExports() implements HandshakeOption {}
+
+    /** INFO, and GO when {@code go}; {@code items} are the information requests. */
+    record Info(boolean go, String name, Set<Integer> items) implements HandshakeOption {}
+
+    /** An option that this server does not know. */
+    record Unknown() implements HandshakeOption {}
+
+    /** A known option in a wrong form. */
+    record Malformed(String why) implements HandshakeOption {}
+
+    /** A known option with more data than it can need. */
+    record TooBig(long lengthBytes) implements HandshakeOption {}
+
+    /** Most data of an option that is looked at: a name of full length and room for far more items than exist. */
+    int DATA_BYTES_MAX = 16 << 10;
+
+    /**
+     * Parses an option.
+     *
+     * @param code as sent
+     * @param data all of it, between position and limit
+     */
+    static HandshakeOption parse(int code, ByteBuffer data) {
+        return switch (code) {
+            case Protocol.OPT_EXPORT_NAME ->
+                data.remaining() > Protocol.STRING_BYTES_MAX
+                        ? new TooBig(data.remaining())
+                        : new ExportName(string(data, data.remaining()));
+            case Protocol.OPT_ABORT -> new Abort();
+            case Protocol.OPT_LIST ->
+                data.hasRemaining()
+                        ? new Malformed("LIST takes no data, got " + data.remaining() + " bytes")
+                        : new ListExports();
+            case Protocol.OPT_INFO, Protocol.OPT_GO -> parseInfo(code == Protocol.OPT_GO, data);
+            default -> new Unknown();
+        };
+    }
+
+    /** Says what an option is whose data is longer than {@link #DATA_BYTES_MAX} and was skipped. */
+    static HandshakeOption oversized(int code, long lengthBytes) {
+        return switch (code) {
+            case Protocol.OPT_ABORT -> new Abort();
+            case Protocol.OPT_LIST -> new Malformed("LIST takes no data, got " + lengthBytes + " bytes");
+            case Protocol.OPT_EXPORT_NAME, Protocol.OPT_INFO, Protocol.OPT_GO -> new TooBig(lengthBytes);
+            default -> new Unknown();
+        };
+    }
+
+    private static HandshakeOption parseInfo(boolean go, ByteBuffer data) {
+        int lengthBytes = data.remaining();
+        if (lengthBytes < Integer.BYTES + Short.BYTES) {
+            return new Malformed("INFO and GO need at least 6 bytes of data, got " + lengthBytes);
+        }
+        long nameBytes = Integer.toUnsignedLong(data.getInt());
+        if (nameBytes > data.remaining() - Short.BYTES) {
+            return new Malformed("name of " + nameBytes + " bytes in " + lengthBytes + " bytes of data");
+        }
+        if (nameBytes > Protocol.STRING_BYTES_MAX) {
+            return new Malformed("name of " + nameBytes + " bytes; at most " + Protocol.STRING_BYTES_MAX);
+        }
+        String name = string(data, (int) nameBytes);
+        int itemCount = Short.toUnsignedInt(data.getShort());
+        if (data.remaining() != itemCount * Short.BYTES) {
+            return new Malformed(itemCount + " information requests in " + data.remaining() + " bytes");
+        }
+        Set<Integer> items = new LinkedHashSet<>();
+        while (data.hasRemaining()) {
+            items.add(Short.toUnsignedInt(data.getShort()));
+        }
+        return new Info(go, name, items);
+    }
+
+    private static String string(ByteBuffer data, int lengthBytes) {
+        byte[] bytes = new byte[lengthBytes];
+        data.get(bytes);
+        return new String(bytes, UTF_8);
+    }
+}

@@ -1,0 +1,307 @@
+package ramback.nbd;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.net.BindException;
+import java.net.InetSocketAddress;
+import java.net.StandardSocketOptions;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Serves a set of exports to NBD clients, on any number of Unix sockets and TCP ports. Every client has two threads of
+ * its own and memory of a fixed size, so what a client sends, withholds or leaves unread is felt by nobody else. Safe
+ * for use by many threads.
+ *
+ * <p>Source: the NBD specification; what is spoken of it is in the package's description and in {@code Protocol}.
+ */
+public final class NbdServer implements AutoCloseable {
+
+    private static final Logger LOG = System.getLogger(NbdServer.class.getPackageName());
+
+    /** How long {@link #close()} lets outstanding requests finish. */
+    private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+
+    /** How long a stop waits for threads whose socket and session have been closed under them. */
+    private static final Duration ABORT_TIMEOUT = Duration.ofSeconds(5);
+
+    /** How long a listener rests when the system refuses a connection, for want of descriptors or threads. */
+    private static final Duration ACCEPT_PAUSE = Duration.ofMillis(100);
+
+    private static final int TCP_BACKLOG = 128;
+
+    /** A client's socket buffer for replies. Linux grants at most net.core.wmem_max. */
+    private static final int SEND_BUFFER_BYTES = Integer.getInteger("sndbuf", 1 << 20);
+
+    private final Exports exports;
+    private final ServerLimits limits;
+    private final HandshakeRoom handshakes;
+
+    private final Object lock = new Object();
+    private final Set<Connection> connections = new LinkedHashSet<>(); // guarded by lock
+    private final List<ServerSocketChannel> listeners = new ArrayList<>(); // guarded by lock
+    private final List<UnixSocket> unixSockets = new ArrayList<>(); // guarded by lock
+    private final Traffic gone = new Traffic(); // guarded by lock; of the connections that have ended
+    private long connectionNumber; // guarded by lock
+    private boolean stopping; // guarded by lock
+
+    /**
+     * Makes a server that listens nowhere yet.
+     *
+     * @param exports with names that differ
+     */
+    public NbdServer(List<Export> exports, ServerLimits limits) {
+        this.exports = new Exports(exports);
+        this.limits = limits;
+        this.handshakes = new HandshakeRoom(
+                limits.handshakeCountMax(), limits.handshakeTimeout().toNanos());
+        Thread.ofPlatform().daemon().name("nbd-handshakes").start(handshakes::run);
+    }
+
+    // ------------------------------------------------------------------------------------------------- listening
+
+    /**
+     * Listens on a Unix socket, whose file is the owner's alone (mode 0600). A file that a server left behind is
+     * replaced.
+     *
+     * @throws IOException when the path is longer than 107 bytes, a live server's, not a socket, or not to be made; the
+     *     message says which and what to do
+     */
+    public void listenUnix(Path file) throws IOException {
+        UnixSocket socket = UnixSocket.listen(file);
+        synchronized (lock) {
+            unixSockets.add(socket);
+        }
+        listen(socket.channel(), file.toString());
+    }
+
+    /**
+     * Listens on a TCP port of the loopback.
+     *
+     * @param address port 0 takes any free port
+     * @return the address in use
+     * @throws IOException when the address is not a loopback address or the port is in use; the message says which and
+     *     what to do
+     */
+    public InetSocketAddress listenTcp(InetSocketAddress address) throws IOException {
+        if (address.isUnresolved()) {
+            throw new IOException("unknown host in --listen: " + address.getHostString());
+        }
+        if (!address.getAddress().isLoopbackAddress()) {
+            throw new IOException("NBD without TLS is served on the loopback only, not on " + address.getHostString()
+                    + "; use 127.0.0.1 or localhost in --listen");
+        }
+        ServerSocketChannel channel = ServerSocketChannel.open();
+        try {
+            channel.bind(address, TCP_BACKLOG);
+            InetSocketAddress bound = (InetSocketAddress) channel.getLocalAddress();
+            listen(channel, bound.toString());
+            return bound;
+        } catch (BindException e) {
+            channel.close();
+            throw new IOException(
+                    "cannot listen on " + address.getHostString() + ":" + address.getPort() + ": " + e.getMessage()
+                            + "; choose another port with --listen",
+                    e);
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private void listen(ServerSocketChannel channel, String place) throws IOException {
+        synchronized (lock) {
+            if (stopping) {
+                channel.close();
+                throw new IOException("the server is stopping");
+            }
+            listeners.add(channel);
+        }
+        Thread.ofPlatform().daemon().name("nbd-accept " + place).start(() -> accept(channel));
+    }
+
+    private void accept(ServerSocketChannel listener) {
+        while (listener.isOpen()) {
+            try {
+                admit(listener.accept());
+            } catch (ClosedChannelException e) {
+                return;
+            } catch (IOException | OutOfMemoryError e) {
+                LOG.log(Level.WARNING, "cannot take a connection: " + e.getMessage());
+                rest();
+            }
+        }
+    }
+
+    private static void rest() {
+        try {
+            Thread.sleep(ACCEPT_PAUSE);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void admit(SocketChannel channel) throws IOException {
+        Connection connection;
+        synchronized (lock) {
+            connection = new Connection(++connectionNumber, channel, this);
+            if (stopping) {
+                channel.close();
+                return;
+            }
+            connections.add(connection);
+        }
+        boolean started = false;
+        try {
+            tune(channel);
+            handshakes.enter(connection);
+            Thread.ofPlatform().daemon().name("nbd-" + connection.number()).start(connection);
+            started = true;
+        } finally {
+            if (!started) {
+                handshakes.leave(connection);
+                connection.abort("its thread could not be started");
+                remove(connection);
+            }
+        }
+    }
+
+    private static void tune(SocketChannel channel) throws IOException {
+        if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
+            channel.setOption(StandardSocketOptions.SO_SNDBUF, SEND_BUFFER_BYTES);
+        } else {
+            channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+            channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
+        }
+    }
+
+    // --------------------------------------------------------------------------------------- for the connections
+
+    Exports exports() {
+        return exports;
+    }
+
+    ServerLimits limits() {
+        return limits;
+    }
+
+    HandshakeRoom handshakes() {
+        return handshakes;
+    }
+
+    /** The connection has ended. */
+    void remove(Connection connection) {
+        synchronized (lock) {
+            if (connections.remove(connection)) {
+                gone.add(connection.traffic());
+                lock.notifyAll();
+            }
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------------- status
+
+    /** Returns the number of connections in the transmission phase. */
+    public int clientCount() {
+        synchronized (lock) {
+            return (int) connections.stream().filter(Connection::isClient).count();
+        }
+    }
+
+    /** Returns what the server has done so far. */
+    public ServerCounts counts() {
+        Traffic sum = new Traffic();
+        synchronized (lock) {
+            sum.add(gone);
+            for (Connection connection : connections) {
+                sum.add(connection.traffic());
+            }
+            return sum.toCounts(clientCount());
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------- stopping
+
+    /**
+     * Stops: takes no more connections and requests, lets outstanding requests finish and their replies leave, then
+     * closes every connection. Returns when all of its threads have let go of their sessions. May be called more than
+     * once.
+     *
+     * @param timeout how long to wait for outstanding requests; afterwards their connections are closed without an
+     *     answer
+     */
+    public void stop(Duration timeout) {
+        List<Connection> open;
+        synchronized (lock) {
+            stopping = true;
+            closeListeners();
+            open = List.copyOf(connections);
+        }
+        handshakes.close();
+        open.forEach(Connection::beginStop);
+        if (awaitNone(timeout)) {
+            return;
+        }
+        synchronized (lock) {
+            open = List.copyOf(connections);
+        }
+        open.forEach(connection -> connection.abort("not finished within " + timeout.toMillis() + " ms of a stop"));
+        if (!awaitNone(ABORT_TIMEOUT)) {
+            LOG.log(Level.WARNING, "connections are still in the device " + ABORT_TIMEOUT + " after they were closed");
+        }
+    }
+
+    /** Stops with a time-out of five seconds. */
+    @Override
+    public void close() {
+        stop(CLOSE_TIMEOUT);
+    }
+
+    private void closeListeners() {
+        for (UnixSocket socket : unixSockets) {
+            closeQuietly(socket);
+        }
+        for (ServerSocketChannel listener : listeners) {
+            closeQuietly(listener);
+        }
+        unixSockets.clear();
+        listeners.clear();
+    }
+
+    private static void closeQuietly(Closeable listener) {
+        try {
+            listener.close();
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot close a listening socket: " + e.getMessage());
+        }
+    }
+
+    private boolean awaitNone(Duration timeout) {
+        long deadlineNanos = System.nanoTime() + timeout.toNanos();
+        synchronized (lock) {
+            while (!connections.isEmpty()) {
+                long leftMillis = (deadlineNanos - System.nanoTime()) / 1_000_000;
+                if (leftMillis <= 0) {
+                    return false;
+                }
+                try {
+                    lock.wait(leftMillis);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+}

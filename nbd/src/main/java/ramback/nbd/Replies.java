@@ -1,0 +1,121 @@
+package ramback.nbd;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+
+/**
+ * One thread's replies to a client: gathered in a buffer, header and payload side by side, until they are flushed or the
+ * buffer is full, then sent in one call. Long payloads are sent behind the gathered replies, straight from device memory
+ * where the session allows it. Only whole messages leave, so the other thread's replies may come between any two.
+ */
+final class Replies {
+
+    /** The longest payload that is copied behind its header; a longer one is sent from device memory. */
+    static final int COPIED_BYTES_MAX = Integer.getInteger("copied", 64 << 10);
+
+    /** The least a buffer must hold: one copied payload and its header. */
+    static final int BUFFER_BYTES_MIN = COPIED_BYTES_MAX + Protocol.SIMPLE_REPLY_BYTES;
+
+    private final DeviceSession session;
+    private final Wire wire;
+    private final MemorySegment segment;
+    private final ByteBuffer buffer;
+    private final MemoryWindows windows;
+
+    /**
+     * Gathers in a buffer of this size.
+     *
+     * @param bufferBytes at least {@link #BUFFER_BYTES_MIN}
+     * @param arena keeps the buffer
+     */
+    Replies(DeviceSession session, Wire wire, int bufferBytes, Arena arena) {
+        this.session = session;
+        this.wire = wire;
+        this.segment = arena.allocate(Math.max(bufferBytes, BUFFER_BYTES_MIN), Long.BYTES);
+        this.buffer = segment.asByteBuffer();
+        this.windows = new MemoryWindows(session.memory(), Device.PAYLOAD_BYTES_MAX);
+    }
+
+    /** Adds a reply without payload. */
+    void add(long cookie, int error) throws IOException {
+        makeRoom(Protocol.SIMPLE_REPLY_BYTES);
+        header(cookie, error);
+    }
+
+    /** Adds the reply to a READ whose range is loaded. */
+    void addRead(long cookie, long offsetBytes, int lengthBytes) throws IOException {
+        if (lengthBytes > COPIED_BYTES_MAX) {
+            sendRead(cookie, offsetBytes, lengthBytes);
+            return;
+        }
+        makeRoom(Protocol.SIMPLE_REPLY_BYTES + lengthBytes);
+        header(cookie, Protocol.OK);
+        copy(offsetBytes, lengthBytes);
+    }
+
+    /** Sends what was gathered. */
+    void flush() throws IOException {
+        if (buffer.position() > 0) {
+            wire.beginSending();
+            try {
+                sendGathered();
+            } finally {
+                wire.endSending();
+            }
+        }
+    }
+
+    private void makeRoom(int lengthBytes) throws IOException {
+        if (buffer.remaining() < lengthBytes) {
+            flush();
+        }
+    }
+
+    private void header(long cookie, int error) {
+        buffer.putInt(Protocol.SIMPLE_REPLY_MAGIC).putInt(error).putLong(cookie);
+    }
+
+    private void copy(long offsetBytes, int lengthBytes) {
+        int position = buffer.position();
+        session.copy(offsetBytes, lengthBytes, segment, position);
+        buffer.position(position + lengthBytes);
+    }
+
+    private void sendRead(long cookie, long offsetBytes, int lengthBytes) throws IOException {
+        makeRoom(Protocol.SIMPLE_REPLY_BYTES);
+        header(cookie, Protocol.OK);
+        wire.beginSending();
+        try {
+            if (session.memoryIsDirect(offsetBytes, lengthBytes)) {
+                buffer.flip();
+                wire.send(buffer, windows.range(offsetBytes, lengthBytes));
+                buffer.clear();
+            } else {
+                sendCopied(offsetBytes, lengthBytes);
+            }
+        } finally {
+            wire.endSending();
+        }
+    }
+
+    /** Sends a payload that may hold holes, in pieces of the buffer's size. */
+    private void sendCopied(long offsetBytes, int lengthBytes) throws IOException {
+        int sentBytes = 0;
+        while (sentBytes < lengthBytes) {
+            int pieceBytes = Math.min(buffer.remaining(), lengthBytes - sentBytes);
+            copy(offsetBytes + sentBytes, pieceBytes);
+            sendGathered();
+            sentBytes += pieceBytes;
+        }
+    }
+
+    private void sendGathered() throws IOException {
+        buffer.flip();
+        wire.send(buffer);
+        buffer.clear();
+    }
+}

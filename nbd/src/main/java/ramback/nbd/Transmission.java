@@ -1,0 +1,252 @@
+package ramback.nbd;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+import ramback.device.Outcome;
+
+/**
+ * The request thread's part of the "Transmission" phase: receives as many requests as one read of the socket brings into
+ * the session's staging area, carries them out in their order, and sends their replies in one go before it waits for
+ * more. Payload is stored from where it was received. Allocates nothing.
+ *
+ * <pre>
+ *   staging   |  done  |  received, not yet looked at  |  free  |
+ *             0       head                            tail   capacity
+ * </pre>
+ */
+final class Transmission {
+
+    /** How the phase ended. */
+    enum End {
+        /** The client said DISC: what is outstanding must still be answered. */
+        DISCONNECT,
+        /** The stream ended: the client hung up, or the server stops. */
+        STREAM_END
+    }
+
+    /** The longest payload of a refused WRITE that is skipped; a longer one ends the connection. */
+    static final long SKIPPED_BYTES_MAX = 64L << 20;
+
+    private final DeviceSession session;
+    private final long sizeBytes;
+    private final boolean readOnly;
+    private final Wire wire;
+    private final DeferredSlots slots;
+    private final Replies replies;
+    private final Traffic traffic;
+
+    private final MemorySegment staging;
+    private final ByteBuffer received;
+    private int head;
+    private int tail;
+    private boolean streamEnded;
+
+    Transmission(
+            Device device,
+            DeviceSession session,
+            Wire wire,
+            DeferredSlots slots,
+            Replies replies,
+            Traffic traffic) {
+        this.session = session;
+        this.sizeBytes = device.sizeBytes();
+        this.readOnly = device.readOnly();
+        this.wire = wire;
+        this.slots = slots;
+        this.replies = replies;
+        this.traffic = traffic;
+        this.staging = session.staging();
+        this.received = staging.asByteBuffer();
+    }
+
+    /**
+     * Serves requests until the phase ends.
+     *
+     * @throws ProtocolViolation when the stream cannot be followed any more
+     */
+    End run() throws IOException {
+        while (true) {
+            while (tail - head >= Protocol.REQUEST_BYTES) {
+                if (!serve()) {
+                    replies.flush();
+                    return streamEnded ? End.STREAM_END : End.DISCONNECT;
+                }
+            }
+            if (!receiveMore()) {
+                return End.STREAM_END;
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------------- requests
+
+    /** Serves the request at the head; false when it was the last one. */
+    private boolean serve() throws IOException {
+        if (received.getInt(head) != Protocol.REQUEST_MAGIC) {
+            throw new ProtocolViolation("request without its magic number");
+        }
+        int flags = Short.toUnsignedInt(received.getShort(head + 4));
+        int command = Short.toUnsignedInt(received.getShort(head + 6));
+        long cookie = received.getLong(head + 8);
+        long offsetBytes = received.getLong(head + 16);
+        long lengthBytes = Integer.toUnsignedLong(received.getInt(head + 24));
+        head += Protocol.REQUEST_BYTES;
+        if (command == Protocol.CMD_DISC) {
+            return false;
+        }
+        int error = validate(command, flags, offsetBytes, lengthBytes);
+        if (error != Protocol.OK) {
+            traffic.countFailed();
+            if (command == Protocol.CMD_WRITE && !skip(lengthBytes)) {
+                return false;
+            }
+            replies.add(cookie, error);
+            return true;
+        }
+        traffic.count(command, lengthBytes);
+        slots.fill(command, cookie, offsetBytes, (int) lengthBytes);
+        boolean forceUnitAccess = (flags & Protocol.CMD_FLAG_FUA) != 0;
+        int token = slots.open();
+        switch (command) {
+            case Protocol.CMD_READ -> read(cookie, offsetBytes, (int) lengthBytes, token);
+            case Protocol.CMD_WRITE -> {
+                return write(cookie, offsetBytes, (int) lengthBytes, forceUnitAccess, token);
+            }
+            case Protocol.CMD_FLUSH -> answer(cookie, session.flush(token));
+            case Protocol.CMD_TRIM -> answer(cookie, session.trim(offsetBytes, lengthBytes, forceUnitAccess, token));
+            case Protocol.CMD_CACHE -> answer(cookie, session.prepareRead(offsetBytes, lengthBytes, token));
+            default -> {
+                boolean mayPunch = (flags & Protocol.CMD_FLAG_NO_HOLE) == 0;
+                answer(cookie, session.zero(offsetBytes, lengthBytes, mayPunch, forceUnitAccess, token));
+            }
+        }
+        return true;
+    }
+
+    /** Returns the "Error values" answer to a request that must not reach the device, or OK. */
+    private int validate(int command, int flags, long offsetBytes, long lengthBytes) {
+        if ((flags & ~Protocol.commandFlagsAllowed(command)) != 0) {
+            return Protocol.EINVAL;
+        }
+        return switch (command) {
+            case Protocol.CMD_READ ->
+                lengthBytes > Device.PAYLOAD_BYTES_MAX
+                        ? Protocol.EINVAL
+                        : validateRange(offsetBytes, lengthBytes, Protocol.EINVAL);
+            case Protocol.CMD_WRITE ->
+                lengthBytes > Device.PAYLOAD_BYTES_MAX
+                        ? Protocol.EINVAL
+                        : validateChange(offsetBytes, lengthBytes, Protocol.ENOSPC);
+            case Protocol.CMD_WRITE_ZEROES -> validateChange(offsetBytes, lengthBytes, Protocol.ENOSPC);
+            case Protocol.CMD_TRIM -> validateChange(offsetBytes, lengthBytes, Protocol.EINVAL);
+            case Protocol.CMD_CACHE -> validateRange(offsetBytes, lengthBytes, Protocol.EINVAL);
+            case Protocol.CMD_FLUSH -> offsetBytes == 0 && lengthBytes == 0 ? Protocol.OK : Protocol.EINVAL;
+            default -> Protocol.EINVAL;
+        };
+    }
+
+    private int validateChange(long offsetBytes, long lengthBytes, int beyondEnd) {
+        return readOnly ? Protocol.EPERM : validateRange(offsetBytes, lengthBytes, beyondEnd);
+    }
+
+    private int validateRange(long offsetBytes, long lengthBytes, int beyondEnd) {
+        boolean inside = offsetBytes >= 0 && offsetBytes <= sizeBytes && lengthBytes <= sizeBytes - offsetBytes;
+        return inside ? Protocol.OK : beyondEnd;
+    }
+
+    private void read(long cookie, long offsetBytes, int lengthBytes, int token) throws IOException {
+        Outcome outcome = session.prepareRead(offsetBytes, lengthBytes, token);
+        if (outcome == Outcome.DONE) {
+            replies.addRead(cookie, offsetBytes, lengthBytes);
+        } else {
+            answer(cookie, outcome);
+        }
+    }
+
+    private void answer(long cookie, Outcome outcome) throws IOException {
+        if (outcome == Outcome.DEFERRED) {
+            slots.defer();
+            return;
+        }
+        if (outcome != Outcome.DONE) {
+            traffic.countFailed();
+        }
+        replies.add(cookie, Protocol.errorOf(outcome));
+    }
+
+    /** Carries a write out; false when the stream ended within its payload. */
+    private boolean write(long cookie, long offsetBytes, int lengthBytes, boolean forceUnitAccess, int token)
+            throws IOException {
+        Outcome outcome = session.beginWrite(offsetBytes, lengthBytes, forceUnitAccess, token);
+        if (outcome != Outcome.DONE) {
+            if (!skip(lengthBytes)) {
+                return false;
+            }
+            answer(cookie, outcome);
+            return true;
+        }
+        int leftBytes = lengthBytes;
+        while (leftBytes > 0) {
+            int availableBytes = Math.min(tail - head, leftBytes);
+            int takenBytes = availableBytes == 0 ? 0 : session.store(head, availableBytes);
+            head += takenBytes;
+            leftBytes -= takenBytes;
+            if (leftBytes > 0 && !receiveMore()) {
+                return false;
+            }
+        }
+        answer(cookie, session.endWrite());
+        return true;
+    }
+
+    // -------------------------------------------------------------------------------------------------- receiving
+
+    /**
+     * Receives at least one more byte behind the unread ones, which move to the beginning; the replies leave before it
+     * can wait.
+     */
+    private boolean receiveMore() throws IOException {
+        replies.flush();
+        int unreadBytes = tail - head;
+        if (head > 0) {
+            if (unreadBytes > 0) {
+                MemorySegment.copy(staging, head, staging, 0, unreadBytes);
+            }
+            head = 0;
+            tail = unreadBytes;
+        }
+        if (tail == received.capacity()) {
+            throw new IllegalStateException("the session takes nothing from a full staging area of " + tail + " bytes");
+        }
+        int receivedBytes = wire.receive(received.limit(received.capacity()).position(tail));
+        if (receivedBytes < 0) {
+            streamEnded = true;
+            return false;
+        }
+        tail += receivedBytes;
+        return true;
+    }
+
+    /** Throws away the payload of a refused write; false when the stream ended within it. */
+    private boolean skip(long lengthBytes) throws IOException {
+        if (lengthBytes > SKIPPED_BYTES_MAX) {
+            throw new ProtocolViolation("a write of " + lengthBytes + " bytes; the limit is " + Device.PAYLOAD_BYTES_MAX
+                    + " and at most " + SKIPPED_BYTES_MAX + " are skipped");
+        }
+        long leftBytes = lengthBytes;
+        while (true) {
+            int skippedBytes = (int) Math.min(tail - head, leftBytes);
+            head += skippedBytes;
+            leftBytes -= skippedBytes;
+            if (leftBytes == 0) {
+                return true;
+            }
+            if (!receiveMore()) {
+                return false;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package ramback.nbd;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
+
+/**
+ * A client's socket in the transmission phase. One thread receives; any thread sends, and holds the sending side while
+ * it sends a whole message, so that messages never mix. Blocks like a socket: what a client does not read makes only
+ * its own senders wait.
+ *
+ * <p>The channel is non-blocking while the receiving thread polls. A sender that finds the socket full then makes it
+ * blocking again; the receiving thread makes it non-blocking only while nobody sends, so it never waits for a sender.
+ */
+final class Wire {
+
+    private final SocketChannel channel;
+    private final Polling polling;
+    private final LongSupplier nanoClock;
+    private final ReentrantLock sending = new ReentrantLock();
+    private final ByteBuffer[] gathered = new ByteBuffer[2]; // used while sending is held
+
+    /**
+     * Takes a connected, blocking channel.
+     *
+     * @param nanoClock as {@link System#nanoTime()}
+     */
+    Wire(SocketChannel channel, Polling polling, LongSupplier nanoClock) {
+        this.channel = channel;
+        this.polling = polling;
+        this.nanoClock = nanoClock;
+    }
+
+    /**
+     * Receives at least one byte, waiting for it as {@link Polling} decides. For the receiving thread.
+     *
+     * @return the number of bytes, or -1 at the stream's end
+     */
+    int receive(ByteBuffer into) throws IOException {
+        if (polling.isOff()) {
+            return channel.read(into);
+        }
+        if (polling.isPolling() && beginPolling()) {
+            int received = poll(into);
+            if (received != 0) {
+                return received;
+            }
+            polling.missed();
+        }
+        if (!channel.isBlocking()) {
+            channel.configureBlocking(true);
+        }
+        long beginNanos = nanoClock.getAsLong();
+        int received = channel.read(into);
+        polling.blockedFor(nanoClock.getAsLong() - beginNanos);
+        return received;
+    }
+
+    private boolean beginPolling() throws IOException {
+        if (!channel.isBlocking()) {
+            return true;
+        }
+        if (!sending.tryLock()) {
+            return false;
+        }
+        try {
+            channel.configureBlocking(false);
+        } finally {
+            sending.unlock();
+        }
+        return true;
+    }
+
+    private int poll(ByteBuffer into) throws IOException {
+        int received = channel.read(into);
+        if (received != 0) {
+            polling.hit();
+            return received;
+        }
+        long deadlineNanos = nanoClock.getAsLong() + polling.windowNanos();
+        do {
+            Thread.yield(); // a client on the same CPU must get to send
+            received = channel.read(into);
+            if (received != 0) {
+                polling.hit();
+                return received;
+            }
+        } while (nanoClock.getAsLong() - deadlineNanos < 0);
+        return 0;
+    }
+
+    /** Begins a message: until {@link #endSending()} no other thread sends. */
+    void beginSending() {
+        sending.lock();
+    }
+
+    /** Ends a message. */
+    void endSending() {
+        sending.unlock();
+    }
+
+    /** Sends all that remains in the buffer. Between {@link #beginSending()} and {@link #endSending()}. */
+    void send(ByteBuffer bytes) throws IOException {
+        while (bytes.hasRemaining()) {
+            if (channel.write(bytes) == 0) {
+                awaitRoom();
+            }
+        }
+    }
+
+    /** Sends all that remains in both buffers, gathered. Between {@link #beginSending()} and {@link #endSending()}. */
+    void send(ByteBuffer first, ByteBuffer second) throws IOException {
+        gathered[0] = first;
+        gathered[1] = second;
+        while (second.hasRemaining()) {
+            if (channel.write(gathered, 0, 2) == 0) {
+                awaitRoom();
+            }
+        }
+        send(first);
+    }
+
+    /** The socket is full and the channel is polled: from now on a write waits for room. */
+    private void awaitRoom() throws IOException {
+        if (!channel.isBlocking()) {
+            channel.configureBlocking(true);
+        }
+    }
+}

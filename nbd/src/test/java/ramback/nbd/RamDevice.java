@@ -1,0 +1,328 @@
+package ramback.nbd;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+import ramback.device.Outcome;
+import ramback.device.TooManySessionsException;
+
+/**
+ * A device that is nothing but memory, for tests: keeps the contract of {@link DeviceSession} to the letter (whole runs,
+ * bounded deferral, two releases) and lets a test defer, throttle and fail requests.
+ */
+final class RamDevice implements Device {
+
+    static final int STAGING_BYTES_MIN = 128 << 10;
+
+    /** A request as the device sees it, for {@link #deferWhere} and {@link #failWith}. */
+    record Seen(String kind, long offsetBytes, long lengthBytes, boolean flag, boolean forceUnitAccess) {}
+
+    /** A deferred request, waiting for the test to finish it. */
+    record Waiting(Session session, Seen request, long token) {
+        void finish(Outcome outcome) {
+            session.finished.add(new Finished(token, outcome));
+        }
+    }
+
+    private record Finished(long token, Outcome outcome) {}
+
+    private final String name;
+    private final long sizeBytes;
+    private final int chunkBytes;
+    private final boolean readOnly;
+    private final int sessionCountMax;
+    private final int deferredCountMax;
+    final MemorySegment memory;
+
+    final AtomicInteger openSessionCount = new AtomicInteger();
+    final BlockingQueue<Waiting> waiting = new LinkedBlockingQueue<>();
+    final BlockingQueue<Seen> log = new LinkedBlockingQueue<>();
+    volatile boolean logging = true;
+    volatile boolean direct = true;
+    volatile boolean stopping;
+    volatile @Nullable Predicate<Seen> deferWhere;
+    volatile java.util.function.@Nullable Function<Seen, @Nullable Outcome> failWith;
+    volatile @Nullable CountDownLatch storeGate;
+
+    RamDevice(String name, MemorySegment memory, int chunkBytes, boolean readOnly, int sessionCountMax, int deferredMax) {
+        this.name = name;
+        this.memory = memory;
+        this.sizeBytes = memory.byteSize();
+        this.chunkBytes = chunkBytes;
+        this.readOnly = readOnly;
+        this.sessionCountMax = sessionCountMax;
+        this.deferredCountMax = deferredMax;
+    }
+
+    static RamDevice ofSize(long sizeBytes) {
+        return new RamDevice("disk", Arena.ofAuto().allocate(sizeBytes), 4096, false, 16, 64);
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    @Override
+    public int chunkBytes() {
+        return chunkBytes;
+    }
+
+    @Override
+    public boolean readOnly() {
+        return readOnly;
+    }
+
+    @Override
+    public int sessionCountMax() {
+        return sessionCountMax;
+    }
+
+    @Override
+    public DeviceSession openSession() throws TooManySessionsException {
+        if (stopping) {
+            throw new IllegalStateException("stopping");
+        }
+        if (openSessionCount.incrementAndGet() > sessionCountMax) {
+            openSessionCount.decrementAndGet();
+            throw new TooManySessionsException(sessionCountMax);
+        }
+        return new Session();
+    }
+
+    /** See {@link RamDevice}. */
+    final class Session implements DeviceSession {
+        private static final long CLOSED_TOKEN = -1;
+
+        private final BlockingQueue<Finished> finished = new LinkedBlockingQueue<>();
+        private final Semaphore places = new Semaphore(deferredCountMax);
+        private final AtomicInteger releaseCount = new AtomicInteger();
+        private final MemorySegment staging =
+                Arena.ofAuto().allocate(Math.max(Integer.getInteger("staging", STAGING_BYTES_MIN), chunkBytes + (64 << 10)));
+        private volatile boolean closed;
+        private Outcome deferredOutcome = Outcome.DONE;
+
+        private @Nullable Seen write;
+        private long writeToken;
+        private long writeOffset;
+        private long writeEnd;
+
+        @Override
+        public MemorySegment staging() {
+            return staging;
+        }
+
+        @Override
+        public int deferredCountMax() {
+            return deferredCountMax;
+        }
+
+        private @Nullable Outcome decide(Seen request, long token) {
+            if (write != null) {
+                throw new AssertionError(request + " within " + write);
+            }
+            if (logging) {
+                log.add(request);
+            }
+            var fails = failWith;
+            if (fails != null) {
+                Outcome outcome = fails.apply(request);
+                if (outcome != null) {
+                    return outcome;
+                }
+            }
+            var defers = deferWhere;
+            return defers != null && defers.test(request) ? defer(request, token) : null;
+        }
+
+        private Outcome defer(Seen request, long token) {
+            try {
+                while (!places.tryAcquire(10, java.util.concurrent.TimeUnit.MILLISECONDS)) {
+                    if (closed) {
+                        return Outcome.SHUTTING_DOWN;
+                    }
+                }
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+            waiting.add(new Waiting(this, request, token));
+            return Outcome.DEFERRED;
+        }
+
+        private static Outcome orDone(@Nullable Outcome outcome) {
+            return outcome == null ? Outcome.DONE : outcome;
+        }
+
+        private boolean isOutside(long offsetBytes, long lengthBytes) {
+            return offsetBytes < 0 || lengthBytes < 0 || offsetBytes > sizeBytes || lengthBytes > sizeBytes - offsetBytes;
+        }
+
+        @Override
+        public Outcome prepareRead(long offsetBytes, long lengthBytes, long token) {
+            if (isOutside(offsetBytes, lengthBytes)) {
+                return Outcome.INVALID;
+            }
+            if (!logging && deferWhere == null && failWith == null) {
+                return Outcome.DONE;
+            }
+            return orDone(decide(new Seen("read", offsetBytes, lengthBytes, false, false), token));
+        }
+
+        @Override
+        public Outcome beginWrite(long offsetBytes, int lengthBytes, boolean forceUnitAccess, long token) {
+            if (isOutside(offsetBytes, lengthBytes)) {
+                return Outcome.NO_SPACE;
+            }
+            Seen request = null;
+            if (logging || deferWhere != null || failWith != null) {
+                request = new Seen("write", offsetBytes, lengthBytes, false, forceUnitAccess);
+                var fails = failWith;
+                Outcome outcome = fails == null ? null : fails.apply(request);
+                if (outcome != null) {
+                    return outcome;
+                }
+                log.add(request);
+            }
+            write = request;
+            writeToken = token;
+            writeOffset = offsetBytes;
+            writeEnd = offsetBytes + lengthBytes;
+            return Outcome.DONE;
+        }
+
+        @Override
+        public int store(int stagingOffsetBytes, int availableBytes) {
+            var gate = storeGate;
+            if (gate != null) {
+                try {
+                    while (!closed && !gate.await(10, java.util.concurrent.TimeUnit.MILLISECONDS)) {
+                        // the test holds this write up
+                    }
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+            }
+            long end = writeOffset + availableBytes;
+            if (end > writeEnd) {
+                throw new AssertionError("more payload than the request has");
+            }
+            if (end < writeEnd) {
+                end -= end % chunkBytes;
+            }
+            int taken = (int) Math.max(0, end - writeOffset);
+            MemorySegment.copy(staging, stagingOffsetBytes, memory, writeOffset, taken);
+            writeOffset += taken;
+            return taken;
+        }
+
+        @Override
+        public Outcome endWrite() {
+            if (writeOffset != writeEnd) {
+                throw new AssertionError("payload is missing");
+            }
+            Seen request = write;
+            write = null;
+            var defers = deferWhere;
+            if (request != null && defers != null && defers.test(request)) {
+                return defer(request, writeToken);
+            }
+            return Outcome.DONE;
+        }
+
+        @Override
+        public Outcome zero(long offsetBytes, long lengthBytes, boolean mayPunch, boolean fua, long token) {
+            if (isOutside(offsetBytes, lengthBytes)) {
+                return Outcome.NO_SPACE;
+            }
+            Outcome outcome = orDone(decide(new Seen("zero", offsetBytes, lengthBytes, mayPunch, fua), token));
+            if (outcome == Outcome.DONE || outcome == Outcome.DEFERRED) {
+                memory.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
+            }
+            return outcome;
+        }
+
+        @Override
+        public Outcome trim(long offsetBytes, long lengthBytes, boolean fua, long token) {
+            if (isOutside(offsetBytes, lengthBytes)) {
+                return Outcome.INVALID;
+            }
+            return orDone(decide(new Seen("trim", offsetBytes, lengthBytes, false, fua), token));
+        }
+
+        @Override
+        public Outcome flush(long token) {
+            return orDone(decide(new Seen("flush", 0, 0, false, false), token));
+        }
+
+        @Override
+        public void copy(long offsetBytes, int lengthBytes, MemorySegment into, long intoOffsetBytes) {
+            MemorySegment.copy(memory, offsetBytes, into, intoOffsetBytes, lengthBytes);
+        }
+
+        @Override
+        public MemorySegment memory() {
+            return memory;
+        }
+
+        @Override
+        public boolean memoryIsDirect(long offsetBytes, long lengthBytes) {
+            return direct;
+        }
+
+        @Override
+        public long awaitDeferred() {
+            try {
+                Finished next = finished.take();
+                if (next.token == CLOSED_TOKEN) {
+                    finished.add(next);
+                    return CLOSED;
+                }
+                places.release();
+                deferredOutcome = next.outcome;
+                return next.token;
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        }
+
+        @Override
+        public boolean hasDeferred() {
+            return !finished.isEmpty();
+        }
+
+        @Override
+        public Outcome deferredOutcome() {
+            return deferredOutcome;
+        }
+
+        @Override
+        public void close() {
+            closed = true;
+            finished.add(new Finished(CLOSED_TOKEN, Outcome.SHUTTING_DOWN));
+        }
+
+        @Override
+        public void release() {
+            int count = releaseCount.incrementAndGet();
+            if (!closed || count > 2) {
+                throw new AssertionError("release number " + count + ", closed: " + closed);
+            }
+            if (count == 2) {
+                openSessionCount.decrementAndGet();
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+# Runs one section of ./verify: `bash lib.sh verify.d/NN-name.sh`, in the environment that ../verify sets up.
+#
+# A section is a bash script under `set -euo pipefail` that begins with its header:
+#
+#   # what: one sentence, shown by ./verify --list
+#   # budget: seconds it should take on 2 cores (reported when exceeded; three times that ends it)
+#   # clients: yes                 if it needs nbdkit, libnbd, qemu-img, fio, filesystem tools (verify installs them)
+#   # long: yes | only             if it has a long form: $LONG_MINUTES is 0 in a normal run
+#
+# It may use
+#
+#   $ROOT $WORK $RAM $SEED         the work tree; its own directory on disk, its own on tmpfs; the run's seed
+#   check NAME COMMAND...          counts one pass or failure and prints one line; goes on either way. The command (a
+#                                  function too) runs in a subshell under `set -e`, its output shown when it fails
+#   must NAME COMMAND...           the same, but a failure ends the section
+#   refuses CODE REGEX COMMAND...  a command for `check`: must exit with CODE and say one line on stderr matching REGEX
+#   skip NAME REASON               counts a check that cannot be made here, and why
+#   count PASSED FAILED NAME       counts the results of another test runner
+#   ramback ARGS...                the program under test
+#   up IMAGE OPTIONS...            starts a device in the background and waits for its ready line; its memory lies in
+#                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG
+#   down [NAME]                    `ramback down`, then waits until the daemon has gone; the last `up` without NAME
+#   background NAME COMMAND...     starts a command in the background, output in $WORK/NAME.log, its pid in BG_PID
+#   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after SECONDS
+#   gone PID                       true when the process has ended
+#   attach_loop FILE               a loop device over FILE; sets LOOP
+#   attach_nbd URI                 a loop device over nbdfuse over URI; sets LOOP and NBD_MOUNT, to be undone by detach
+#   detach LOOP                    gives back what attach_loop or attach_nbd made
+#   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
+#
+# When the section ends, devices it left up are stopped and one more check says whether anything at all is left of it:
+# processes, mounts, loop devices, memory, run files. Start everything from the section itself, so that it inherits
+# RAMBACK_VERIFY, by which it is found. Sleep only in wait_for.
+
+set -euo pipefail
+
+ROOT=$VERIFY_ROOT
+WORK=$VERIFY_WORK
+RAM=$VERIFY_RAM
+CHECKS=0
+UP_PIDS=()
+declare -A FUSE_OF=()
+trap '' PIPE
+
+# shellcheck source=machine.sh
+source "$ROOT/verify.d/machine.sh"
+
+now_millis() {
+    printf '%s\n' "${EPOCHREALTIME/[.,]/}" | sed 's/...$//'
+}
+
+result() { # KIND NUMBER NAME
+    printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$VERIFY_RESULTS"
+}
+
+check() {
+    local name=$1 log started status=0 millis
+    shift
+    CHECKS=$((CHECKS + 1))
+    log=$WORK/check-$CHECKS.log
+    started=$(now_millis)
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1
+    status=$?
+    set -e
+    millis=$(($(now_millis) - started))
+    if ((status == 0)); then
+        printf '  ok    %s (%d.%d s)\n' "$name" $((millis / 1000)) $((millis % 1000 / 100))
+        result pass 1 "$name"
+    else
+        printf '  FAIL  %s (%d.%d s, exit code %d): %s\n' "$name" $((millis / 1000)) $((millis % 1000 / 100)) "$status" "$*"
+        tail -n 25 "$log" | sed -e '$a\' -e 's/^/        | /'
+        result fail 1 "$name"
+    fi
+    LAST_STATUS=$status
+}
+
+must() {
+    check "$@"
+    if ((LAST_STATUS != 0)); then exit 3; fi # counted already
+}
+
+skip() {
+    printf '  skip  %s: %s\n' "$1" "$2"
+    result skip 1 "$1"
+}
+
+count() {
+    printf '  %s  %s: %d passed and %d failed\n' "$( (($2 == 0)) && printf 'ok  ' || printf FAIL)" "$3" "$1" "$2"
+    result pass "$1" "$3"
+    if (($2 > 0)); then result fail "$2" "$3"; fi
+}
+
+refuses() {
+    local code=$1 regex=$2 out err status=0
+    shift 2
+    if [[ $1 == ramback ]]; then set -- "$ROOT/ramback" "${@:2}"; fi
+    out=$WORK/refuses-$BASHPID.out
+    err=$WORK/refuses-$BASHPID.err
+    timeout 60 "$@" >"$out" 2>"$err" </dev/null || status=$?
+    cat "$out" "$err"
+    if ((status != code)); then
+        printf 'exit code %d where %d is promised\n' "$status" "$code"
+        return 1
+    fi
+    if (($(wc -l <"$err") != 1)); then
+        printf 'said %d lines on stderr where one is promised\n' "$(wc -l <"$err")"
+        return 1
+    fi
+    if ! grep -qE -- "$regex" "$err"; then
+        printf 'nothing matches %s\n' "$regex"
+        return 1
+    fi
+}
+
+ramback() {
+    "$ROOT/ramback" "$@"
+}
+
+gone() { # a zombie is gone too: it only waits for us to look
+    local state
+    state=$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) || return 0
+    [[ -z $state || $state == Z ]]
+}
+
+wait_for() {
+    local seconds=$1 until
+    shift
+    until=$((SECONDS + seconds))
+    while ! "$@"; do
+        if ((SECONDS >= until)); then
+            printf 'not within %d s: %s\n' "$seconds" "$*" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+up_answered() {
+    grep -q '^ramback: .* ready, ' "$UP_LOG" || gone "$UP_PID"
+}
+
+up() {
+    local line
+    UP_LOG=$WORK/up-$((${#UP_PIDS[@]} + 1)).log
+    : >"$UP_LOG"
+    "$ROOT/ramback" up "$@" --ram-dir "$RAM" >"$UP_LOG" 2>&1 </dev/null &
+    UP_PID=$!
+    UP_PIDS+=("$UP_PID")
+    wait_for 60 up_answered || true
+    line=$(grep -m 1 '^ramback: .* ready, ' "$UP_LOG") || {
+        printf 'up %s did not become ready:\n' "$*" >&2
+        sed 's/^/        | /' "$UP_LOG" >&2
+        return 1
+    }
+    UP_NAME=${line#ramback: }
+    UP_NAME=${UP_NAME%% ready,*}
+    UP_URI=${line##* }
+    # shellcheck disable=SC2034 # the section's
+    UP_SOCKET=${UP_URI#*socket=}
+}
+
+daemon_of() { # NAME -> its pid, empty when it does not run
+    cat "$RAMBACK_RUN_DIR/$1/pid" 2>/dev/null || true
+}
+
+down() {
+    local name=${1:-$UP_NAME} pid
+    pid=$(daemon_of "$name")
+    ramback down "$name" >>"$WORK/down.log" 2>&1 || {
+        tail -n 5 "$WORK/down.log" >&2
+        return 1
+    }
+    if [[ -n $pid ]]; then wait_for 60 gone "$pid"; fi
+}
+
+background() {
+    local name=$1
+    shift
+    "$@" >"$WORK/$name.log" 2>&1 </dev/null &
+    # shellcheck disable=SC2034 # the section's
+    BG_PID=$!
+}
+
+attach_loop() {
+    LOOP=$(losetup --find --show --direct-io=off "$1")
+}
+
+attach_nbd() {
+    NBD_MOUNT=$(mktemp -d "$WORK/nbdfuse.XXXXXX")
+    background "nbdfuse-${NBD_MOUNT##*.}" nbdfuse "$NBD_MOUNT/nbd" "$1"
+    wait_for 30 mountpoint -q "$NBD_MOUNT/nbd" 2>/dev/null || wait_for 10 test -e "$NBD_MOUNT/nbd"
+    attach_loop "$NBD_MOUNT/nbd"
+    FUSE_OF[$LOOP]=$NBD_MOUNT
+}
+
+loop_is_free() {
+    ! losetup "$1" >/dev/null 2>&1
+}
+
+detach() {
+    local loop=$1 mount=${FUSE_OF[$1]:-} at
+    losetup -d "$loop"
+    wait_for 30 loop_is_free "$loop"
+    if [[ -n $mount ]]; then
+        for at in $(mounts_under "$mount") "$mount"; do
+            if mountpoint -q "$at"; then fusermount3 -u "$at"; fi
+        done
+        wait_for 30 no_process_matches "$mount/"
+        rm -rf "$mount"
+        unset "FUSE_OF[$loop]"
+    fi
+}
+
+no_process_matches() { # TEXT in the command line of a process of this section
+    local pid
+    for pid in $(processes_of "$WORK"); do
+        if grep -qsF -- "$1" "/proc/$pid/cmdline" && ! gone "$pid"; then return 1; fi
+    done
+}
+
+json() {
+    ramback status "$1" --json | /usr/bin/python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+for key in filter(None, sys.argv[1].split(".")):
+    value = value[key]
+print(json.dumps(value) if isinstance(value, (bool, dict, list)) or value is None else value)' "$2"
+}
+
+nothing_left() {
+    local left check_pid=$BASHPID
+    left=$(
+        for pid in $(processes_of "$WORK"); do
+            # Not the shells that are looking; what has no command line is on its way out.
+            if [[ $pid == "$RUNNER_PID" || $pid == "$check_pid" ]]; then continue; fi
+            if [[ $(awk '{ print $4 }' "/proc/$pid/stat" 2>/dev/null) == "$BASHPID" ]]; then continue; fi
+            command_line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" || true)
+            if [[ -z $command_line ]] || gone "$pid"; then continue; fi
+            printf 'process %s: %.160s\n' "$pid" "$command_line"
+        done
+        mounts_under "$WORK" | sed 's/^/mount /'
+        loops_under "$WORK" "$RAM" | sed 's/^/loop device /'
+        find "$RAM" -mindepth 1 ! -type d -printf 'in memory: %p\n'
+        find "$RAMBACK_RUN_DIR" -mindepth 1 ! -type d ! -name '*.log' ! -name '*.lock' -printf 'run file: %p\n'
+    )
+    printf '%s' "$left"
+    [[ -z $left ]]
+}
+
+settled() { # what is on its way out gets two seconds
+    for _ in {1..10}; do
+        if nothing_left >"$WORK/left.txt"; then return 0; fi
+        sleep 0.2
+    done
+    cat "$WORK/left.txt"
+    return 1
+}
+
+end_of_section() { # stops what is still up as a user would, then looks
+    local pid
+    for pid in "${UP_PIDS[@]}"; do
+        if gone "$pid"; then continue; fi
+        kill -TERM "$pid" 2>/dev/null || true
+        wait_for 60 gone "$pid" || true
+    done
+    check 'nothing of it is left: processes, mounts, loop devices, memory, run files' settled
+}
+
+RUNNER_PID=$$
+mkdir -p "$RAMBACK_RUN_DIR"
+cd "$WORK"
+# shellcheck disable=SC1090 # the section, named on the command line
+source "$1"
+end_of_section
