@@ -48,7 +48,7 @@ judge() { # counts each test class; jcstress names those that failed at its end,
     grep -E '^[a-z][A-Za-z0-9_.]* \[.*\]: ' "$WORK/jcstress.log" | sort -u | head -n 20 | sed 's/^/        | /' || true
     failed=$(sed -nE 's/^([a-z][A-Za-z0-9_.]*) \[.*\]: .*/\1/p' "$WORK/jcstress.log" | sort -u | wc -l)
     if ((failed == 0)); then
-        tail -n 20 "$WORK/jcstress.log" | sed 's/^/        | /'
+        printf '%s\n' "$(tail -n 20 "$WORK/jcstress.log")" | sed 's/^/        | /'
         failed=$tests
     fi
     count $((tests - failed)) "$failed" 'jcstress tests'

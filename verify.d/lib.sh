@@ -23,9 +23,13 @@
 #   background NAME COMMAND...     starts a command in the background, output in $WORK/NAME.log, its pid in BG_PID
 #   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after SECONDS
 #   gone PID                       true when the process has ended
-#   attach_loop FILE               a loop device over FILE; sets LOOP
-#   attach_nbd URI                 a loop device over nbdfuse over URI; sets LOOP and NBD_MOUNT, to be undone by detach
+#   attach_loop FILE [OPTION...]   a loop device over FILE, options as for losetup; sets LOOP
+#   mount_nbd URI                  nbdfuse over URI; sets NBD_MOUNT and NBD_FILE, the file in it. Undone by unmount_nbd
+#   attach_nbd URI                 a loop device (O_DIRECT) over nbdfuse over URI; sets LOOP and NBD_MOUNT, undone by detach
 #   detach LOOP                    gives back what attach_loop or attach_nbd made
+#   slow_disk FILE DELAY RATE      FILE behind nbdkit, each request DELAY late and RATE bits a second in each direction;
+#                                  sets SLOW_URI and SLOW_PID, which end_slow_disk ends
+#   free_port                      prints a TCP port on which nobody listens
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
 #
 # When the section ends, devices it left up are stopped and one more check says whether anything at all is left of it:
@@ -38,7 +42,6 @@ ROOT=$VERIFY_ROOT
 WORK=$VERIFY_WORK
 RAM=$VERIFY_RAM
 CHECKS=0
-UP_PIDS=()
 declare -A FUSE_OF=()
 trap '' PIPE
 
@@ -72,7 +75,7 @@ check() {
         result pass 1 "$name"
     else
         printf '  FAIL  %s (%d.%d s, exit code %d): %s\n' "$name" $((millis / 1000)) $((millis % 1000 / 100)) "$status" "$*"
-        tail -n 25 "$log" | sed -e '$a\' -e 's/^/        | /'
+        printf '%s\n' "$(tail -n 25 "$log")" | sed 's/^/        | /'
         result fail 1 "$name"
     fi
     LAST_STATUS=$status
@@ -122,8 +125,8 @@ ramback() {
 
 gone() { # a zombie is gone too: it only waits for us to look
     local state
-    state=$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) || return 0
-    [[ -z $state || $state == Z ]]
+    state=$(sed -n 's/^State:\t//p' "/proc/$1/status" 2>/dev/null) || return 0
+    [[ -z $state || $state == Z* || $state == X* ]]
 }
 
 wait_for() {
@@ -145,11 +148,10 @@ up_answered() {
 
 up() {
     local line
-    UP_LOG=$WORK/up-$((${#UP_PIDS[@]} + 1)).log
-    : >"$UP_LOG"
+    UP_LOG=$(mktemp "$WORK/up-XXXXXX.log")
     "$ROOT/ramback" up "$@" --ram-dir "$RAM" >"$UP_LOG" 2>&1 </dev/null &
     UP_PID=$!
-    UP_PIDS+=("$UP_PID")
+    printf '%s\n' "$UP_PID" >>"$WORK/up.pids" # a file, since a check runs in a subshell
     wait_for 60 up_answered || true
     line=$(grep -m 1 '^ramback: .* ready, ' "$UP_LOG") || {
         printf 'up %s did not become ready:\n' "$*" >&2
@@ -186,14 +188,25 @@ background() {
 }
 
 attach_loop() {
-    LOOP=$(losetup --find --show --direct-io=off "$1")
+    LOOP=$(losetup --find --show "${@:2}" "$1")
+}
+
+mount_nbd() {
+    NBD_MOUNT=$(mktemp -d "$WORK/nbdfuse.XXXXXX")
+    NBD_FILE=$NBD_MOUNT/nbd
+    background "${NBD_MOUNT##*/}" nbdfuse "$NBD_FILE" "$1"
+    wait_for 30 test -e "$NBD_FILE"
+}
+
+unmount_nbd() { # NBD_MOUNT
+    fusermount3 -u "$1"
+    wait_for 30 no_process_matches "$1/"
+    rmdir "$1"
 }
 
 attach_nbd() {
-    NBD_MOUNT=$(mktemp -d "$WORK/nbdfuse.XXXXXX")
-    background "nbdfuse-${NBD_MOUNT##*.}" nbdfuse "$NBD_MOUNT/nbd" "$1"
-    wait_for 30 mountpoint -q "$NBD_MOUNT/nbd" 2>/dev/null || wait_for 10 test -e "$NBD_MOUNT/nbd"
-    attach_loop "$NBD_MOUNT/nbd"
+    mount_nbd "$1"
+    attach_loop "$NBD_FILE" --direct-io=on
     FUSE_OF[$LOOP]=$NBD_MOUNT
 }
 
@@ -202,17 +215,33 @@ loop_is_free() {
 }
 
 detach() {
-    local loop=$1 mount=${FUSE_OF[$1]:-} at
+    local loop=$1 mount=${FUSE_OF[$1]:-}
     losetup -d "$loop"
     wait_for 30 loop_is_free "$loop"
     if [[ -n $mount ]]; then
-        for at in $(mounts_under "$mount") "$mount"; do
-            if mountpoint -q "$at"; then fusermount3 -u "$at"; fi
-        done
-        wait_for 30 no_process_matches "$mount/"
-        rm -rf "$mount"
+        unmount_nbd "$mount"
         unset "FUSE_OF[$loop]"
     fi
+}
+
+slow_disk() {
+    local work
+    work=$(mktemp -d "$WORK/slow.XXXXXX")
+    nbdkit --unix "$work/sock" --pidfile "$work/pid" --filter=delay --filter=rate \
+        file "$1" rdelay="$2" wdelay="$2" rate="$3"
+    wait_for 10 test -s "$work/pid"
+    SLOW_PID=$(cat "$work/pid")
+    # shellcheck disable=SC2034 # the section's
+    SLOW_URI="nbd+unix:///?socket=$work/sock"
+}
+
+end_slow_disk() {
+    kill -TERM "$SLOW_PID"
+    wait_for 30 gone "$SLOW_PID"
+}
+
+free_port() {
+    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 no_process_matches() { # TEXT in the command line of a process of this section
@@ -231,17 +260,26 @@ for key in filter(None, sys.argv[1].split(".")):
 print(json.dumps(value) if isinstance(value, (bool, dict, list)) or value is None else value)' "$2"
 }
 
+parent_of() { # PID
+    sed -n 's/^PPid:\t//p' "/proc/$1/status" 2>/dev/null
+}
+
+descends() { # PID ANCESTOR; true also for what is on its way out and has no parent to name
+    local pid=$1
+    while [[ $pid != "$2" ]]; do
+        if [[ $pid == 1 || $pid == 0 ]]; then return 1; fi
+        pid=$(parent_of "$pid")
+        if [[ -z $pid ]]; then return 0; fi
+    done
+}
+
 nothing_left() {
-    local left check_pid=$BASHPID
+    local left pid looking=$BASHPID
     left=$(
         for pid in $(processes_of "$WORK"); do
-            # Not the shells that are looking; what has no command line is on its way out.
-            if [[ $pid == "$RUNNER_PID" || $pid == "$check_pid" ]]; then continue; fi
-            if [[ $(awk '{ print $4 }' "/proc/$pid/stat" 2>/dev/null) == "$BASHPID" ]]; then continue; fi
-            command_line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" || true)
-            if [[ -z $command_line ]] || gone "$pid"; then continue; fi
-            printf 'process %s: %.160s\n' "$pid" "$command_line"
-        done
+            if [[ $pid == "$RUNNER_PID" ]] || descends "$pid" "$looking" || gone "$pid"; then continue; fi
+            printf 'process %s: %.160s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline")"
+        done 2>/dev/null
         mounts_under "$WORK" | sed 's/^/mount /'
         loops_under "$WORK" "$RAM" | sed 's/^/loop device /'
         find "$RAM" -mindepth 1 ! -type d -printf 'in memory: %p\n'
@@ -262,8 +300,8 @@ settled() { # what is on its way out gets two seconds
 
 end_of_section() { # stops what is still up as a user would, then looks
     local pid
-    for pid in "${UP_PIDS[@]}"; do
-        if gone "$pid"; then continue; fi
+    for pid in $(processes_of "$WORK"); do
+        if ! grep -qsx "$pid" "$WORK/up.pids" || gone "$pid"; then continue; fi
         kill -TERM "$pid" 2>/dev/null || true
         wait_for 60 gone "$pid" || true
     done

@@ -1,14 +1,29 @@
 /**
  * The daemon and its commands.
  */
+// The readers of the qualified exports are compiled after this module, so javac cannot see them yet.
+@SuppressWarnings("module")
 module ramback.daemon {
     requires static org.jspecify;
     requires ramback.core;
     requires ramback.nbd;
+    requires com.fasterxml.jackson.core;
     requires info.picocli;
-    requires com.fasterxml.jackson.databind;
+    requires io.helidon.webserver;
+    requires jdk.unsupported; // sun.misc.Signal: see ramback.cli.Signals
 
-// picocli fills the fields of commands, Jackson those of the control messages.
-// opens ramback.cli to info.picocli;
-// opens ramback.control to com.fasterxml.jackson.databind;
+    // The benchmarks offer themselves to the command line, and look at the engine.
+    exports ramback.control to
+            ramback.bench;
+    exports ramback.engine to
+            ramback.bench;
+
+    // picocli fills the fields of the commands.
+    opens ramback.cli to
+            info.picocli;
+
+    uses ramback.control.Bench;
+
+    provides java.lang.System.LoggerFinder with
+            ramback.cli.StandardErrorLogs;
 }

@@ -1,11 +1,13 @@
 /**
  * The NBD server. Sees only the device contract.
  */
+// The readers of the qualified export are compiled after this module, so javac cannot see them yet.
 @SuppressWarnings("module")
 module ramback.nbd {
     requires static org.jspecify;
     requires transitive ramback.core;
 
-// javac refuses to export a package without a class: take the line in with the package's first class.
-// exports ramback.nbd to ramback.daemon, ramback.bench;
+    exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device
+            ramback.daemon,
+            ramback.bench;
 }

@@ -465,6 +465,11 @@ public final class ChunkStore {
         return count;
     }
 
+    /** Chunks of a word that are in RAM as data and not dirty: the image has them, or will have when the round ends. */
+    public long cleanData(long word) {
+        return table.loaded(word) & ~table.zero(word) & ~(table.dirty(0, word) | table.dirty(1, word));
+    }
+
     /** How many chunks {@link #copyRun} takes at once. */
     public int copyRunChunkCountMax() {
         return Math.max(1, COPY_BYTES_MAX >>> shift);

@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
 import ramback.posix.FilesystemStatus;
@@ -17,6 +20,7 @@ import ramback.posix.PosixException;
 public final class SharedSegment implements AutoCloseable {
 
     private static final int MODE_OWNER_ONLY = 0600;
+    private static final int ALLOCATOR_COUNT_MAX = 8;
 
     private final Path path;
     private final int fd;
@@ -84,7 +88,7 @@ public final class SharedSegment implements AutoCloseable {
             // The planes in either case: a chunk's state must never be what memory runs out for.
             Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, 0, layout.stagingOffset());
             if (!sparse) {
-                Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, layout.dataOffset(), layout.dataBytes());
+                allocateInParallel(fd, layout.dataOffset(), layout.dataBytes());
             }
         } catch (PosixException e) {
             if (e.errno() == Errno.ENOSPC || e.errno() == Errno.ENOMEM) {
@@ -93,6 +97,42 @@ public final class SharedSegment implements AutoCloseable {
                         sparse ? layout.stagingOffset() : layout.reservedBytes(), haveBytes, "tmpfs at " + path.getParent());
             }
             throw e;
+        }
+    }
+
+    /** Takes memory with as many threads as there are processors: the kernel zeroes it page by page. */
+    private static void allocateInParallel(int fd, long offset, long length) throws PosixException {
+        int count = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, ALLOCATOR_COUNT_MAX);
+        long share = Math.ceilDiv(Math.ceilDiv(length, count), SegmentLayout.GRANULE_BYTES) * SegmentLayout.GRANULE_BYTES;
+        AtomicReference<@Nullable PosixException> failure = new AtomicReference<>();
+        List<Thread> threads = new ArrayList<>();
+        for (long begin = 0; begin < length; begin += share) {
+            long from = offset + begin;
+            long bytes = Math.min(share, length - begin);
+            threads.add(Thread.ofPlatform().name("allocate").start(() -> {
+                try {
+                    Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, from, bytes);
+                } catch (PosixException e) {
+                    failure.compareAndSet(null, e);
+                }
+            }));
+        }
+        boolean interrupted = false;
+        for (Thread thread : threads) {
+            while (thread.isAlive()) {
+                try {
+                    thread.join();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        PosixException first = failure.get();
+        if (first != null) {
+            throw first;
         }
     }
 

@@ -19,6 +19,9 @@ final class Runs {
     /** The longest write to the image. */
     static final int WRITE_BYTES_MAX = 1 << 20;
 
+    /** Two runs with no more than this of clean data between them are written as one. */
+    static final int GAP_BYTES_MAX = 32 << 10;
+
     private final ChunkStore store;
     private final Backing backing;
     private final Trace trace;
@@ -28,6 +31,7 @@ final class Runs {
     private final Backoff backoff = new Backoff();
     private final int shift;
     private final long sizeBytes;
+    private final int gapChunkCountMax;
 
     // The run of data in the bounce buffer, and the run of zeroes; both in bytes of the device, empty if begin == end.
     private long dataBegin;
@@ -44,11 +48,12 @@ final class Runs {
         this.bounce = bounce;
         this.shift = store.layout().chunkShift();
         this.sizeBytes = store.layout().sizeBytes();
+        this.gapChunkCountMax = GAP_BYTES_MAX >>> shift;
     }
 
     /** Takes the chunks of one word, as many neighbours at once as may be locked together. */
     void add(long word, long mask) {
-        long rest = mask;
+        long rest = bridged(mask, store.cleanData(word), gapChunkCountMax);
         while (rest != 0) {
             int from = Long.numberOfTrailingZeros(rest);
             int length = Long.numberOfTrailingZeros(~(rest >>> from));
@@ -56,6 +61,31 @@ final class Runs {
             addNeighbours((word << 6) + from, length);
             rest &= length == 64 ? 0 : ~(((1L << length) - 1) << from);
         }
+    }
+
+    /**
+     * Adds to a mask the short gaps between its bits that may be written as well: rewriting a few clean chunks with what
+     * the image has anyway costs less than another access to the disk.
+     *
+     * @param clean what may be in a gap
+     */
+    static long bridged(long mask, long clean, int gapMax) {
+        long result = mask;
+        int from = Long.numberOfTrailingZeros(mask);
+        while (from < 64) {
+            int end = from + Long.numberOfTrailingZeros(~(mask >> from));
+            long after = end >= 64 ? 0 : mask >>> end << end;
+            if (after == 0) {
+                break;
+            }
+            int next = Long.numberOfTrailingZeros(after);
+            long gap = (-1L << end) & ~(-1L << next);
+            if (next - end <= gapMax && (gap & ~clean) == 0) {
+                result |= gap;
+            }
+            from = next;
+        }
+        return result;
     }
 
     private void addNeighbours(long first, int count) {

@@ -145,7 +145,7 @@ final class Handshake {
             try {
                 session = export.device().openSession();
             } catch (TooManySessionsException e) {
-                refuse(code, Protocol.REP_ERR_POLICY, e.getMessage());
+                refuse(code, Protocol.REP_ERR_POLICY, "not now: " + e.getMessage());
                 return null;
             } catch (IllegalStateException e) {
                 refuse(code, Protocol.REP_ERR_SHUTDOWN, "the device is stopping");

@@ -1,0 +1,69 @@
+"""One run of fio against an NBD server."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from .workshop import Failure, cpu_seconds, run
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What fio does: requests of one size at random places, so many at a time on one connection."""
+
+    name: str
+    pattern: str
+    block_bytes: int
+    depth: int
+
+
+WORKLOADS = tuple(
+    Workload(f"{size} {word} QD{depth}", pattern, block_bytes, depth)
+    for size, block_bytes, depth in (("4K", 4 * KIB, 1), ("4K", 4 * KIB, 32), ("64K", 64 * KIB, 4), ("1M", MIB, 4))
+    for word, pattern in (("read", "randread"), ("write", "randwrite"))
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one run measured; times in microseconds, CPU of the server alone."""
+
+    requests_per_second: float
+    bytes_per_second: float
+    p50_micros: float
+    p99_micros: float
+    p999_micros: float
+    server_cpu_micros_per_request: float
+
+
+def measure(server, workload, seconds, cpus, output_dir):
+    """Runs fio for so many seconds, on these CPUs, against a server that is already where it should be."""
+    output = os.path.join(output_dir, "fio.json")
+    cpu_before = cpu_seconds(server.pid)
+    run(
+        *("taskset", "--cpu-list", ",".join(str(cpu) for cpu in sorted(cpus))),
+        *("fio", "--name=bench", "--ioengine=nbd", f"--uri={server.uri}", "--thread"),
+        *(f"--rw={workload.pattern}", f"--bs={workload.block_bytes}", f"--iodepth={workload.depth}"),
+        *(f"--size={server.size_bytes}", "--time_based", f"--runtime={seconds}"),
+        # What fio itself spends on drawing and remembering places would be the same for all, and hide differences.
+        *("--norandommap", "--randrepeat=0", "--percentile_list=50:99:99.9"),
+        *("--output-format=json", f"--output={output}"),
+    )
+    cpu_used = cpu_seconds(server.pid) - cpu_before
+    with open(output, encoding="utf-8") as file:
+        job = json.load(file)["jobs"][0]
+    if job["error"]:
+        raise Failure(f"fio on {server.name}: error {job['error']}; see {output}")
+    side = job["read" if workload.pattern == "randread" else "write"]
+    percentile = side["clat_ns"]["percentile"]
+    return Sample(
+        requests_per_second=side["iops"],
+        bytes_per_second=side["bw_bytes"],
+        p50_micros=percentile["50.000000"] / 1e3,
+        p99_micros=percentile["99.000000"] / 1e3,
+        p999_micros=percentile["99.900000"] / 1e3,
+        server_cpu_micros_per_request=cpu_used * 1e6 / max(1, side["total_ios"]),
+    )

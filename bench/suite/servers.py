@@ -1,0 +1,122 @@
+"""The servers that are compared: each one started, loaded with the same bytes and ready when its function returns."""
+
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+
+from .workshop import Failure, alive, run, stop, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RAMBACK = os.path.join(ROOT, "ramback")
+READY_SECONDS = 60
+READY_LINE = re.compile(r"^ramback: (\S+) ready, .*, (nbd\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Server:
+    """A running NBD server and where to reach it."""
+
+    name: str
+    process: object
+    uri: str
+    size_bytes: int
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+def unix_uri(export, path):
+    return f"nbd+unix:///{export}?socket={path}"
+
+
+def nbdkit_memory(shop, content, size_bytes):
+    """nbdkit's memory plug-in, filled through NBD."""
+    path = os.path.join(shop.ram_dir, "nbdkit.sock")
+    process = shop.start("nbdkit", "--foreground", "--unix", path, "memory", size_bytes)
+    server = Server("nbdkit memory", process, unix_uri("", path), size_bytes)
+    wait_until("nbdkit", READY_SECONDS, lambda: alive(process, "nbdkit") and os.path.exists(path))
+    run("nbdcopy", "--allocated", content, server.uri)
+    return server
+
+
+def qemu_nbd_unsafe(shop, content, size_bytes):
+    """qemu-nbd without any flush, on a raw file on tmpfs."""
+    path = os.path.join(shop.ram_dir, "qemu.sock")
+    image = os.path.join(shop.ram_dir, "qemu.img")
+    run("cp", "--sparse=never", content, image)
+    process = shop.start(
+        *("qemu-nbd", "--socket", path, "--persistent", "--shared=8", "--format=raw", "--cache=unsafe", image)
+    )
+    wait_until("qemu-nbd", READY_SECONDS, lambda: alive(process, "qemu-nbd") and os.path.exists(path))
+    return Server("qemu-nbd unsafe", process, unix_uri("", path), size_bytes)
+
+
+def ramback_unsafe(shop, content, size_bytes):
+    """Ramback in `unsafe`, loaded from an image with the same bytes; everything the image may lag is allowed to."""
+    image = os.path.join(shop.disk_dir, "serve.img")
+    run("cp", "--sparse=never", content, image)
+    return ramback(shop, image, "--mode", "unsafe", "--dirty-max", 2 * size_bytes, name="serve")
+
+
+def ramback(shop, image, *options, name, loaded=True):
+    """`ramback up` on an image; waits for its ready line, and until everything is loaded unless told not to."""
+    process = shop.start(
+        *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback"), *options),
+        environment=ramback_environment(shop),
+    )
+    ready = None
+
+    def is_ready():
+        nonlocal ready
+        with open(process.log_path, encoding="utf-8") as log:
+            ready = READY_LINE.search(log.read())
+        return ready or (alive(process, "ramback up") and False)
+
+    wait_until("ramback's ready line", READY_SECONDS, is_ready)
+    server = Server("ramback unsafe", process, ready.group(2), 0)
+    status = ramback_status(shop, name)
+    server.size_bytes = status["sizeBytes"]
+    if loaded:
+        wait_until("loading", 600, lambda: is_loaded(ramback_status(shop, name)))
+    return server
+
+
+def ramback_environment(shop):
+    """Ramback's run directory is the workshop's own, so that devices of this machine's user are left alone."""
+    return {"RAMBACK_RUN_DIR": os.path.join(shop.ram_dir, "run")}
+
+
+def ramback_command(shop, *arguments):
+    """Runs one of ramback's commands to its end."""
+    return run(RAMBACK, *arguments, env={**os.environ, **ramback_environment(shop)})
+
+
+def ramback_stop(server):
+    """Stops a device cleanly: everything it holds is in its image afterwards."""
+    stop(server.process)
+    if server.process.returncode not in (0, 130, 143):
+        raise Failure(f"ramback stopped with exit code {server.process.returncode}; see {server.process.log_path}")
+
+
+def is_loaded(status):
+    return status["loadedChunks"] == status["chunks"]
+
+
+def ramback_status(shop, name):
+    """The device's status, asked for over its control socket: a command would cost a JVM's start each time."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(os.path.join(shop.ram_dir, "run", name, "control.sock"))
+        control.sendall(b"GET /status HTTP/1.1\r\nHost: ramback\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while True:
+            piece = control.recv(1 << 16)
+            if not piece:
+                break
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n", 1)[0]:
+        raise Failure(f"ramback's control socket answered {head.splitlines()[0]!r}")
+    return json.loads(body)

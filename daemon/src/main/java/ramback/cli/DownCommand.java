@@ -1,0 +1,58 @@
+package ramback.cli;
+
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+import ramback.control.ControlClient;
+import ramback.control.ProcessState;
+import ramback.control.RunDirectory;
+import ramback.engine.Refusal;
+
+/** {@code ramback down}: stops a device cleanly and returns when its process is gone. */
+@Command(
+        name = "down",
+        description = "Flush and stop cleanly, with progress; IMAGE is then a plain raw image.")
+final class DownCommand extends DeviceCommand {
+
+    private static final long POLL_MILLIS = 20;
+
+    @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
+    private @Nullable String name;
+
+    DownCommand(Shell shell) {
+        super(shell);
+    }
+
+    @Override
+    public Integer call() throws Refusal, InterruptedException {
+        ControlClient client = client(name);
+        RunDirectory runDirectory = runDirectory();
+        long pid = runDirectory.pid(client.name());
+        ProcessState daemon = pid == ProcessHandle.current().pid() ? null : ProcessState.of(pid);
+        client.down();
+        try (Progress _ = Progress.start(shell, client::status)) {
+            while (isThere(runDirectory, client.name(), pid) && (daemon == null || daemon.isAlive())) {
+                TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            }
+            while (daemon != null && daemon.isAlive()) {
+                TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            }
+        }
+        if (isThere(runDirectory, client.name(), pid)) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "the daemon of " + client.name() + " (pid " + pid
+                            + ") ended before it had stopped cleanly; see its messages, start it again with 'ramback up'");
+        }
+        shell.say(client.name() + " has stopped");
+        return ExitCode.OK;
+    }
+
+    /** Returns whether the device's directory is there and that daemon's, not a later one's of the same name. */
+    private static boolean isThere(RunDirectory runDirectory, String name, long pid) {
+        return Files.exists(runDirectory.of(name), LinkOption.NOFOLLOW_LINKS) && runDirectory.pid(name) == pid;
+    }
+}

@@ -1,0 +1,66 @@
+package ramback.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Command;
+import ramback.control.ControlClient;
+import ramback.control.RunDirectory;
+import ramback.control.StatusReport;
+import ramback.engine.Refusal;
+
+/** {@code ramback ls}: all devices, a line each; those whose daemon died as well. */
+@Command(name = "ls", description = "List running devices: name, size, mode, light, URI.")
+final class LsCommand extends DeviceCommand {
+
+    private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "URI");
+
+    LsCommand(Shell shell) {
+        super(shell);
+    }
+
+    @Override
+    public Integer call() throws Refusal {
+        RunDirectory runDirectory = runDirectory();
+        List<List<String>> rows = new ArrayList<>();
+        rows.add(HEADER);
+        for (String name : runDirectory.names()) {
+            rows.add(row(new ControlClient(runDirectory, name)));
+        }
+        print(rows);
+        return ExitCode.OK;
+    }
+
+    private static List<String> row(ControlClient client) {
+        try {
+            StatusReport status = client.status();
+            return List.of(
+                    status.name(),
+                    Quantities.ofSize(status.sizeBytes()),
+                    status.mode(),
+                    status.light(),
+                    status.uri());
+        } catch (Refusal e) {
+            String word = e.kind() == Refusal.Kind.NO_DEVICE ? "gone" : client.isStarting() ? "starting" : "unknown";
+            return List.of(client.name(), "-", "-", word, "-");
+        }
+    }
+
+    private void print(List<List<String>> rows) {
+        int[] widths = new int[HEADER.size()];
+        for (List<String> row : rows) {
+            for (int column = 0; column < widths.length; column++) {
+                widths[column] = Math.max(widths[column], row.get(column).length());
+            }
+        }
+        StringBuilder text = new StringBuilder();
+        for (List<String> row : rows) {
+            for (int column = 0; column < widths.length - 1; column++) {
+                String cell = row.get(column);
+                text.append(cell).append(" ".repeat(widths[column] - cell.length() + 2));
+            }
+            text.append(row.getLast()).append('\n');
+        }
+        shell.out().print(text);
+        shell.out().flush();
+    }
+}

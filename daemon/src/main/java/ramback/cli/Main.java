@@ -1,0 +1,127 @@
+package ramback.cli;
+
+import java.lang.module.ModuleDescriptor;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import ramback.engine.Refusal;
+
+/** The program {@code ramback}. One word says which command; its class does the rest. */
+public final class Main {
+
+    private static final List<String> COMMANDS =
+            List.of("up", "ls", "status", "mode", "flush", "trace", "down", "bench");
+
+    private final Shell shell;
+
+    Main(Shell shell) {
+        this.shell = shell;
+    }
+
+    /** Runs one command and ends the process with its exit code. */
+    public static void main(String[] arguments) {
+        int exitCode = new Main(Shell.ofProcess()).run(arguments);
+        System.out.flush();
+        System.exit(exitCode);
+    }
+
+    /** Runs one command and returns its exit code. */
+    int run(String... arguments) {
+        CommandLine program = new CommandLine(new Root());
+        // A command's class is looked at only when it is the one that is asked for: picocli reads it by reflection.
+        String first = arguments.length == 0 ? "" : arguments[0];
+        if (COMMANDS.contains(first)) {
+            program.addSubcommand(first, make(first));
+        } else {
+            COMMANDS.forEach(name -> program.addSubcommand(name, make(name)));
+            program.addSubcommand(new CommandLine.HelpCommand());
+        }
+        program.setOut(new java.io.PrintWriter(shell.out(), true));
+        program.setErr(new java.io.PrintWriter(shell.err(), true));
+        program.setParameterExceptionHandler((e, _) -> complain(e));
+        program.setExecutionExceptionHandler((e, _, _) -> complain(e));
+        program.setExitCodeExceptionMapper(_ -> ExitCode.FAILED);
+        return program.execute(arguments);
+    }
+
+    private Object make(String command) {
+        return switch (command) {
+            case "up" -> new UpCommand(shell);
+            case "ls" -> new LsCommand(shell);
+            case "status" -> new StatusCommand(shell);
+            case "mode" -> new ModeCommand(shell);
+            case "flush" -> new FlushCommand(shell);
+            case "trace" -> new TraceCommand(shell);
+            case "down" -> new DownCommand(shell);
+            case "bench" -> new BenchCommand(shell);
+            default -> throw new IllegalArgumentException(command);
+        };
+    }
+
+    private int complain(ParameterException e) {
+        CommandSpec spec = e.getCommandLine().getCommandSpec();
+        String message = String.valueOf(e.getMessage());
+        if (spec.parent() == null) {
+            if (e instanceof CommandLine.UnmatchedArgumentException unmatched) {
+                message = "no command '" + unmatched.getUnmatched().getFirst() + "'";
+            }
+            shell.complain(message + "; commands: " + String.join(", ", COMMANDS) + " ('ramback help COMMAND' explains one)");
+        } else {
+            shell.complain(lowerCased(message) + "; see 'ramback help " + spec.name() + "'");
+        }
+        return ExitCode.USAGE;
+    }
+
+    private static String lowerCased(String message) {
+        return message.isEmpty() ? message : Character.toLowerCase(message.charAt(0)) + message.substring(1);
+    }
+
+    private int complain(Exception e) {
+        if (e instanceof Refusal refusal) {
+            return shell.complain(refusal);
+        }
+        if (e instanceof InterruptedException) {
+            Thread.currentThread().interrupt();
+        }
+        // Nobody's input explains this one: whoever mends it needs to know where it happened.
+        shell.complain("internal error: " + e);
+        e.printStackTrace(shell.err());
+        return ExitCode.FAILED;
+    }
+
+    /** The program without a command. */
+    @Command(
+            name = "ramback",
+            mixinStandardHelpOptions = true,
+            versionProvider = Version.class,
+            description = "A disk at RAM speed that keeps its data.",
+            synopsisSubcommandLabel = "COMMAND")
+    static final class Root implements Callable<Integer> {
+
+        @Spec
+        private @Nullable CommandSpec spec;
+
+        @Override
+        public Integer call() {
+            CommandSpec own = java.util.Objects.requireNonNull(spec, "set by picocli");
+            throw new ParameterException(own.commandLine(), "no command given");
+        }
+    }
+
+    /** The version this was built as. */
+    static final class Version implements IVersionProvider {
+
+        @Override
+        public String[] getVersion() {
+            ModuleDescriptor module = Main.class.getModule().getDescriptor();
+            String version = module == null ? "(not packaged)" : module.rawVersion().orElse("(not packaged)");
+            return new String[] {"ramback " + version};
+        }
+    }
+}

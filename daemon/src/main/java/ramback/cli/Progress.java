@@ -1,0 +1,113 @@
+package ramback.cli;
+
+import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import ramback.control.StatusReport;
+import ramback.engine.Refusal;
+
+/**
+ * Says how far a flush is, while somebody else waits for it: on a terminal one line that is redrawn, elsewhere a line
+ * after the first second and then one every ten. {@link #close} ends it.
+ */
+final class Progress implements AutoCloseable {
+
+    /** Where the numbers come from; a refusal is passed over, the waiting side meets it itself. */
+    interface Source {
+        StatusReport status() throws Refusal;
+    }
+
+    private static final long REDRAW_MILLIS = 200;
+    private static final long FIRST_LINE_MILLIS = 1_000;
+    private static final long NEXT_LINE_MILLIS = 10_000;
+
+    private final Shell shell;
+    private final Source source;
+    private final boolean isTerminal = Terminal.isError();
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private final Thread thread;
+    private long peakBytes;
+    private boolean isDrawn;
+
+    private Progress(Shell shell, Source source) {
+        this.shell = shell;
+        this.source = source;
+        this.thread = Thread.ofPlatform().daemon().name("progress").unstarted(this::run);
+    }
+
+    static Progress start(Shell shell, Source source) {
+        Progress progress = new Progress(shell, source);
+        progress.thread.start();
+        return progress;
+    }
+
+    private void run() {
+        try {
+            long waitMillis = isTerminal ? REDRAW_MILLIS : FIRST_LINE_MILLIS;
+            while (!ended.await(waitMillis, TimeUnit.MILLISECONDS)) {
+                waitMillis = isTerminal ? REDRAW_MILLIS : NEXT_LINE_MILLIS;
+                StatusReport status = ask();
+                if (status != null) {
+                    draw(status);
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private @Nullable StatusReport ask() {
+        try {
+            return source.status();
+        } catch (Refusal e) {
+            return null;
+        }
+    }
+
+    private void draw(StatusReport status) {
+        peakBytes = Math.max(peakBytes, status.dirtyBytes());
+        String line = line(status, peakBytes);
+        if (isTerminal) {
+            shell.err().print("\r\033[K" + line);
+            isDrawn = true;
+        } else {
+            shell.err().println(line);
+        }
+        shell.err().flush();
+    }
+
+    /** What is left of how much, at what rate, and for how long. */
+    static String line(StatusReport status, long peakBytes) {
+        double rate = status.backingWriteBytesPerSecond();
+        String left = "ramback: " + status.name() + " flushing, " + Quantities.ofBytes(status.dirtyBytes()) + " of "
+                + Quantities.ofBytes(peakBytes) + " left ("
+                + String.format(Locale.ROOT, "%.0f", StatusScreen.percent(peakBytes - status.dirtyBytes(), peakBytes))
+                + " % done), " + Quantities.ofRate(rate);
+        if (status.backingLastError() != null && status.state().equals("degraded")) {
+            return left + "; trying again after: " + status.backingLastError();
+        }
+        return rate < 1 ? left : left + ", " + Quantities.ofSeconds(status.dirtyBytes() / rate) + " to go";
+    }
+
+    @Override
+    public void close() {
+        ended.countDown();
+        boolean interrupted = false;
+        while (true) {
+            try {
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (isDrawn) {
+            shell.err().print("\r\033[K");
+            shell.err().flush();
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

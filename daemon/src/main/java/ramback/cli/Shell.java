@@ -1,0 +1,31 @@
+package ramback.cli;
+
+import java.io.PrintStream;
+import java.util.Map;
+import ramback.engine.Refusal;
+
+/** What a command was started in: where it prints and what its environment says. */
+record Shell(PrintStream out, PrintStream err, Map<String, String> environment) {
+
+    static Shell ofProcess() {
+        return new Shell(System.out, System.err, System.getenv());
+    }
+
+    /** Prints one line on standard error, whatever the message holds. */
+    void complain(String message) {
+        err.println("ramback: " + message.strip().replaceAll("\\s*\\R\\s*", " "));
+        err.flush();
+    }
+
+    /** Prints what was refused and returns the exit code that goes with it. */
+    int complain(Refusal refusal) {
+        complain(String.valueOf(refusal.getMessage()));
+        return ExitCode.of(refusal.kind());
+    }
+
+    /** Prints one line of good news on standard output. */
+    void say(String message) {
+        out.println("ramback: " + message);
+        out.flush();
+    }
+}

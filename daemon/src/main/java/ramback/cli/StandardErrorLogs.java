@@ -1,0 +1,65 @@
+package ramback.cli;
+
+import java.lang.System.Logger;
+import java.text.MessageFormat;
+import java.util.ResourceBundle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the log calls of all packages and libraries come to: warnings and errors, one line each on standard error, as every
+ * other message. The JDK's own logging would be configured from files, take time to start and write two lines.
+ */
+public final class StandardErrorLogs extends System.LoggerFinder {
+
+    private static final Logger LOGGER = new OneLine();
+
+    /** For the service loader. */
+    public StandardErrorLogs() {}
+
+    @Override
+    public Logger getLogger(String name, Module module) {
+        return LOGGER;
+    }
+
+    private static final class OneLine implements Logger {
+
+        @Override
+        public String getName() {
+            return "ramback";
+        }
+
+        @Override
+        public boolean isLoggable(Level level) {
+            return level.getSeverity() >= Level.WARNING.getSeverity() && level != Level.OFF;
+        }
+
+        @Override
+        public void log(
+                Level level, @Nullable ResourceBundle bundle, @Nullable String message, @Nullable Throwable thrown) {
+            if (isLoggable(level)) {
+                print(level, message, thrown);
+            }
+        }
+
+        @Override
+        public void log(
+                Level level, @Nullable ResourceBundle bundle, @Nullable String format, @Nullable Object... parameters) {
+            if (isLoggable(level)) {
+                boolean isPlain = format == null || parameters == null || parameters.length == 0;
+                print(level, isPlain ? format : MessageFormat.format(format, parameters), null);
+            }
+        }
+
+        private static void print(Level level, @Nullable String message, @Nullable Throwable thrown) {
+            StringBuilder line = new StringBuilder("ramback: ").append(level == Level.ERROR ? "error: " : "warning: ");
+            line.append(message);
+            if (thrown != null) {
+                line.append(" (").append(thrown).append(')');
+            }
+            System.err.println(line);
+            if (thrown instanceof RuntimeException || thrown instanceof Error) {
+                thrown.printStackTrace(); // a programmer's error: whoever mends it needs to know where
+            }
+        }
+    }
+}

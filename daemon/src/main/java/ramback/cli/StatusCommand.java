@@ -1,0 +1,43 @@
+package ramback.cli;
+
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import ramback.control.ControlClient;
+import ramback.engine.Refusal;
+
+/** {@code ramback status}: one device on one screen, as JSON, or followed. */
+@Command(name = "status", description = "Show a device on one screen.")
+final class StatusCommand extends DeviceCommand {
+
+    @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
+    private @Nullable String name;
+
+    @Option(names = "--json", description = "One line of JSON for programs; with --watch one line a second.")
+    private boolean isJson;
+
+    @Option(names = "--watch", description = "Follow it: redrawn every second. q or Ctrl-C ends it.")
+    private boolean isWatch;
+
+    StatusCommand(Shell shell) {
+        super(shell);
+    }
+
+    @Override
+    public Integer call() throws Refusal, IOException, InterruptedException {
+        ControlClient client = client(name);
+        if (isWatch) {
+            return new Watch(shell, client, isJson).run();
+        }
+        if (isJson) {
+            shell.out().print(client.statusJson());
+        } else {
+            boolean wantsColour = Terminal.isOutput() && Terminal.wantsColour(shell.environment());
+            StatusScreen.lines(client.status(), wantsColour).forEach(shell.out()::println);
+        }
+        shell.out().flush();
+        return ExitCode.OK;
+    }
+}

@@ -1,0 +1,249 @@
+package ramback.cli;
+
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import ramback.control.Daemon;
+import ramback.control.DeviceName;
+import ramback.control.ModeWords;
+import ramback.control.RunDirectory;
+import ramback.control.StatusReport;
+import ramback.device.Mode;
+import ramback.engine.DeviceOptions;
+import ramback.engine.RamMode;
+import ramback.engine.Refusal;
+
+/** {@code ramback up}: serves an image from RAM, in the foreground, until it is told to stop. */
+@Command(
+        name = "up",
+        sortOptions = false,
+        description = "Serve IMAGE from RAM, in the foreground. SIGINT (Ctrl-C) or SIGTERM: flush, stop cleanly.",
+        footer = "SIZE is a number of bytes, or a number with K, M, G or T behind it. DURATION is 500ms, 1s, 2m or 1h.")
+final class UpCommand extends DeviceCommand {
+
+    private static final int CHUNK_BYTES_MIN = 4 << 10;
+    private static final int CHUNK_BYTES_MAX = 1 << 20;
+    private static final int CLIENT_COUNT_MAX = 4_096;
+    private static final int DIRTY_CHUNKS_MIN = 4;
+
+    @Parameters(index = "0", paramLabel = "IMAGE", description = "A raw image file or a block device.")
+    private String image = "";
+
+    @Option(
+            names = "--size",
+            paramLabel = "SIZE",
+            description = "Create IMAGE (sparse) at this size if it does not exist; otherwise it must match.")
+    private @Nullable String size;
+
+    @Option(
+            names = "--name",
+            paramLabel = "NAME",
+            description = "The device's name, [a-z0-9._-]{1,64}. Default: the image's file name without its suffix.")
+    private @Nullable String name;
+
+    @Option(
+            names = "--mode",
+            paramLabel = "MODE",
+            description = "When writes and flushes are acknowledged: writethrough, writeback (default) or unsafe.")
+    private @Nullable String mode;
+
+    @Option(
+            names = "--interval",
+            paramLabel = "DURATION",
+            description = "How far the image may lag in checkpoint mode, which needs a journal. Default: 1s.")
+    private @Nullable String interval;
+
+    @Option(names = "--journal", paramLabel = "none", description = "This version keeps no journal.")
+    private @Nullable String journal;
+
+    @Option(names = "--chunk", paramLabel = "SIZE", description = "A power of two, 4K (default) to 1M.")
+    private @Nullable String chunk;
+
+    @Option(
+            names = "--socket",
+            paramLabel = "PATH",
+            description = "Serve NBD on this Unix socket. Default: RUNDIR/NAME/nbd.sock.")
+    private @Nullable String socket;
+
+    @Option(
+            names = "--listen",
+            paramLabel = "HOST:PORT",
+            description = "Serve NBD on TCP as well, on the loopback; port 0 takes a free one (see 'ramback status').")
+    private @Nullable String listen;
+
+    @Option(
+            names = "--dirty-max",
+            paramLabel = "SIZE",
+            description = "Hard limit on bytes not yet in the image. Default: a quarter of the device.")
+    private @Nullable String dirtyMax;
+
+    @Option(
+            names = "--ram",
+            paramLabel = "reserve|sparse",
+            description = "reserve (default): all memory at start; sparse: as it is touched.")
+    private @Nullable String ram;
+
+    @Option(names = "--max-clients", paramLabel = "N", description = "1 to 4096. Default: 256.")
+    private @Nullable String maxClients;
+
+    @Option(names = "--ram-dir", paramLabel = "DIR", description = "A directory on tmpfs. Default: /dev/shm/ramback.")
+    private @Nullable Path ramDirectory;
+
+    @Option(names = "--read-only", description = "Refuse every change; open IMAGE for reading only.")
+    private boolean isReadOnly;
+
+    private final CountDownLatch stopRequested = new CountDownLatch(1);
+    private final AtomicInteger signalCount = new AtomicInteger();
+    private volatile @Nullable Daemon daemon;
+
+    UpCommand(Shell shell) {
+        super(shell);
+    }
+
+    @Override
+    public Integer call() throws Refusal, InterruptedException {
+        Daemon.Options options = options();
+        Signals.onStop(this::onSignal);
+        Daemon started = Daemon.start(options, stopRequested::countDown);
+        daemon = started;
+        StatusReport status = started.status();
+        shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
+                + started.uri());
+        stopRequested.await();
+        stop(started);
+        return ExitCode.OK;
+    }
+
+    // -------------------------------------------------------------------------------------------------- the options
+
+    /** Checks the syntax of everything, and makes nothing. */
+    Daemon.Options options() throws Refusal {
+        checkJournal();
+        if (interval != null) {
+            Quantities.duration("--interval", interval);
+        }
+        RunDirectory runDirectory = runDirectory();
+        Path imagePath = imagePath();
+        String deviceName = name == null ? DeviceName.ofImage(imagePath) : DeviceName.check(name);
+        int chunkBytes = chunkBytes();
+        DeviceOptions device = new DeviceOptions(
+                imagePath,
+                size("--size", size),
+                deviceName,
+                mode(),
+                ramMode(),
+                chunkBytes,
+                dirtyMaxBytes(chunkBytes),
+                maxClients == null ? 256 : Quantities.count("--max-clients", maxClients, 1, CLIENT_COUNT_MAX),
+                isReadOnly,
+                ramDirectory == null ? Path.of("/dev/shm/ramback") : ramDirectory.toAbsolutePath());
+        return new Daemon.Options(device, runDirectory, socketPath(runDirectory, deviceName), listenAddress());
+    }
+
+    private void checkJournal() throws Refusal {
+        if (journal != null && !journal.equals("none")) {
+            throw usage("bad --journal '" + journal
+                    + "': this version keeps no journal; use --journal none or leave it out");
+        }
+    }
+
+    private Path imagePath() throws Refusal {
+        if (image.startsWith("nbd://") || image.startsWith("nbd+unix://")) {
+            throw usage("bad IMAGE '" + image + "': this version serves no remote image; name a raw file or a block device");
+        }
+        if (image.isEmpty() || image.indexOf('\0') >= 0) {
+            throw usage("bad IMAGE '" + image.replace('\0', '?') + "': not a path; name a raw file or a block device");
+        }
+        return Path.of(image).toAbsolutePath();
+    }
+
+    private static OptionalLong size(String what, @Nullable String text) throws Refusal {
+        return text == null ? OptionalLong.empty() : OptionalLong.of(Quantities.sizeBytes(what, text));
+    }
+
+    private Mode mode() throws Refusal {
+        Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
+        if (asked == Mode.CHECKPOINT) {
+            throw usage("mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or unsafe");
+        }
+        return asked;
+    }
+
+    private RamMode ramMode() throws Refusal {
+        return switch (ram) {
+            case null -> RamMode.RESERVE;
+            case "reserve" -> RamMode.RESERVE;
+            case "sparse" -> RamMode.SPARSE;
+            default -> throw usage("bad --ram '" + ram + "'; use reserve or sparse");
+        };
+    }
+
+    private int chunkBytes() throws Refusal {
+        if (chunk == null) {
+            return CHUNK_BYTES_MIN;
+        }
+        long bytes = Quantities.sizeBytes("--chunk", chunk);
+        if (Long.bitCount(bytes) != 1 || bytes < CHUNK_BYTES_MIN || bytes > CHUNK_BYTES_MAX) {
+            throw usage("bad --chunk '" + chunk + "': must be a power of two from 4K to 1M");
+        }
+        return (int) bytes;
+    }
+
+    private OptionalLong dirtyMaxBytes(int chunkBytes) throws Refusal {
+        OptionalLong bytes = size("--dirty-max", dirtyMax);
+        long min = (long) DIRTY_CHUNKS_MIN * chunkBytes;
+        if (bytes.isPresent() && bytes.getAsLong() < min) {
+            throw usage("bad --dirty-max '" + dirtyMax + "': must be at least " + DIRTY_CHUNKS_MIN + " chunks, "
+                    + Quantities.ofSize(min));
+        }
+        return bytes;
+    }
+
+    private Path socketPath(RunDirectory runDirectory, String deviceName) throws Refusal {
+        if (socket == null) {
+            return runDirectory.nbdSocket(deviceName);
+        }
+        if (socket.isEmpty() || socket.indexOf('\0') >= 0) {
+            throw usage("bad --socket '" + socket.replace('\0', '?') + "': not a path");
+        }
+        return Path.of(socket).toAbsolutePath();
+    }
+
+    private @Nullable InetSocketAddress listenAddress() throws Refusal {
+        return listen == null ? null : ListenAddress.parse(listen);
+    }
+
+    // ------------------------------------------------------------------------------------------------- the stop
+
+    private void onSignal() {
+        stopRequested.countDown();
+        if (signalCount.incrementAndGet() == 1) {
+            return;
+        }
+        Daemon running = daemon;
+        if (running == null) {
+            shell.complain("still starting; stops as soon as it has started");
+            return;
+        }
+        try {
+            StatusReport status = running.status();
+            shell.complain(status.name() + " still has " + Quantities.ofBytes(status.dirtyBytes()) + " ("
+                    + Quantities.ofCount(status.dirtyChunks()) + " chunks) to write to " + status.backingUri()
+                    + "; goes on flushing (kill -9 would lose them)");
+        } catch (Refusal e) {
+            shell.complain("everything is in the image; about to end");
+        }
+    }
+
+    private void stop(Daemon running) {
+        try (Progress _ = Progress.start(shell, running::status)) {
+            running.stop();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+package ramback.control;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.SocketException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.Refusal;
+
+/**
+ * Asks a device's daemon over its control socket, one connection a request. Every method throws a {@link Refusal}: the
+ * daemon's own, or of kind NO_DEVICE when there is no daemon. Safe for use by many threads.
+ */
+public final class ControlClient {
+
+    /** How long a daemon may take to answer what it can answer at once. */
+    private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(10);
+
+    /** Flushing takes as long as it takes; that the daemon lives is seen by asking for its status meanwhile. */
+    private static final Duration UNLIMITED = Duration.ofDays(365);
+
+    private final RunDirectory runDirectory;
+    private final String name;
+    private final Path socket;
+
+    /** A client of the device of this name; whether there is one is seen at the first request. */
+    public ControlClient(RunDirectory runDirectory, String name) {
+        this.runDirectory = runDirectory;
+        this.name = name;
+        this.socket = runDirectory.controlSocket(name);
+    }
+
+    /** The device's name. */
+    public String name() {
+        return name;
+    }
+
+    /** The status, as the daemon wrote it: JSON on one line. */
+    public String statusJson() throws Refusal {
+        return request("GET", "/status", "", ANSWER_TIMEOUT);
+    }
+
+    /** The status. */
+    public StatusReport status() throws Refusal {
+        try {
+            return StatusJson.read(statusJson());
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** Switches the mode, to one of its words or {@code auto}. */
+    public void switchMode(String word) throws Refusal {
+        request("POST", "/mode", field("mode", word), ANSWER_TIMEOUT);
+    }
+
+    /** Carries everything dirty to the image and waits for it. */
+    public void flush() throws Refusal {
+        request("POST", "/flush", "", UNLIMITED);
+    }
+
+    /** Switches the trace. */
+    public void trace(boolean on) throws Refusal {
+        request(
+                "POST",
+                "/trace",
+                Json.write(json -> {
+                    json.writeStartObject();
+                    json.writeBooleanField("on", on);
+                    json.writeEndObject();
+                }),
+                ANSWER_TIMEOUT);
+    }
+
+    /** Has the daemon write its newest trace events to a new file; returns how many. */
+    public long dumpTrace(Path file) throws Refusal {
+        String body = field("dump", file.toAbsolutePath().normalize().toString());
+        return count(request("POST", "/trace", body, UNLIMITED), "events");
+    }
+
+    /** Asks for a clean stop; returns the daemon's pid at once. */
+    public long down() throws Refusal {
+        return count(request("POST", "/down", "", ANSWER_TIMEOUT), "pid");
+    }
+
+    private long count(String body, String fieldName) throws Refusal {
+        try {
+            Map<String, @Nullable Object> answer = Json.readObject(body);
+            return answer.get(fieldName) instanceof Number number ? number.longValue() : 0;
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private static String field(String fieldName, String value) {
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeStringField(fieldName, value);
+            json.writeEndObject();
+        });
+    }
+
+    private Refusal unreadable(IOException e) {
+        return new Refusal(
+                Refusal.Kind.FAILED,
+                "the daemon of " + name + " answered what this command does not understand (" + e.getMessage()
+                        + "); is it of the same version?",
+                e);
+    }
+
+    private String request(String method, String path, String body, Duration timeout) throws Refusal {
+        RunDirectory.checkSocketPath(socket, "choose a shorter run directory (now " + runDirectory.path() + ")");
+        if (!Files.exists(runDirectory.of(name), LinkOption.NOFOLLOW_LINKS)) {
+            throw new Refusal(
+                    Refusal.Kind.NO_DEVICE,
+                    "no device named " + name + " (looked in " + runDirectory.path() + "); 'ramback ls' shows what runs");
+        }
+        HttpReply reply;
+        try (HttpConnection connection = HttpConnection.open(socket, timeout)) {
+            reply = connection.exchange(method, path, body.getBytes(UTF_8));
+        } catch (HttpConnection.TimeoutException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "the daemon of " + name + pidText() + " does not answer (waited " + timeout.toSeconds()
+                            + " s); see whether it is stopped or the machine overloaded",
+                    e);
+        } catch (EOFException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "the daemon of " + name + pidText() + " went away before it answered; see 'ramback ls'",
+                    e);
+        } catch (IOException e) {
+            throw unreachable(e);
+        }
+        if (reply.status() == 200) {
+            return reply.body();
+        }
+        throw Problem.read(reply.status(), reply.body());
+    }
+
+    /** Connecting failed: which of several reasons it was is told only by what else there is. */
+    private Refusal unreachable(IOException e) {
+        String text = String.valueOf(e.getMessage());
+        if (e instanceof SocketException && text.contains("Permission denied")
+                || e instanceof java.nio.file.AccessDeniedException) {
+            return new Refusal(
+                    Refusal.Kind.FAILED, "no permission to control " + name + " (" + socket + "); run this as its owner", e);
+        }
+        boolean isGone = e instanceof ConnectException || !Files.exists(socket, LinkOption.NOFOLLOW_LINKS);
+        if (isGone && isStarting()) {
+            return new Refusal(Refusal.Kind.FAILED, name + " is starting or stopping; try again in a moment", e);
+        }
+        if (isGone) {
+            return new Refusal(
+                    Refusal.Kind.NO_DEVICE,
+                    "the daemon of " + name + pidText() + " is gone and nobody answers on " + socket
+                            + "; start it again with 'ramback up'",
+                    e);
+        }
+        return new Refusal(Refusal.Kind.FAILED, "cannot talk to the daemon of " + name + ": " + text, e);
+    }
+
+    /** Returns whether the device has a living daemon without a control socket: it is about to have one, or had one. */
+    public boolean isStarting() {
+        long pid = runDirectory.pid(name);
+        return pid > 0 && !Files.exists(socket, LinkOption.NOFOLLOW_LINKS) && ProcessState.isAlive(pid);
+    }
+
+    private String pidText() {
+        long pid = runDirectory.pid(name);
+        return pid < 0 ? "" : " (pid " + pid + ")";
+    }
+}

@@ -1,0 +1,174 @@
+package ramback.control;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.Refusal;
+
+/**
+ * HTTP on the control socket, a virtual thread a connection. The socket lies in a directory that only its owner enters,
+ * which is who may do everything here.
+ *
+ * <pre>
+ * GET  /status                       the status (StatusJson)
+ * POST /mode   {"mode": WORD}        writethrough, writeback, checkpoint, unsafe, auto
+ * POST /flush                        answers when everything that was dirty is durable in the image
+ * POST /trace  {"on": BOOLEAN}
+ * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
+ * POST /down                         begins a clean stop; answers {"pid": N} at once
+ * </pre>
+ *
+ * What is refused is answered as {@link Problem} says.
+ */
+final class ControlServer implements AutoCloseable {
+
+    /** The longest request body, in bytes: a path of 4,096 bytes in JSON, all of it escaped. */
+    private static final int BODY_BYTES_MAX = 32 << 10;
+
+    private static final int CONNECTION_COUNT_MAX = 64;
+    private static final Duration IDLE_TIMEOUT = Duration.ofMinutes(1);
+    private static final Duration SHUTDOWN_GRACE = Duration.ofMillis(200);
+    private static final String OK = "{}\n";
+
+    private final DeviceControl device;
+    private final WebServer server;
+
+    private ControlServer(Path socket, DeviceControl device) {
+        this.device = device;
+        this.server = WebServer.builder()
+                .bindAddress(UnixDomainSocketAddress.of(socket))
+                .shutdownHook(false)
+                .shutdownGracePeriod(SHUTDOWN_GRACE)
+                .maxPayloadSize(BODY_BYTES_MAX)
+                .maxTcpConnections(CONNECTION_COUNT_MAX)
+                .idleConnectionTimeout(IDLE_TIMEOUT)
+                .routing((HttpRouting.Builder routing) -> routing.get("/status", answer(this::status))
+                        .post("/mode", answer(this::mode))
+                        .post("/flush", answer(this::flush))
+                        .post("/trace", answer(this::trace))
+                        .post("/down", answer(this::down)))
+                .build();
+    }
+
+    /**
+     * Starts to listen on a Unix socket in a private directory; the file must not exist, and is its owner's alone.
+     *
+     * @throws IOException when the socket can't be made
+     */
+    static ControlServer start(Path socket, DeviceControl device) throws IOException {
+        ControlServer control = new ControlServer(socket, device);
+        try {
+            control.server.start();
+            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
+            return control;
+        } catch (RuntimeException e) {
+            throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public void close() {
+        server.stop();
+    }
+
+    /** A request's work: from its body to the answer's. */
+    private interface Work {
+        String of(ServerRequest request) throws Refusal, IOException, InterruptedException;
+    }
+
+    private static io.helidon.webserver.http.Handler answer(Work work) {
+        return (request, response) -> {
+            try {
+                send(response, 200, work.of(request));
+            } catch (Refusal refusal) {
+                send(response, Problem.httpStatus(refusal.kind()), Problem.write(refusal));
+            }
+        };
+    }
+
+    private static void send(ServerResponse response, int status, String body) {
+        response.status(status);
+        response.header("Content-Type", "application/json");
+        response.header("Cache-Control", "no-store");
+        response.send(body.getBytes(UTF_8));
+    }
+
+    private String status(ServerRequest request) throws Refusal {
+        return StatusJson.write(device.status());
+    }
+
+    private String mode(ServerRequest request) throws Refusal, IOException {
+        if (!(body(request).get("mode") instanceof String word)) {
+            throw malformed("\"mode\" is missing");
+        }
+        if (word.equals(ModeWords.AUTO)) {
+            device.switchModeToAuto();
+        } else {
+            device.switchMode(ModeWords.parse(word, true));
+        }
+        return OK;
+    }
+
+    private String flush(ServerRequest request) throws Refusal, InterruptedException {
+        device.flush();
+        return OK;
+    }
+
+    private String trace(ServerRequest request) throws Refusal, IOException {
+        Map<String, @Nullable Object> body = body(request);
+        if (body.get("on") instanceof Boolean on) {
+            device.trace(on);
+            return OK;
+        }
+        if (body.get("dump") instanceof String file && file.startsWith("/")) {
+            long eventCount = device.dumpTrace(Path.of(file));
+            return Json.write(json -> {
+                json.writeStartObject();
+                json.writeNumberField("events", eventCount);
+                json.writeEndObject();
+            });
+        }
+        throw malformed("neither \"on\" nor \"dump\" with an absolute path");
+    }
+
+    private String down(ServerRequest request) {
+        device.down();
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeNumberField("pid", ProcessHandle.current().pid());
+            json.writeEndObject();
+        });
+    }
+
+    private static Map<String, @Nullable Object> body(ServerRequest request) throws Refusal, IOException {
+        try (InputStream stream = request.content().inputStream()) {
+            byte[] bytes = stream.readNBytes(BODY_BYTES_MAX + 1);
+            if (bytes.length > BODY_BYTES_MAX) {
+                throw malformed("longer than " + BODY_BYTES_MAX + " bytes");
+            }
+            try {
+                return Json.readObject(new String(bytes, UTF_8));
+            } catch (IOException e) {
+                throw malformed("not a JSON object");
+            }
+        }
+    }
+
+    private static Refusal malformed(String what) {
+        return new Refusal(
+                Refusal.Kind.USAGE,
+                "bad control request: " + what + "; is the daemon of the same version as this command?");
+    }
+}

@@ -1,0 +1,228 @@
+package ramback.control;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import org.jspecify.annotations.Nullable;
+import ramback.device.Mode;
+import ramback.engine.DeviceOptions;
+import ramback.engine.Engine;
+import ramback.engine.Refusal;
+import ramback.nbd.Export;
+import ramback.nbd.NbdServer;
+import ramback.nbd.ServerLimits;
+
+/**
+ * One served device: its directory, engine, NBD server and control server, started and stopped together. Safe for use
+ * by many threads.
+ */
+public final class Daemon {
+
+    /**
+     * What to serve, and where.
+     *
+     * @param device what {@code up} was told about the device
+     * @param runDirectory where the device's directory is made
+     * @param socket the Unix socket for NBD, absolute
+     * @param listen the TCP address for NBD as well, or null
+     */
+    public record Options(
+            DeviceOptions device,
+            RunDirectory runDirectory,
+            Path socket,
+            @Nullable InetSocketAddress listen) {}
+
+    private final Options options;
+    private final Runnable onDown;
+    private final DeviceDirectory directory;
+    private final long startNanos = System.nanoTime();
+
+    private volatile @Nullable Serving serving;
+    private volatile boolean stopped;
+
+    /** What exists once the device is served. */
+    private record Serving(Engine engine, NbdServer nbd, ControlServer control, String uri, @Nullable String tcpUri) {}
+
+    private Daemon(Options options, Runnable onDown, DeviceDirectory directory) {
+        this.options = options;
+        this.onDown = onDown;
+        this.directory = directory;
+    }
+
+    /**
+     * Starts a device and serves it; clients may connect when this returns. Nothing is left behind when it throws.
+     *
+     * @param onDown called, on any thread, when somebody asks over the control socket for a stop; must return at once
+     * @throws Refusal when it can't or must not be started
+     */
+    public static Daemon start(Options options, Runnable onDown) throws Refusal {
+        RunDirectory runDirectory = options.runDirectory();
+        String name = options.device().name();
+        RunDirectory.checkSocketPath(
+                runDirectory.controlSocket(name), "choose a shorter --run-dir (now " + runDirectory.path() + ") or --name");
+        RunDirectory.checkSocketPath(options.socket(), "choose a shorter path with --socket");
+        Daemon daemon = new Daemon(options, onDown, DeviceDirectory.claim(runDirectory, name));
+        try {
+            daemon.serve();
+            return daemon;
+        } finally {
+            if (daemon.serving == null) {
+                daemon.directory.close();
+            }
+        }
+    }
+
+    /** The control server takes as long to start as the engine does: one starts while the other does. */
+    private void serve() throws Refusal {
+        String name = options.device().name();
+        Path controlSocket = options.runDirectory().controlSocket(name);
+        FutureTask<ControlServer> controlStart =
+                new FutureTask<>(() -> ControlServer.start(controlSocket, new Control()));
+        Thread.ofPlatform().daemon().name("control-start").start(controlStart);
+        Engine engine = null;
+        NbdServer nbd = null;
+        try {
+            engine = Engine.start(options.device());
+            nbd = new NbdServer(List.of(new Export(name, "", engine.device())), ServerLimits.DEFAULT);
+            nbd.listenUnix(options.socket());
+            String tcpUri = null;
+            if (options.listen() != null) {
+                tcpUri = NbdUri.ofTcp(name, nbd.listenTcp(options.listen()));
+            }
+            serving = new Serving(
+                    engine, nbd, awaitStart(controlStart), NbdUri.ofUnixSocket(name, options.socket()), tcpUri);
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
+        } finally {
+            if (serving == null) {
+                giveUp(controlStart, nbd, engine);
+            }
+        }
+    }
+
+    private static ControlServer awaitStart(FutureTask<ControlServer> start) throws IOException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return start.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (ExecutionException e) {
+                    throw new IOException("control socket: " + e.getCause().getMessage(), e.getCause());
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private static void giveUp(
+            FutureTask<ControlServer> controlStart, @Nullable NbdServer nbd, @Nullable Engine engine) {
+        if (nbd != null) {
+            nbd.close();
+        }
+        if (engine != null) {
+            engine.stop();
+        }
+        try {
+            awaitStart(controlStart).close();
+        } catch (IOException e) {
+            // It never came up, so there is nothing to close; why we give up is known already.
+        }
+    }
+
+    /** The device's URI on its Unix socket. */
+    public String uri() {
+        return serving().uri();
+    }
+
+    /** The device's status now; what it was last when the device has stopped is not kept. */
+    public StatusReport status() throws Refusal {
+        return new Control().status();
+    }
+
+    /**
+     * Stops cleanly: takes no more clients and requests, carries everything to the image, removes the sockets and the
+     * directory. Returns when that is done, however long it takes. Call once.
+     */
+    public void stop() {
+        Serving running = serving();
+        running.nbd().close();
+        running.engine().stop();
+        stopped = true;
+        running.control().close();
+        directory.close();
+    }
+
+    private Serving serving() {
+        Serving running = serving;
+        if (running == null) {
+            throw new IllegalStateException("not started");
+        }
+        return running;
+    }
+
+    /** What the control socket may ask; before and after the device is served it refuses. */
+    private final class Control implements DeviceControl {
+
+        private Serving running() throws Refusal {
+            Serving running = serving;
+            String name = options.device().name();
+            if (running == null) {
+                throw new Refusal(Refusal.Kind.FAILED, name + " is still starting; try again in a moment");
+            }
+            if (stopped) {
+                throw new Refusal(Refusal.Kind.NO_DEVICE, name + " has stopped");
+            }
+            return running;
+        }
+
+        @Override
+        public StatusReport status() throws Refusal {
+            Serving running = running();
+            return StatusReport.of(
+                    running.engine().status(),
+                    running.nbd().counts(),
+                    running.uri(),
+                    running.tcpUri(),
+                    ProcessHandle.current().pid(),
+                    (System.nanoTime() - startNanos) / 1e9);
+        }
+
+        @Override
+        public void switchMode(Mode mode) throws Refusal {
+            running().engine().switchMode(mode);
+        }
+
+        @Override
+        public void switchModeToAuto() throws Refusal {
+            running().engine().switchModeToAuto();
+        }
+
+        @Override
+        public void flush() throws Refusal, InterruptedException {
+            running().engine().flush();
+        }
+
+        @Override
+        public void trace(boolean on) throws Refusal {
+            running().engine().trace(on);
+        }
+
+        @Override
+        public long dumpTrace(Path file) throws Refusal {
+            return running().engine().dumpTrace(file);
+        }
+
+        @Override
+        public void down() {
+            onDown.run();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package ramback.control;
+
+import java.nio.file.Path;
+import ramback.device.Mode;
+import ramback.engine.Refusal;
+
+/** What can be asked of a running device over its control socket. Safe for use by many threads. */
+interface DeviceControl {
+
+    /** Everything {@code status} shows, now. */
+    StatusReport status() throws Refusal;
+
+    /** Switches the mode; returns when it is in force. */
+    void switchMode(Mode mode) throws Refusal;
+
+    /** Goes back to the mode that {@code up} was given. */
+    void switchModeToAuto() throws Refusal;
+
+    /** Carries everything dirty to the image; returns when it is durable there, however long that takes. */
+    void flush() throws Refusal, InterruptedException;
+
+    /** Switches the trace on or off. */
+    void trace(boolean on) throws Refusal;
+
+    /**
+     * Writes the newest trace events to a new file.
+     *
+     * @param file absolute
+     * @return how many
+     */
+    long dumpTrace(Path file) throws Refusal;
+
+    /** Asks for a clean stop and returns at once. */
+    void down();
+}
