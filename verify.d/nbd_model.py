@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Holds a device against a byte array: every kind of NBD request, of any length at any offset, over several connections.
 
-usage: nbd_model.py --seed S --operations N [--connections C] [--initial FILE] --final FILE URI...
+usage: nbd_model.py --seed S --operations N [--connections C] [--chunk BYTES] [--initial FILE] --final FILE URI...
 
 Two phases. First one request at a time, each on a connection drawn by lot, so that a connection must see what another
 wrote. Then all connections at once, each in a part of the device of its own; the parts end in the middle of chunks. At
 the end the whole device is read and compared, and the byte array is written to --final: what the image must hold after
-a clean stop. Connections are spread over the URIs, which are all of one device. Libnbd's version is Debian's.
+a clean stop. Connections are spread over the URIs, which are all of one device. TRIM zeroes the chunks that lie wholly
+in its range and leaves the others as they are; WRITE_ZEROES zeroes every byte.
 """
 
 import argparse
@@ -40,8 +41,8 @@ def first_difference(expected, got):
 class Part:
     """A range of the device that one thread works on, with what it must hold."""
 
-    def __init__(self, model, begin, end, chance):
-        self.model, self.begin, self.end, self.chance = model, begin, end, chance
+    def __init__(self, model, begin, end, chance, chunk):
+        self.model, self.begin, self.end, self.chance, self.chunk = model, begin, end, chance, chunk
         self.counts = {}
 
     def any_range(self, longest=LENGTH_MAX):
@@ -85,7 +86,10 @@ class Part:
             self.model[offset:end] = data
         elif kind == "trim":
             connection.trim(length, offset, fua)
-            self.model[offset:end] = bytes(length)
+            first = -(-offset // self.chunk) * self.chunk
+            last = end if end == len(self.model) else end // self.chunk * self.chunk
+            if last > first:
+                self.model[first:last] = bytes(last - first)
         elif kind == "zero":
             for flag in (nbd.CMD_FLAG_NO_HOLE, nbd.CMD_FLAG_FAST_ZERO):
                 if chance.random() < 0.3:
@@ -119,10 +123,11 @@ def read_all(connection, size):
     )
 
 
-def at_once(connections, model, size, seed, operations):
+def at_once(connections, model, options):
+    size, operations = len(model), options.operations // 2
     bounds = [size * i // len(connections) for i in range(len(connections) + 1)]
     parts = [
-        Part(model, begin, end, random.Random(f"{seed} part {begin}"))
+        Part(model, begin, end, random.Random(f"{options.seed} part {begin}"), options.chunk)
         for begin, end in zip(bounds, bounds[1:])
     ]
     failures = []
@@ -153,6 +158,7 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--operations", type=int, required=True)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--chunk", type=int, default=4096)
     parser.add_argument("--initial")
     parser.add_argument("--final", required=True)
     parser.add_argument("uris", nargs="+")
@@ -168,10 +174,10 @@ def main():
     else:
         model = bytearray(size)
     chance = random.Random(options.seed)
-    alone = Part(model, 0, size, chance)
+    alone = Part(model, 0, size, chance, options.chunk)
     for _ in range(options.operations // 2):
         alone.step(chance.choice(connections))
-    parts = at_once(connections, model, size, options.seed, options.operations // 2)
+    parts = at_once(connections, model, options)
     connections[0].flush()
     alone.check(read_all(connections[-1], size), 0, "at the end")
     with open(options.final, "wb") as file:

@@ -1,5 +1,7 @@
 """The servers that are compared: each one started, loaded with the same bytes and ready when its function returns."""
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -26,6 +28,15 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+
+def connect(server):
+    """A client of a server, by libnbd."""
+    import nbd  # here, so that the parts that do without it run without it
+
+    client = nbd.NBD()
+    client.connect_uri(server.uri)
+    return client
 
 
 def unix_uri(export, path):
@@ -105,18 +116,25 @@ def is_loaded(status):
     return status["loadedChunks"] == status["chunks"]
 
 
+class ControlConnection(http.client.HTTPConnection):
+    """HTTP over a device's control socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 def ramback_status(shop, name):
     """The device's status, asked for over its control socket: a command would cost a JVM's start each time."""
-    with socket.socket(socket.AF_UNIX) as control:
-        control.connect(os.path.join(shop.ram_dir, "run", name, "control.sock"))
-        control.sendall(b"GET /status HTTP/1.1\r\nHost: ramback\r\nConnection: close\r\n\r\n")
-        answer = b""
-        while True:
-            piece = control.recv(1 << 16)
-            if not piece:
-                break
-            answer += piece
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.split(b"\r\n", 1)[0]:
-        raise Failure(f"ramback's control socket answered {head.splitlines()[0]!r}")
+    with contextlib.closing(ControlConnection(os.path.join(shop.ram_dir, "run", name, "control.sock"))) as control:
+        control.request("GET", "/status")
+        answer = control.getresponse()
+        body = answer.read()
+    if answer.status != 200:
+        raise Failure(f"ramback's control socket answered with HTTP status {answer.status}")
     return json.loads(body)

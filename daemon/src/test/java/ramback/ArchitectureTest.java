@@ -2,6 +2,7 @@ package ramback;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.ArchConfiguration;
 import com.tngtech.archunit.core.domain.Dependency;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
@@ -42,6 +43,8 @@ final class ArchitectureTest {
 
     @BeforeAll
     static void readCodeAndTable() throws IOException {
+        // Only our classes matter: without this the JDK's and the libraries' are read as well, for seconds.
+        ArchConfiguration.get().setResolveMissingDependenciesFromClassPath(false);
         classes = new ClassFileImporter()
                 .withImportOption(new ImportOption.DoNotIncludeTests())
                 .importPackages(ROOT_PACKAGE);
@@ -148,8 +151,8 @@ final class ArchitectureTest {
                 .takeWhile(line -> !line.startsWith("## "))
                 .filter(line -> line.startsWith("| `"))
                 .map(line -> line.split("\\|", -1))
-                .forEach(cells -> rows.put(
-                        backticked(cells[1]).iterator().next(), backticked(cells[cells.length - 2])));
+                .forEach(
+                        cells -> rows.put(backticked(cells[1]).iterator().next(), backticked(cells[cells.length - 2])));
         assertThat(rows).as("rows of the import table").isNotEmpty();
         return rows;
     }

@@ -85,6 +85,9 @@ public final class WriteBehind implements Promises {
     /** The first change of the epoch that is being applied was made then; 0 if none is. */
     private volatile long applyingFirstNanos;
 
+    /** Since when the device has been dirty without a break, as of the last cut; 0 if it was clean since. */
+    private volatile long dirtySinceNanos;
+
     /** When to try again after a round in which something failed; NEVER if all is well. */
     private volatile long retryNanos = Clock.NEVER;
 
@@ -228,6 +231,15 @@ public final class WriteBehind implements Promises {
         return applyingFirst != 0 ? applyingFirst : epochs.firstDirtyNanos(epochs.open());
     }
 
+    /** When the device was clean for the last time, or 0 if it is now. */
+    public long lastCleanNanos() {
+        if (dirty.chunkCount() == 0) {
+            return 0;
+        }
+        long since = dirtySinceNanos;
+        return since != 0 ? since : epochs.firstDirtyNanos(epochs.open());
+    }
+
     /**
      * Waits until everything that was changed before this call is durable in the image, or a round fails.
      *
@@ -301,6 +313,9 @@ public final class WriteBehind implements Promises {
             long firstNanos = epochs.firstDirtyNanos(epochs.open());
             if (applyingFirstNanos == 0) {
                 applyingFirstNanos = firstNanos;
+            }
+            if (dirtySinceNanos == 0) {
+                dirtySinceNanos = firstNanos;
             }
             long sealed = epochs.cut();
             epochs.awaitGrace(backoff);
@@ -452,6 +467,9 @@ public final class WriteBehind implements Promises {
                 throw new IllegalStateException("a log that keeps nothing can't fail", e);
             }
             applyingFirstNanos = 0;
+            if (dirty.chunkCount() == 0) {
+                dirtySinceNanos = 0;
+            }
             committed = epoch;
             commitTime = clock.now();
             faults.noteApplied();

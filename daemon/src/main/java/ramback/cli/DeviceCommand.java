@@ -25,6 +25,7 @@ abstract class DeviceCommand implements Callable<Integer> {
             names = {"-h", "--help"},
             usageHelp = true,
             description = "Show this help.")
+    @SuppressWarnings("unused") // read by picocli, which then shows the help instead of calling us
     private boolean isHelpAsked;
 
     final Shell shell;

@@ -1,7 +1,9 @@
 package ramback.cli;
 
+import java.io.PrintWriter;
 import java.lang.module.ModuleDescriptor;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -42,8 +44,8 @@ public final class Main {
             COMMANDS.forEach(name -> program.addSubcommand(name, make(name)));
             program.addSubcommand(new CommandLine.HelpCommand());
         }
-        program.setOut(new java.io.PrintWriter(shell.out(), true));
-        program.setErr(new java.io.PrintWriter(shell.err(), true));
+        program.setOut(new PrintWriter(shell.out(), true, shell.out().charset()));
+        program.setErr(new PrintWriter(shell.err(), true, shell.err().charset()));
         program.setParameterExceptionHandler((e, _) -> complain(e));
         program.setExecutionExceptionHandler((e, _, _) -> complain(e));
         program.setExitCodeExceptionMapper(_ -> ExitCode.FAILED);
@@ -109,7 +111,7 @@ public final class Main {
 
         @Override
         public Integer call() {
-            CommandSpec own = java.util.Objects.requireNonNull(spec, "set by picocli");
+            CommandSpec own = Objects.requireNonNull(spec, "set by picocli");
             throw new ParameterException(own.commandLine(), "no command given");
         }
     }

@@ -87,7 +87,7 @@ final class Progress implements AutoCloseable {
         if (status.backingLastError() != null && status.state().equals("degraded")) {
             return left + "; trying again after: " + status.backingLastError();
         }
-        return rate < 1 ? left : left + ", " + Quantities.ofSeconds(status.dirtyBytes() / rate) + " to go";
+        return rate < 1 ? left : left + ", " + Quantities.ofSeconds((double) status.dirtyBytes() / rate) + " to go";
     }
 
     @Override

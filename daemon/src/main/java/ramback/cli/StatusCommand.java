@@ -34,8 +34,8 @@ final class StatusCommand extends DeviceCommand {
         if (isJson) {
             shell.out().print(client.statusJson());
         } else {
-            boolean wantsColour = Terminal.isOutput() && Terminal.wantsColour(shell.environment());
-            StatusScreen.lines(client.status(), wantsColour).forEach(shell.out()::println);
+            StatusScreen.Style style = StatusScreen.Style.of(shell, Terminal.isOutput());
+            StatusScreen.lines(client.status(), style).forEach(shell.out()::println);
         }
         shell.out().flush();
         return ExitCode.OK;

@@ -11,13 +11,25 @@ import ramback.control.StatusReport;
 final class StatusScreen {
 
     private static final int BAR_CELLS = 24;
-    private static final String LABEL = "  %-10s %s";
 
     private StatusScreen() {}
 
+    /**
+     * What the terminal can show.
+     *
+     * @param dot a round one, or an asterisk where the terminal's encoding has none
+     */
+    record Style(boolean isColoured, String dot) {
+
+        static Style of(Shell shell, boolean isTerminal) {
+            boolean hasDot = shell.out().charset().newEncoder().canEncode('●');
+            return new Style(isTerminal && Terminal.wantsColour(shell.environment()), hasDot ? "●" : "*");
+        }
+    }
+
     /** The screen of one moment. */
-    static List<String> lines(StatusReport status, boolean wantsColour) {
-        return lines(status, null, status.dirtyBytes(), wantsColour);
+    static List<String> lines(StatusReport status, Style style) {
+        return lines(status, null, status.dirtyBytes(), style);
     }
 
     /**
@@ -27,9 +39,9 @@ final class StatusScreen {
      * @param peakDirtyBytes the most there was to write since the flush began; what its bar is drawn against
      */
     static List<String> lines(
-            StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, boolean wantsColour) {
+            StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, Style style) {
         List<String> lines = new ArrayList<>();
-        lines.add(now.name() + "  " + light(now, wantsColour) + "  " + now.state() + (now.readOnly() ? ", read-only" : ""));
+        lines.add(now.name() + "  " + light(now, style) + "  " + now.state() + (now.readOnly() ? ", read-only" : ""));
         add(lines, "size", Quantities.ofSize(now.sizeBytes()) + ", " + Quantities.ofCount(now.chunks()) + " chunks of "
                 + Quantities.ofSize(now.chunkBytes()));
         add(lines, "mode", now.mode()
@@ -57,21 +69,21 @@ final class StatusScreen {
     }
 
     private static void add(List<String> lines, String label, String text) {
-        lines.add(String.format(Locale.ROOT, LABEL, label, text));
+        lines.add(String.format(Locale.ROOT, "  %-10s %s", label, text));
     }
 
     /** The dot and its word: who can't see the colour reads it. */
-    static String light(StatusReport status, boolean wantsColour) {
+    static String light(StatusReport status, Style style) {
         Light light = status.lightColour();
-        if (!wantsColour) {
-            return "● " + light.word();
+        if (!style.isColoured()) {
+            return style.dot() + " " + light.word();
         }
         String colour = switch (light) {
             case GREEN -> "32";
             case AMBER -> "33";
             case RED -> "31";
         };
-        return "\033[" + colour + "m●\033[0m " + light.word();
+        return "\033[" + colour + "m" + style.dot() + "\033[0m " + light.word();
     }
 
     private static String loaded(StatusReport now) {
@@ -82,7 +94,7 @@ final class StatusScreen {
         String text = bar(now.loadedChunks(), now.chunks()) + ", " + Quantities.ofBytes(now.loadRemainingBytes()) + " left";
         return rate < 1
                 ? text
-                : text + ", " + Quantities.ofRate(rate) + ", " + Quantities.ofSeconds(now.loadRemainingBytes() / rate)
+                : text + ", " + Quantities.ofRate(rate) + ", " + Quantities.ofSeconds((double) now.loadRemainingBytes() / rate)
                         + " to go";
     }
 
@@ -93,7 +105,7 @@ final class StatusScreen {
         if (isFlushing) {
             String text = bar(peakDirtyBytes - now.dirtyBytes(), peakDirtyBytes) + " flushed, " + bytes + " left, "
                     + Quantities.ofRate(rate);
-            return rate < 1 ? text : text + ", " + Quantities.ofSeconds(now.dirtyBytes() / rate) + " to go";
+            return rate < 1 ? text : text + ", " + Quantities.ofSeconds((double) now.dirtyBytes() / rate) + " to go";
         }
         return bar(now.dirtyBytes(), now.dirtyMaxBytes()) + " " + bytes + " of at most "
                 + Quantities.ofBytes(now.dirtyMaxBytes()) + ", " + Quantities.ofCount(now.dirtyChunks()) + " chunks"

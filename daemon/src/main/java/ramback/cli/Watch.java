@@ -22,7 +22,7 @@ final class Watch {
     private final ControlClient client;
     private final boolean isJson;
     private final boolean isScreen;
-    private final boolean wantsColour;
+    private final StatusScreen.Style style;
     private final CountDownLatch stopped = new CountDownLatch(1);
     private @Nullable StatusReport earlier;
     private long peakDirtyBytes;
@@ -32,7 +32,7 @@ final class Watch {
         this.client = client;
         this.isJson = isJson;
         this.isScreen = !isJson && Terminal.isOutput();
-        this.wantsColour = isScreen && Terminal.wantsColour(shell.environment());
+        this.style = StatusScreen.Style.of(shell, isScreen);
     }
 
     int run() throws Refusal, IOException, InterruptedException {
@@ -77,7 +77,7 @@ final class Watch {
         boolean isFlushing = now.state().equals("flushing") || now.state().equals("stopping");
         // A flush's bar is drawn against what there was to write when it began, or came on top since.
         peakDirtyBytes = isFlushing ? Math.max(peakDirtyBytes, now.dirtyBytes()) : now.dirtyBytes();
-        List<String> lines = StatusScreen.lines(now, earlier, peakDirtyBytes, wantsColour);
+        List<String> lines = StatusScreen.lines(now, earlier, peakDirtyBytes, style);
         StringBuilder text = new StringBuilder(isScreen ? "\033[H" : "");
         for (String line : lines) {
             text.append(line).append(isScreen ? "\033[K\n" : "\n");

@@ -148,8 +148,7 @@ public final class ControlClient {
     /** Connecting failed: which of several reasons it was is told only by what else there is. */
     private Refusal unreachable(IOException e) {
         String text = String.valueOf(e.getMessage());
-        if (e instanceof SocketException && text.contains("Permission denied")
-                || e instanceof java.nio.file.AccessDeniedException) {
+        if (e instanceof SocketException && text.contains("Permission denied")) {
             return new Refusal(
                     Refusal.Kind.FAILED, "no permission to control " + name + " (" + socket + "); run this as its owner", e);
         }

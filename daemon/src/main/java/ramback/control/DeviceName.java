@@ -56,6 +56,6 @@ public final class DeviceName {
     private static String quoted(String name) {
         return name.length() <= LENGTH_MAX
                 ? "'" + name + "'"
-                : "'" + name.substring(0, LENGTH_MAX) + "…' (" + name.length() + " characters)";
+                : "'" + name.substring(0, LENGTH_MAX) + "...' (" + name.length() + " characters)";
     }
 }

@@ -26,8 +26,7 @@ final class NbdUri {
         StringBuilder out = new StringBuilder(text.length());
         for (byte unit : text.getBytes(UTF_8)) {
             char c = (char) (unit & 0xff);
-            boolean plain = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || "-._~/".indexOf(c) >= 0;
-            if (plain) {
+            if ((c < 0x80 && Character.isLetterOrDigit(c)) || "-._~/".indexOf(c) >= 0) {
                 out.append(c);
             } else {
                 out.append('%').append(Character.toUpperCase(Character.forDigit(c >> 4, 16)));

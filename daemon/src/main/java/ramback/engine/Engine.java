@@ -8,11 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Instant;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
 import ramback.clock.AgentThread;
 import ramback.clock.Clock;
@@ -69,7 +67,6 @@ public final class Engine implements AutoCloseable {
     private final AtomicInteger flushCount = new AtomicInteger();
     private volatile boolean isStopping;
     private boolean isStopped;
-    private volatile Instant cleanTime = Instant.now();
 
     private Engine(DeviceOptions options, FileBacking backing, SharedSegment segment) {
         this.options = options;
@@ -141,9 +138,9 @@ public final class Engine implements AutoCloseable {
         Mode mode = device.mode();
         DeviceState state = state();
         boolean isThrottling = writeBehind.throttle().isThrottling();
-        long oldestNanos = writeBehind.oldestDirtyNanos();
-        double dirtySeconds = oldestNanos == 0 ? 0 : (clock.nanoTime() - oldestNanos) / 1e9;
         // In unsafe nothing is promised about a mixture of old and new: all of it is at stake while any of it is dirty.
+        long sinceNanos = mode == Mode.UNSAFE ? writeBehind.lastCleanNanos() : writeBehind.oldestDirtyNanos();
+        double dirtySeconds = sinceNanos == 0 ? 0 : (clock.nanoTime() - sinceNanos) / 1e9;
         long lossBytes = mode == Mode.UNSAFE && dirtyChunks > 0 ? layout.sizeBytes() : dirtyBytes;
         return new DeviceStatus(
                 options.name(),
@@ -357,10 +354,5 @@ public final class Engine implements AutoCloseable {
     @Override
     public void close() {
         stop();
-    }
-
-    /** The failure that the backing store reported last, or null. */
-    @Nullable String lastFault() {
-        return faults.last();
     }
 }

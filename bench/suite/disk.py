@@ -1,0 +1,107 @@
+"""A stand-in for a hard disk, and the files that are put on it."""
+
+import mmap
+import os
+import random
+import time
+import zipfile
+
+from .servers import unix_uri
+from .workshop import alive, run, wait_until
+
+MIB = 1 << 20
+SEEK = "8ms"
+RATE = "500M"  # bits a second
+ALIGNMENT = 4096
+
+
+def write_noise(path, size_bytes):
+    """Writes a file without holes, of bytes that no two chunks share."""
+    block = bytearray(os.urandom(MIB))
+    with open(path, "wb") as file:
+        for index in range(size_bytes // MIB):
+            for at in range(0, MIB, ALIGNMENT):
+                block[at : at + 8] = (index * MIB + at).to_bytes(8, "little")
+            file.write(block)
+
+
+def hdd(shop, size_bytes):
+    """A slow disk as a block device: one head, 8 ms to get anywhere, a bounded rate. Returns its path."""
+    image = os.path.join(shop.ram_dir, "hdd.img")
+    write_noise(image, size_bytes)
+    path = os.path.join(shop.ram_dir, "hdd.sock")
+    process = shop.start(
+        *("nbdkit", "--foreground", "--unix", path, "--filter=noparallel", "--filter=delay", "--filter=rate"),
+        *("file", image, "serialize=all-requests", f"rdelay={SEEK}", f"wdelay={SEEK}", f"rate={RATE}"),
+    )
+    wait_until("the slow disk", 30, lambda: alive(process, "nbdkit") and os.path.exists(path))
+    device, _ = shop.attach(unix_uri("", path))
+    return device
+
+
+def random_read_seconds(device, count):
+    """How long the disk itself takes for 4 KiB at random places, past the page cache; one time a read."""
+    descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT)
+    try:
+        chunk_count = os.lseek(descriptor, 0, os.SEEK_END) // ALIGNMENT
+        buffer = mmap.mmap(-1, ALIGNMENT)
+        times = []
+        for _ in range(count):
+            at = random.randrange(chunk_count) * ALIGNMENT
+            began = time.perf_counter()
+            os.preadv(descriptor, [buffer], at)
+            times.append(time.perf_counter() - began)
+        return times
+    finally:
+        os.close(descriptor)
+
+
+def sequential_bytes_per_second(device, block_bytes):
+    """The rate at which the disk itself is read from end to end, past the page cache."""
+    descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT)
+    try:
+        buffer = mmap.mmap(-1, block_bytes)
+        began = time.perf_counter()
+        total = 0
+        while True:
+            got = os.preadv(descriptor, [buffer], total)
+            if got == 0:
+                return total / (time.perf_counter() - began)
+            total += got
+    finally:
+        os.close(descriptor)
+
+
+def source_tree(shop):
+    """A tar of the JDK's java.base sources, or of a made-up tree of the same shape; returns its path and what it is."""
+    tree = os.path.join(shop.disk_dir, "tree")
+    archive = next(filter(os.path.exists, source_archives()), None)
+    if archive:
+        with zipfile.ZipFile(archive) as sources:
+            sources.extractall(tree, [name for name in sources.namelist() if name.startswith("java.base/")])
+    else:
+        make_tree(tree)
+    tar = os.path.join(shop.disk_dir, "tree.tar")
+    run("tar", "--create", "--file", tar, "--directory", tree, ".")
+    file_count = sum(len(files) for _, _, files in os.walk(tree))
+    origin = "java.base of the JDK's src.zip" if archive else "a generated tree"
+    run("rm", "--recursive", tree)
+    return tar, f"{origin}, {file_count:,} files, {os.path.getsize(tar) / MIB:.0f} MiB"
+
+
+def source_archives():
+    homes = [os.environ["JAVA_HOME"]] if "JAVA_HOME" in os.environ else []
+    if os.path.isdir("/usr/lib/jvm"):
+        homes += sorted((os.path.join("/usr/lib/jvm", name) for name in os.listdir("/usr/lib/jvm")), reverse=True)
+    return [os.path.join(home, "lib", "src.zip") for home in homes]
+
+
+def make_tree(directory):
+    """3,400 files in 170 directories, of sizes like those of sources: many small, a few of hundreds of KiB."""
+    chance = random.Random(2008)
+    for index in range(3400):
+        parent = os.path.join(directory, f"package{index // 20:03}")
+        os.makedirs(parent, exist_ok=True)
+        length = min(int(chance.lognormvariate(9.0, 1.2)), 512 << 10)
+        with open(os.path.join(parent, f"Source{index}.java"), "wb") as file:
+            file.write(os.urandom(length // 2).hex().encode("ascii"))

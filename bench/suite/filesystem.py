@@ -1,0 +1,91 @@
+"""Part `untar`: what was announced in 2008. A source tree unpacked, and small files synced, on a slow disk with and
+without ramback before it."""
+
+import os
+import time
+
+from .disk import MIB, hdd, source_tree
+from .report import Goal, Part, median, number
+from .servers import ramback, ramback_environment, ramback_status, ramback_stop
+from .workshop import run, wait_until
+
+DISK_BYTES = 512 * MIB
+SYNCED_FILE_COUNT = 500
+SYNCED_FILE_BYTES = 4096
+FLUSH_SECONDS = 600
+GOAL = 25
+
+
+def untar(directory, tar):
+    began = time.perf_counter()
+    run("tar", "--extract", "--file", tar, "--directory", directory)
+    run("sync", "--file-system", directory)
+    return time.perf_counter() - began
+
+
+def create_and_sync(directory, _):
+    content = os.urandom(SYNCED_FILE_BYTES)
+    parent = os.path.join(directory, "synced")
+    os.mkdir(parent)
+    began = time.perf_counter()
+    for index in range(SYNCED_FILE_COUNT):
+        descriptor = os.open(os.path.join(parent, str(index)), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    return time.perf_counter() - began
+
+
+TESTS = {"untar": untar, "sync": create_and_sync}
+
+
+def on_filesystem(shop, device, tar):
+    """Runs both tests on a new ext4 on a device; returns seconds by test."""
+    run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", device)
+    directory, unmount = shop.mount(device)
+    times = {name: test(directory, tar) for name, test in TESTS.items()}
+    unmount()
+    return times
+
+
+def on_ramback(shop, disk, tar):
+    """The same over ramback; returns also how long the disk took afterwards to have everything."""
+    server = ramback(shop, disk, "--mode", "unsafe", "--journal", "none", name="untar")
+    device, detach = shop.attach(server.uri)
+    times = on_filesystem(shop, device, tar)
+    detach()
+    began = time.perf_counter()
+    wait_until("writing everything behind", FLUSH_SECONDS, lambda: ramback_status(shop, "untar")["dirtyChunks"] == 0)
+    times["behind"] = time.perf_counter() - began
+    ramback_stop(server)
+    return times
+
+
+def bench(shop, options, say):
+    disk = hdd(shop, DISK_BYTES)
+    tar, what = source_tree(shop)
+    direct, cached = [], []
+    for turn in range(options.rounds):
+        say(f"on the disk itself, round {turn + 1} of {options.rounds}")
+        direct.append(on_filesystem(shop, disk, tar))
+        say(f"on ramback over it, round {turn + 1} of {options.rounds}")
+        cached.append(on_ramback(shop, disk, tar))
+    part = Part(
+        "The test of 2008",
+        ["ext4, sync included", "the disk itself, s", "ramback over it, s", "×", "goal"],
+        notes=[
+            "A hard disk's stand-in of 8 ms a request and 500 Mbit/s (nbdkit, one request at a time), through nbdfuse and a",
+            f"loop device, with and without ramback in `unsafe` before it, which is attached the same way; {what};",
+            f"medians of {options.rounds} rounds. When the second test had ended, write-behind had everything on the disk",
+            f"after {median([times['behind'] for times in cached]):.1f} s more.",
+        ],
+        raw={"disk": direct, "ramback": cached},
+    )
+    for name, label, goal in (
+        ("untar", "untar the tree, `sync`", None),
+        ("sync", f"{SYNCED_FILE_COUNT} × (create, write {SYNCED_FILE_BYTES >> 10} KiB, fsync)", GOAL),
+    ):
+        ratio = median([slow[name] / fast[name] for slow, fast in zip(direct, cached)])
+        slow, fast = (median([times[name] for times in side]) for side in (direct, cached))
+        part.row(label, number(slow), number(fast), f"**{ratio:.1f}**", goal=Goal(ratio, at_least=goal) if goal else None)
+    return part

@@ -1,0 +1,62 @@
+"""What the parts found, as Markdown and as JSON."""
+
+import statistics
+from dataclasses import dataclass, field
+
+
+def median(values):
+    return statistics.median(values)
+
+
+@dataclass
+class Goal:
+    """A figure and what it should be; `at_least` or `at_most` a limit."""
+
+    value: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self):
+        return (self.at_least is None or self.value >= self.at_least) and (
+            self.at_most is None or self.value <= self.at_most
+        )
+
+
+@dataclass
+class Part:
+    """One part's table, what to know to read it, and everything measured for it."""
+
+    title: str
+    columns: list
+    notes: list = field(default_factory=list)
+    rows: list = field(default_factory=list)
+    goals: list = field(default_factory=list)
+    raw: dict = field(default_factory=dict)
+
+    def row(self, *cells, goal=None):
+        """Adds a line; its last column says whether the goal is met."""
+        self.rows.append([str(cell) for cell in cells] + ([verdict(goal)] if goal else []))
+        if goal:
+            self.goals.append(goal)
+
+    def markdown(self):
+        lines = [f"### {self.title}", ""]
+        lines += [f"{note}" for note in self.notes] + ([""] if self.notes else [])
+        width = len(self.columns)
+        lines.append("| " + " | ".join(self.columns) + " |")
+        lines.append("|" + "|".join(["---"] + ["---:"] * (width - 1)) + "|")
+        lines += ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in self.rows]
+        return "\n".join(lines) + "\n"
+
+
+def verdict(goal):
+    limit = f"≥ {number(goal.at_least)}" if goal.at_least is not None else f"≤ {number(goal.at_most)}"
+    return f"{limit} {'met' if goal.met else 'MISSED'}"
+
+
+def number(value):
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

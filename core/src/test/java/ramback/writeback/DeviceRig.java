@@ -1,0 +1,259 @@
+package ramback.writeback;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import ramback.backing.Backing;
+import ramback.backing.MemoryBacking;
+import ramback.clock.Clock;
+import ramback.clock.Signal;
+import ramback.device.Mode;
+import ramback.device.TooManySessionsException;
+import ramback.image.Captures;
+import ramback.image.ChunkStore;
+import ramback.image.ChunkTable;
+import ramback.image.DirtyCount;
+import ramback.image.Epochs;
+import ramback.image.ImageDevice;
+import ramback.journal.NoJournal;
+import ramback.memory.ImageIdentity;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.trace.Trace;
+
+/**
+ * A whole device for a test, put together as the engine does it: memory on tmpfs in a directory of its own, a slow disk,
+ * loaders, write-behind. Closing it leaves nothing behind; what was dirty is then dropped, unless {@link #stopCleanly()}
+ * came before.
+ */
+final class DeviceRig implements AutoCloseable {
+
+    /** How a rig is to be; the defaults suit a test that has no wish of its own. */
+    static final class Plan {
+        private final Backing backing;
+        private int chunkBytes = 4096;
+        private boolean sparse;
+        private Mode mode = Mode.WRITEBACK;
+        private long lagNanos = 2_000_000;
+        private long limitBytes = 1 << 30;
+        private int sessionCountMax = 8;
+        private boolean loading = true;
+
+        private Plan(Backing backing) {
+            this.backing = backing;
+        }
+
+        Plan chunkBytes(int bytes) {
+            chunkBytes = bytes;
+            return this;
+        }
+
+        Plan sparse(boolean value) {
+            sparse = value;
+            return this;
+        }
+
+        Plan mode(Mode value) {
+            mode = value;
+            return this;
+        }
+
+        /** How old a change may get; {@link Clock#NEVER} is "until somebody asks", a year will do for that. */
+        Plan lagNanos(long nanos) {
+            lagNanos = nanos;
+            return this;
+        }
+
+        Plan limitBytes(long bytes) {
+            limitBytes = bytes;
+            return this;
+        }
+
+        Plan sessionCountMax(int count) {
+            sessionCountMax = count;
+            return this;
+        }
+
+        /** Whether the loaders' threads run; without them nothing is ever loaded. */
+        Plan loading(boolean value) {
+            loading = value;
+            return this;
+        }
+
+        DeviceRig start() {
+            try {
+                return new DeviceRig(this);
+            } catch (IOException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+
+    /** A lag that no test lives to see. */
+    static final long LAG_NEVER = 365L * 24 * 3600 * 1_000_000_000L;
+
+    final Clock clock = Clock.SYSTEM;
+    final Path directory;
+    final Backing backing;
+    final SharedSegment segment;
+    final Epochs epochs;
+    final DirtyCount dirty = new DirtyCount();
+    final Trace trace = new Trace(clock);
+    final Faults faults = new Faults(trace);
+    final ChunkStore store;
+    final ImageDevice device;
+    final Population population;
+    final WriteBehind writeBehind;
+    private final List<RigClient> clients = new ArrayList<>();
+    private boolean closed;
+
+    private DeviceRig(Plan plan) throws IOException {
+        directory = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-device-test");
+        backing = plan.backing;
+        SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);
+        segment = SharedSegment.create(
+                directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
+        Signal sealerSignal = new Signal(clock);
+        epochs = new Epochs(ImageDevice.workerCount(plan.sessionCountMax), clock, sealerSignal::raise);
+        store = new ChunkStore(segment, epochs, Captures.NONE, dirty, trace);
+        device = new ImageDevice("test", false, plan.mode, segment, store, epochs, dirty, clock, trace);
+        population = new Population(segment, store, backing, clock, trace, faults);
+        writeBehind = new WriteBehind(
+                store,
+                epochs,
+                dirty,
+                backing,
+                new NoJournal(),
+                clock,
+                trace,
+                faults,
+                plan.lagNanos,
+                plan.limitBytes,
+                device::wakeSessions,
+                sealerSignal);
+        device.connect(population, writeBehind, writeBehind.throttle());
+        writeBehind.start();
+        if (plan.loading) {
+            population.start();
+        }
+    }
+
+    static Plan over(Backing backing) {
+        return new Plan(backing);
+    }
+
+    /** A client of its own, closed with the rig. */
+    RigClient connect() {
+        try {
+            RigClient client = new RigClient(device);
+            clients.add(client);
+            return client;
+        } catch (TooManySessionsException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    MemoryBacking memoryBacking() {
+        return (MemoryBacking) backing;
+    }
+
+    /** As the engine's switch of modes. */
+    void switchMode(Mode mode) {
+        Mode before = device.mode();
+        device.setMode(mode);
+        if (mode.compareTo(before) < 0) {
+            writeBehind.demandAll();
+        }
+    }
+
+    /** Waits until a condition holds that other threads bring about; fails when they don't. */
+    static void awaitTrue(String what, java.util.function.BooleanSupplier condition) {
+        long deadline = System.nanoTime() + Gate.HANG_SECONDS * 1_000_000_000L;
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new AssertionError("never came true: " + what);
+            }
+            Thread.yield();
+        }
+    }
+
+    void awaitLoaded() {
+        awaitTrue("all is loaded", population::isComplete);
+    }
+
+    void awaitClean() {
+        awaitTrue("all is clean", () -> dirty.chunkCount() == 0);
+    }
+
+    /** The bits of a plane that are set, over the whole device. */
+    long bitCount(int plane) {
+        MemorySegment bits = segment.plane(plane);
+        long count = 0;
+        for (long word = 0; word < segment.layout().wordCount(); word++) {
+            count += Long.bitCount(bits.get(ValueLayout.JAVA_LONG, word * Long.BYTES));
+        }
+        return count;
+    }
+
+    /** Chunks that hold data and are not durable in the image, counted one by one. */
+    long dirtyDataChunkCount() {
+        ChunkTable table = store.table();
+        long count = 0;
+        for (long word = 0; word < table.wordCount(); word++) {
+            count += Long.bitCount(
+                    (table.dirty(0, word) | table.dirty(1, word) | table.stale(word)) & ~table.zero(word));
+        }
+        return count;
+    }
+
+    /** Stops as the engine does: everything is carried to the image first. Then nothing may be left half done. */
+    void stopCleanly() {
+        clients.forEach(RigClient::close);
+        device.refuseRequests();
+        population.stop();
+        try {
+            while (!writeBehind.drain()) {
+                Thread.onSpinWait();
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        writeBehind.stop();
+        assertThat(dirty.chunkCount()).as("dirty chunks").isZero();
+        assertThat(dirty.dataChunkCount()).as("dirty data chunks").isZero();
+        assertThat(device.waitingCount()).as("waiting requests").isZero();
+        assertThat(device.sessionCount()).as("sessions").isZero();
+        for (int plane = 0; plane < 4; plane++) {
+            assertThat(bitCount(plane)).as("set bits of plane %d (L D0 D1 H)", plane).isZero();
+        }
+        closed = true;
+        release();
+    }
+
+    private void release() {
+        try {
+            segment.close();
+            Files.delete(directory);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        clients.forEach(RigClient::close);
+        population.stop();
+        writeBehind.stop();
+        release();
+    }
+}
