@@ -54,7 +54,9 @@ def measure(server, workload, seconds, cpus, output_dir):
     )
     cpu_used = cpu_seconds(server.pid) - cpu_before
     with open(output, encoding="utf-8") as file:
-        job = json.load(file)["jobs"][0]
+        said = file.read()
+    # The engine says that it has connected before the report begins.
+    job = json.loads(said[said.index("{") :])["jobs"][0]
     if job["error"]:
         raise Failure(f"fio on {server.name}: error {job['error']}; see {output}")
     side = job["read" if workload.pattern == "randread" else "write"]
