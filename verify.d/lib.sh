@@ -15,7 +15,7 @@
 #   must NAME COMMAND...           the same, but a failure ends the section
 #   refuses CODE REGEX COMMAND...  a command for `check`: must exit with CODE and say one line on stderr matching REGEX
 #   skip NAME REASON               counts a check that cannot be made here, and why
-#   count PASSED FAILED NAME       counts the results of another test runner
+#   count PASSED FAILED NAME [SKIPPED]   counts the results of another test runner
 #   ramback ARGS...                the program under test
 #   up IMAGE OPTIONS...            starts a device in the background and waits for its ready line; its memory lies in
 #                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG
@@ -92,9 +92,12 @@ skip() {
 }
 
 count() {
-    printf '  %s  %s: %d passed and %d failed\n' "$( (($2 == 0)) && printf 'ok  ' || printf FAIL)" "$3" "$1" "$2"
+    local word='ok  ' skipped=${4:-0}
+    if (($2 > 0)); then word=FAIL; fi
+    printf '  %s  %s: %d passed and %d failed%s\n' "$word" "$3" "$1" "$2" "$( ((skipped == 0)) || printf ', %d skipped' "$skipped")"
     result pass "$1" "$3"
     if (($2 > 0)); then result fail "$2" "$3"; fi
+    if ((skipped > 0)); then result skip "$skipped" "$3"; fi
 }
 
 refuses() {
@@ -189,6 +192,7 @@ background() {
 
 attach_loop() {
     LOOP=$(losetup --find --show "${@:2}" "$1")
+    unset "FUSE_OF[$LOOP]" # of an earlier life of that number, undone in a check's subshell
 }
 
 mount_nbd() {

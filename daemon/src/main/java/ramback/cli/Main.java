@@ -46,9 +46,9 @@ public final class Main {
         }
         program.setOut(new PrintWriter(shell.out(), true, shell.out().charset()));
         program.setErr(new PrintWriter(shell.err(), true, shell.err().charset()));
-        program.setParameterExceptionHandler((e, _) -> complain(e));
-        program.setExecutionExceptionHandler((e, _, _) -> complain(e));
-        program.setExitCodeExceptionMapper(_ -> ExitCode.FAILED);
+        Complaints complaints = new Complaints();
+        program.setParameterExceptionHandler(complaints);
+        program.setExecutionExceptionHandler(complaints);
         return program.execute(arguments);
     }
 
@@ -66,35 +66,46 @@ public final class Main {
         };
     }
 
-    private int complain(ParameterException e) {
-        CommandSpec spec = e.getCommandLine().getCommandSpec();
-        String message = String.valueOf(e.getMessage());
-        if (spec.parent() == null) {
-            if (e instanceof CommandLine.UnmatchedArgumentException unmatched) {
-                message = "no command '" + unmatched.getUnmatched().getFirst() + "'";
+    /**
+     * Makes one line of whatever went wrong. A class and not two lambdas: picocli's types are too old for the JVM's
+     * start-up cache, and a lambda of such a type is spun anew at each start.
+     */
+    private final class Complaints
+            implements CommandLine.IParameterExceptionHandler, CommandLine.IExecutionExceptionHandler {
+
+        @Override
+        public int handleParseException(ParameterException e, String[] arguments) {
+            CommandSpec spec = e.getCommandLine().getCommandSpec();
+            String message = String.valueOf(e.getMessage());
+            if (spec.parent() == null) {
+                if (e instanceof CommandLine.UnmatchedArgumentException unmatched) {
+                    message = "no command '" + unmatched.getUnmatched().getFirst() + "'";
+                }
+                message += "; commands: " + String.join(", ", COMMANDS) + " ('ramback help COMMAND' explains one)";
+            } else {
+                message = lowerCased(message) + "; see 'ramback help " + spec.name() + "'";
             }
-            shell.complain(message + "; commands: " + String.join(", ", COMMANDS) + " ('ramback help COMMAND' explains one)");
-        } else {
-            shell.complain(lowerCased(message) + "; see 'ramback help " + spec.name() + "'");
+            shell.complain(message);
+            return ExitCode.USAGE;
         }
-        return ExitCode.USAGE;
-    }
 
-    private static String lowerCased(String message) {
-        return message.isEmpty() ? message : Character.toLowerCase(message.charAt(0)) + message.substring(1);
-    }
+        @Override
+        public int handleExecutionException(Exception e, CommandLine command, CommandLine.ParseResult parsed) {
+            if (e instanceof Refusal refusal) {
+                return shell.complain(refusal);
+            }
+            if (e instanceof InterruptedException) {
+                Thread.currentThread().interrupt();
+            }
+            // Nobody's input explains this one: whoever mends it needs to know where it happened.
+            shell.complain("internal error: " + e);
+            e.printStackTrace(shell.err());
+            return ExitCode.FAILED;
+        }
 
-    private int complain(Exception e) {
-        if (e instanceof Refusal refusal) {
-            return shell.complain(refusal);
+        private static String lowerCased(String message) {
+            return message.isEmpty() ? message : Character.toLowerCase(message.charAt(0)) + message.substring(1);
         }
-        if (e instanceof InterruptedException) {
-            Thread.currentThread().interrupt();
-        }
-        // Nobody's input explains this one: whoever mends it needs to know where it happened.
-        shell.complain("internal error: " + e);
-        e.printStackTrace(shell.err());
-        return ExitCode.FAILED;
     }
 
     /** The program without a command. */

@@ -66,6 +66,9 @@ final class Progress implements AutoCloseable {
     }
 
     private void draw(StatusReport status) {
+        if (status.dirtyBytes() == 0) {
+            return; // the end is near, and nothing to wait for
+        }
         peakBytes = Math.max(peakBytes, status.dirtyBytes());
         String line = line(status, peakBytes);
         if (isTerminal) {

@@ -4,11 +4,21 @@ import java.io.PrintStream;
 import java.util.Map;
 import ramback.engine.Refusal;
 
-/** What a command was started in: where it prints and what its environment says. */
-record Shell(PrintStream out, PrintStream err, Map<String, String> environment) {
+/**
+ * What a command was started in.
+ *
+ * @param signals how it hears of SIGINT and SIGTERM
+ */
+record Shell(PrintStream out, PrintStream err, Map<String, String> environment, StopSignals signals) {
+
+    /** SIGINT and SIGTERM, or what stands for them. */
+    interface StopSignals {
+        /** Runs this at every such signal from now on, instead of ending the process. */
+        void onStop(Runnable action);
+    }
 
     static Shell ofProcess() {
-        return new Shell(System.out, System.err, System.getenv());
+        return new Shell(System.out, System.err, System.getenv(), Signals::onStop);
     }
 
     /** Prints one line on standard error, whatever the message holds. */

@@ -109,7 +109,7 @@ final class UpCommand extends DeviceCommand {
     @Override
     public Integer call() throws Refusal, InterruptedException {
         Daemon.Options options = options();
-        Signals.onStop(this::onSignal);
+        shell.signals().onStop(this::onSignal);
         Daemon started = Daemon.start(options, stopRequested::countDown);
         daemon = started;
         StatusReport status = started.status();

@@ -36,7 +36,7 @@ final class Watch {
     }
 
     int run() throws Refusal, IOException, InterruptedException {
-        Signals.onStop(stopped::countDown);
+        shell.signals().onStop(stopped::countDown);
         try (Terminal.Keys keys = new Terminal.Keys()) {
             if (isScreen) {
                 shell.out().print("\033[2J");

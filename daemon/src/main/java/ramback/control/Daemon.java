@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import org.jspecify.annotations.Nullable;
@@ -112,7 +113,8 @@ public final class Daemon {
                 } catch (InterruptedException e) {
                     interrupted = true;
                 } catch (ExecutionException e) {
-                    throw new IOException("control socket: " + e.getCause().getMessage(), e.getCause());
+                    Throwable cause = Objects.requireNonNullElse(e.getCause(), e);
+                    throw new IOException("control socket: " + cause.getMessage(), cause);
                 }
             }
         } finally {

@@ -21,7 +21,7 @@ public record ProcessState(long pid, long startTicks) {
         try {
             String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
             // The second field is the program's name in parentheses, and may hold anything but its last one.
-            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+            String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
             boolean ended = fields[0].equals("Z") || fields[0].equals("X");
             return ended ? null : new ProcessState(pid, Long.parseLong(fields[START_FIELD]));
         } catch (IOException | RuntimeException e) {

@@ -3,6 +3,7 @@ package ramback.nbd;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -27,12 +28,15 @@ final class TransmissionTest {
     private static final int ESHUTDOWN = 108;
     private static final int FUA = 1;
 
+    private static final MemorySegment MEMORY = Arena.global().allocate(SIZE);
+
     private ServerFixture fixture = null;
     private NbdClient client = null;
 
     @BeforeEach
     void serve() throws IOException {
-        fixture = ServerFixture.ofSize(SIZE);
+        MEMORY.fill((byte) 0);
+        fixture = new ServerFixture(new RamDevice("disk", MEMORY, 4096, false, 16, 64), ServerLimits.DEFAULT);
         client = fixture.transmitting();
     }
 

@@ -1,0 +1,56 @@
+package ramback.model;
+
+import java.util.List;
+import ramback.device.Mode;
+
+/**
+ * A small case, all of whose interleavings are explored.
+ *
+ * @param name how tables call it
+ * @param about what it is there for
+ * @param mode the mode at the beginning
+ * @param loaded chunks that are in RAM at the beginning
+ * @param holes chunks that are a hole in the image at the beginning; the others hold data
+ * @param isSparse whether memory is taken when it is needed and given back; the chunks share one granule
+ * @param isSplit whether the chunks lie in different words of the planes
+ * @param failureCount how many writes or syncs of the image may fail
+ * @param scripts the requests of each client, one after the other; no request object twice
+ */
+record Scenario(
+        String name,
+        String about,
+        Mode mode,
+        int loaded,
+        int holes,
+        boolean isSparse,
+        boolean isSplit,
+        int failureCount,
+        List<List<Request>> scripts) {
+
+    Scenario {
+        long stores =
+                scripts.stream().flatMap(List::stream).filter(Request::isStore).count();
+        if (scripts.size() > World.CLIENT_COUNT_MAX || stores >= Ledger.ID_COUNT) {
+            throw new IllegalArgumentException("too much for the widths of the state: " + name);
+        }
+    }
+
+    /** The number of a write among all writes, from 1 on; 0 for other requests. */
+    int idOf(Request wanted) {
+        int id = 0;
+        for (List<Request> script : scripts) {
+            for (Request request : script) {
+                id += request.isStore() ? 1 : 0;
+                if (request == wanted) {
+                    return request.isStore() ? id : 0;
+                }
+            }
+        }
+        throw new IllegalArgumentException("not of this scenario: " + wanted);
+    }
+
+    /** The chunks of a mask that lie in the first word that any of them lies in. */
+    int firstWord(int chunks) {
+        return isSplit ? Integer.lowestOneBit(chunks) : chunks;
+    }
+}
