@@ -16,17 +16,47 @@ no_generated_file_is_committed() {
 
 check 'no jar, class or other generated file is committed' no_generated_file_is_committed
 
-build() { # what ./ramback builds on first use waits meanwhile
-    mkdir -p "$ROOT/target"
+laid_out() {
     cd "$ROOT" || return
+    mvn -B -ntp --fail-at-end spotless:check >"$WORK/format.log" 2>&1 || {
+        grep -E '^\[ERROR\] {1,5}src/' "$WORK/format.log" || grep -E '^\[ERROR\]' "$WORK/format.log" | head -n 10
+        printf 'mvn spotless:apply lays them out\n'
+        return 1
+    }
+}
+
+check 'the code is laid out by the formatter' laid_out
+
+build() { # what ./ramback builds on first use waits meanwhile; a failed test is counted below, and does not end the build
+    cd "$ROOT" || return
+    mkdir -p target
     rm -rf ./*/target/surefire-reports
-    flock target/build.lock mvn -B -ntp package >"$WORK/mvn.log" 2>&1 || {
+    flock target/build.lock mvn -B -ntp package -Dspotless.check.skip -Dmaven.test.failure.ignore >"$WORK/mvn.log" 2>&1 || {
         grep -E '^\[ERROR\]|^\[WARNING\] .*\.java' "$WORK/mvn.log" | head -n 40
         return 1
     }
 }
 
-check 'mvn package: format, warnings, Error Prone, NullAway, tests' build
+check 'everything compiles without a warning: javac, Error Prone, NullAway' build
+
+every_test_class_reported() { # a test JVM that died, or a class that no engine took, leaves no report
+    local module file name missing=0
+    for module in core nbd daemon bench; do
+        [[ -d $ROOT/$module/src/test/java ]] || continue
+        while IFS= read -r file; do
+            name=${file#"$ROOT/$module/src/test/java/"}
+            name=${name%.java}
+            if [[ ! -s $ROOT/$module/target/surefire-reports/TEST-${name//\//.}.xml ]] && ! grep -qE '^(public )?abstract |^(public )?(sealed )?interface ' "$file"; then
+                printf '%s\n' "$name"
+                missing=1
+            fi
+        done < <(find "$ROOT/$module/src/test/java" -name '*Test.java')
+    done
+    if grep -E 'The forked VM terminated|Crashed tests|There was a timeout' "$WORK/mvn.log" | sort -u; then missing=1; fi
+    ((missing == 0))
+}
+
+check 'every test class ran to its end' every_test_class_reported
 
 # Surefire's own figures, summed over its reports, so that each test counts.
 surefire() { # MODULE
@@ -46,5 +76,6 @@ surefire() { # MODULE
 }
 
 for module in core nbd daemon bench; do surefire "$module"; done
+grep -E '^\[ERROR\]   [A-Za-z]+Test' "$WORK/mvn.log" | cut -c1-160 | sed 's/^\[ERROR\]/        |/' || true
 
 check 'ramback builds and starts' "$ROOT/ramback" --help

@@ -1,13 +1,18 @@
 # what: the whole run left nothing on the machine: memory, mounts, loop devices, processes
 # budget: 20
 
+in_use() { # PATH: a living process maps it or was told of it. If that process is ours, the next check finds it.
+    grep -qsF -f - /proc/[0-9]*/maps /proc/[0-9]*/cmdline <<<"$1"
+}
+
 nothing_new() {
-    local left
-    left=$(comm -13 <(sort -u "$VERIFY_RUN_ROOT/machine.before") <(machine_state | sort -u))
-    if [[ -n $left ]]; then
-        printf '%s\n' "$left"
-        return 1
-    fi
+    local line left=0
+    while IFS= read -r line; do
+        if [[ $line == 'in memory: '* ]] && in_use "${line#in memory: }"; then continue; fi
+        printf '%s\n' "$line"
+        left=1
+    done < <(comm -13 <(sort -u "$VERIFY_RUN_ROOT/machine.before") <(machine_state | sort -u))
+    ((left == 0))
 }
 
 no_process_of_the_run() {

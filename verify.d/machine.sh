@@ -55,7 +55,8 @@ sweep() { # WORK RAM: end and remove everything a section left
 machine_state() { # everything on this machine that would be a leftover if it were new
     find /dev/shm -mindepth 1 -maxdepth 1 ! -name 'rv.*' ! -name ramback -printf 'in memory: %p\n' 2>/dev/null || true
     find /dev/shm/ramback /run/ramback -mindepth 1 -printf 'in memory: %p\n' 2>/dev/null || true
-    losetup -n -l -O NAME,BACK-FILE 2>/dev/null | awk '{ print "loop device " $1 " over " $2 }' || true
-    awk '{ print "mount " $5 }' /proc/self/mountinfo
+    # What lies in a run's own directory is that run's to sweep, this one's or another's.
+    losetup -n -l -O NAME,BACK-FILE 2>/dev/null | awk '$2 !~ "^/tmp/rv[.]" { print "loop device " $1 " over " $2 }' || true
+    awk '$5 !~ "^/tmp/rv[.]" { print "mount " $5 }' /proc/self/mountinfo
     return 0
 }

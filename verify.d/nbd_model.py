@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 """Holds a device against a byte array: every kind of NBD request, of any length at any offset, over several connections.
 
-usage: nbd_model.py --seed S --operations N [--connections C] [--chunk BYTES] [--initial FILE] --final FILE URI...
+usage: nbd_model.py --seed S --operations N [--until FILE] [--connections C] [--chunk BYTES] [--initial FILE]
+                    --final FILE URI...
 
-Two phases. First one request at a time, each on a connection drawn by lot, so that a connection must see what another
-wrote. Then all connections at once, each in a part of the device of its own; the parts end in the middle of chunks. At
-the end the whole device is read and compared, and the byte array is written to --final: what the image must hold after
-a clean stop. Connections are spread over the URIs, which are all of one device. TRIM zeroes the chunks that lie wholly
-in its range and leaves the others as they are; WRITE_ZEROES zeroes every byte.
+Rounds of two phases. First one request at a time, each on a connection drawn by lot, so that a connection must see what
+another wrote. Then all connections at once, each in a part of the device of its own; the parts end in the middle of
+chunks. When N operations are done, or FILE exists, the whole device is read and compared, and the byte array is written
+to --final: what the image must hold after a clean stop. Connections are spread over the URIs, which are all of one
+device. TRIM zeroes the chunks that lie wholly in its range and leaves the others as they are; WRITE_ZEROES zeroes every
+byte.
 """
 
 import argparse
+import os
 import random
 import sys
 import threading
@@ -19,6 +22,7 @@ import nbd
 
 ENOTSUP = 95
 LENGTH_MAX = 32 << 20
+ROUND_OPERATIONS = 1000
 
 
 class Mismatch(Exception):
@@ -123,13 +127,8 @@ def read_all(connection, size):
     )
 
 
-def at_once(connections, model, options):
-    size, operations = len(model), options.operations // 2
-    bounds = [size * i // len(connections) for i in range(len(connections) + 1)]
-    parts = [
-        Part(model, begin, end, random.Random(f"{options.seed} part {begin}"), options.chunk)
-        for begin, end in zip(bounds, bounds[1:])
-    ]
+def at_once(connections, parts, operations):
+    """Each part's operations on a thread and a connection of its own; returns when all have ended."""
     failures = []
 
     def work(part, connection):
@@ -150,7 +149,6 @@ def at_once(connections, model, options):
         thread.join()
     if failures:
         raise failures[0]
-    return parts
 
 
 def main():
@@ -159,6 +157,7 @@ def main():
     parser.add_argument("--operations", type=int, required=True)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--chunk", type=int, default=4096)
+    parser.add_argument("--until")
     parser.add_argument("--initial")
     parser.add_argument("--final", required=True)
     parser.add_argument("uris", nargs="+")
@@ -175,9 +174,18 @@ def main():
         model = bytearray(size)
     chance = random.Random(options.seed)
     alone = Part(model, 0, size, chance, options.chunk)
-    for _ in range(options.operations // 2):
-        alone.step(chance.choice(connections))
-    parts = at_once(connections, model, options)
+    bounds = [size * i // len(connections) for i in range(len(connections) + 1)]
+    parts = [
+        Part(model, begin, end, random.Random(f"{options.seed} part {begin}"), options.chunk)
+        for begin, end in zip(bounds, bounds[1:])
+    ]
+    done = 0
+    while done < options.operations and not (options.until and os.path.exists(options.until)):
+        operations = min(ROUND_OPERATIONS, options.operations - done)
+        for _ in range(operations // 2):
+            alone.step(chance.choice(connections))
+        at_once(connections, parts, operations - operations // 2)
+        done += operations
     connections[0].flush()
     alone.check(read_all(connections[-1], size), 0, "at the end")
     with open(options.final, "wb") as file:

@@ -6,13 +6,12 @@ import time
 
 from .disk import MIB, hdd, source_tree
 from .report import Goal, Part, median, number
-from .servers import ramback, ramback_environment, ramback_status, ramback_stop
-from .workshop import run, wait_until
+from .servers import ramback, ramback_stop, wait_until_clean
+from .workshop import run
 
 DISK_BYTES = 512 * MIB
 SYNCED_FILE_COUNT = 500
 SYNCED_FILE_BYTES = 4096
-FLUSH_SECONDS = 600
 GOAL = 25
 
 
@@ -54,9 +53,7 @@ def on_ramback(shop, disk, tar):
     device, detach = shop.attach(server.uri)
     times = on_filesystem(shop, device, tar)
     detach()
-    began = time.perf_counter()
-    wait_until("writing everything behind", FLUSH_SECONDS, lambda: ramback_status(shop, "untar")["dirtyChunks"] == 0)
-    times["behind"] = time.perf_counter() - began
+    times["behind"] = wait_until_clean(shop, "untar")
     ramback_stop(server)
     return times
 

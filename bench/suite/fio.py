@@ -37,10 +37,12 @@ class Sample:
     p99_micros: float
     p999_micros: float
     server_cpu_micros_per_request: float
+    server_cpu_micros_per_request_settled: float
 
 
 def measure(server, workload, seconds, cpus, output_dir):
-    """Runs fio for so many seconds, on these CPUs, against a server that is already where it should be."""
+    """Runs fio for so many seconds, on these CPUs, against a server that is already where it should be, and waits until
+    the server has settled: or the next one's turn would pay for what this one still writes behind."""
     output = os.path.join(output_dir, "fio.json")
     cpu_before = cpu_seconds(server.pid)
     run(
@@ -53,6 +55,8 @@ def measure(server, workload, seconds, cpus, output_dir):
         *("--output-format=json", f"--output={output}"),
     )
     cpu_used = cpu_seconds(server.pid) - cpu_before
+    server.settle()
+    cpu_used_settled = cpu_seconds(server.pid) - cpu_before
     with open(output, encoding="utf-8") as file:
         said = file.read()
     # The engine says that it has connected before the report begins.
@@ -68,4 +72,5 @@ def measure(server, workload, seconds, cpus, output_dir):
         p99_micros=percentile["99.000000"] / 1e3,
         p999_micros=percentile["99.900000"] / 1e3,
         server_cpu_micros_per_request=cpu_used * 1e6 / max(1, side["total_ios"]),
+        server_cpu_micros_per_request_settled=cpu_used_settled * 1e6 / max(1, side["total_ios"]),
     )

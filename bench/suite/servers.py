@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 from dataclasses import dataclass
 
 from .workshop import Failure, alive, run, stop, wait_until
@@ -24,6 +25,7 @@ class Server:
     process: object
     uri: str
     size_bytes: int
+    settle: object = lambda: None  # returns when the server works on nothing that it was given before
 
     @property
     def pid(self):
@@ -69,7 +71,9 @@ def ramback_unsafe(shop, content, size_bytes):
     """Ramback in `unsafe`, loaded from an image with the same bytes; everything the image may lag is allowed to."""
     image = os.path.join(shop.disk_dir, "serve.img")
     run("cp", "--sparse=never", content, image)
-    return ramback(shop, image, "--mode", "unsafe", "--dirty-max", 2 * size_bytes, name="serve")
+    server = ramback(shop, image, "--mode", "unsafe", "--dirty-max", 2 * size_bytes, name="serve")
+    server.settle = lambda: wait_until_clean(shop, "serve")
+    return server
 
 
 def ramback(shop, image, *options, name, loaded=True):
@@ -110,6 +114,14 @@ def ramback_stop(server):
     stop(server.process)
     if server.process.returncode not in (0, 130, 143):
         raise Failure(f"ramback stopped with exit code {server.process.returncode}; see {server.process.log_path}")
+
+
+def wait_until_clean(shop, name):
+    """Waits until everything is in the image; returns the seconds that took."""
+    began = time.perf_counter()
+    if ramback_status(shop, name)["dirtyChunks"]:
+        ramback_command(shop, "flush", name)
+    return time.perf_counter() - began
 
 
 def is_loaded(status):

@@ -6,4 +6,8 @@ module ramback.bench {
     requires ramback.core;
     requires ramback.nbd;
     requires ramback.daemon;
+    requires com.fasterxml.jackson.core;
+
+    provides ramback.control.Bench with
+            ramback.bench.DeviceBench;
 }

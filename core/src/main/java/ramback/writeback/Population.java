@@ -341,12 +341,20 @@ public final class Population implements Loading {
             long beginNanos = clock.nanoTime();
             long offset = first << shift;
             long length = Math.min(store.layout().sizeBytes(), (last + 1) << shift) - offset;
-            boolean ok = readAndInstall(first, last, offset, length);
-            long nanos = clock.nanoTime() - beginNanos;
+            boolean ok = false;
+            try {
+                ok = readAndInstall(first, last, offset, length);
+            } finally {
+                // Whatever happened: a claim, or a demand, that nobody works on any more would be waited for for ever.
+                endRead(ok ? length : 0, clock.nanoTime() - beginNanos);
+            }
+        }
+
+        private void endRead(long readBytes, long nanos) {
             lock.lock();
             try {
-                if (ok && length >= Courtesy.RANGE_BYTES_MIN) {
-                    courtesy.noteRange(length, nanos);
+                if (readBytes >= Courtesy.RANGE_BYTES_MIN) {
+                    courtesy.noteRange(readBytes, nanos);
                 }
                 release();
             } finally {

@@ -386,9 +386,15 @@ public final class WriteBehind implements Promises {
             }
             int count = round.take(words);
             if (count > 0) {
-                write(count);
-                round.done();
-                if (number > 0) {
+                try {
+                    write(count);
+                } catch (RuntimeException | Error e) {
+                    // A programmer's error: the round must end all the same, and its chunks stay stale.
+                    round.noteFailed(words[0] << 6, (words[count - 1] << 6) + 63);
+                    runs = null;
+                    throw e;
+                } finally {
+                    round.done();
                     // Only the first applier ends the round, and it may be waiting for this batch.
                     appliers.getFirst().signal.raise();
                 }

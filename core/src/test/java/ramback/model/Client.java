@@ -52,6 +52,7 @@ final class Client implements Process {
     }
 
     private static final Step[] STEPS = Step.values();
+    private static final int REPLY = 1;
 
     /** The order in which a run of data is stored once it is locked and captured. It is the protocol. */
     private final List<Step> storeOrder;
@@ -82,6 +83,8 @@ final class Client implements Process {
     private int counted;
     private int newly;
     private boolean isEmpty;
+    /** A read goes chunk by chunk. */
+    private boolean isByChunk;
     /** For a flush: the writes acknowledged before it; the observer's. */
     private int snapshot;
     /** For a read: the writes whose value each half may have; the observer's. */
@@ -121,17 +124,21 @@ final class Client implements Process {
         counted = bits.field(counted, World.CHUNK_COUNT);
         newly = bits.field(newly, World.CHUNK_COUNT);
         isEmpty = bits.flag(isEmpty);
+        isByChunk = bits.flag(isByChunk);
         snapshot = bits.field(snapshot, Ledger.ID_COUNT);
         bits.fields(legal, Ledger.ID_COUNT);
     }
 
     @Override
     public int choiceCount() {
-        return 1;
+        return 2;
     }
 
     @Override
     public String describe(int choice) {
+        if (choice == REPLY) {
+            return "client " + index + ": its reply thread is woken for nothing";
+        }
         return "client " + index + ": " + (isDone() ? "done" : request() + " " + step);
     }
 
@@ -159,7 +166,16 @@ final class Client implements Process {
 
     @Override
     public boolean act(int choice) {
-        return !isDone() && actNow();
+        return choice == REPLY ? wakeForNothing() : !isDone() && actNow();
+    }
+
+    /** The reply thread has been signalled, looks, and finds nothing in its queue. */
+    private boolean wakeForNothing() {
+        if (step == Step.WAIT || !World.has(world.signals, index)) {
+            return false;
+        }
+        world.signals &= ~(1 << index);
+        return true;
     }
 
     private boolean actNow() {
@@ -239,10 +255,7 @@ final class Client implements Process {
 
     private boolean begin() {
         return switch (request().kind()) {
-            case WRITE, ZERO -> {
-                left = request().chunks();
-                yield piece();
-            }
+            case WRITE, ZERO -> piece();
             case FLUSH -> {
                 snapshot = world.ledger.acknowledged;
                 epoch = world.open;
@@ -268,15 +281,17 @@ final class Client implements Process {
     /** The next run: what can be stored at once. A part of a chunk that is not loaded waits for the loader. */
     private boolean piece() {
         boolean isFirst = step == Step.BEGIN;
-        int parts = left & ~request().wholeChunks();
+        int missing = isFirst ? request().chunks() : left;
+        int parts = missing & ~request().wholeChunks();
         int unloaded = mutant == Mutant.PARTIAL_WITHOUT_LOAD ? 0 : parts & ~world.loaded;
-        run = isData() ? left & ~unloaded : world.scenario.firstWord(left);
-        if (run == 0) {
+        int storable = isData() ? missing & ~unloaded : world.scenario.firstWord(missing);
+        if (storable == 0) {
             return false;
         }
+        left = missing;
+        run = storable;
         if (isFirst) {
-            world.ledger.issue(ids[at]);
-            world.issued(ids[at]);
+            world.noteIssued(ids[at]);
         }
         if (request().kind() == Kind.ZERO && isData() && World.has(world.zero & world.loaded, run - 1)) {
             left = 0;
@@ -321,14 +336,13 @@ final class Client implements Process {
         if (mutant == Mutant.EPOCH_READ_BEFORE_LOCK) {
             epoch = world.open;
         }
-        if (word() == 0) {
-            go(Step.LOCK);
-            return nextWord();
-        }
         return go(Step.LOCK);
     }
 
     private boolean lock() {
+        if (word() == 0) {
+            cursor++;
+        }
         if (!world.tryLock(word(), who)) {
             return false;
         }
@@ -536,11 +550,8 @@ final class Client implements Process {
         return end();
     }
 
-    /** {@code Deferrals.end}: what has been kept meanwhile goes, the rest is queued, and looked at once more. */
+    /** {@code Deferrals.queueForCommit}: the promise may have been kept since it was looked at, and nobody been told. */
     private boolean queue() {
-        if (isKept()) {
-            return acknowledge();
-        }
         if (world.demanded < target && mutant != Mutant.WAITS_WITHOUT_DEMAND) {
             world.demanded = target;
         }
@@ -556,6 +567,16 @@ final class Client implements Process {
         }
         world.signals &= ~(1 << index);
         return !isKept() || acknowledge();
+    }
+
+    /** Waits for what is there already, and nobody has told it. */
+    boolean waitsInVain() {
+        return !isDone() && step == Step.WAIT && isKept() && !World.has(world.signals, index);
+    }
+
+    /** Is about to wake those who wait. */
+    boolean isWaking() {
+        return step == Step.MODE_WAKE;
     }
 
     /** Nothing in the open epoch: then what was acknowledged is in the one before. */
@@ -578,10 +599,10 @@ final class Client implements Process {
     // ------------------------------------------------------------------------------------------------------- reads
 
     private boolean read() {
-        run = request().chunks();
-        if ((run & ~world.loaded) != 0) {
+        if ((request().chunks() & ~world.loaded) != 0) {
             return false;
         }
+        run = request().chunks();
         for (int half = 0; half < World.HALF_COUNT; half++) {
             boolean isRead = (request().halves() >>> half & 1) != 0;
             legal[half] = isRead ? world.ledger.current[half] : 0;
@@ -613,8 +634,7 @@ final class Client implements Process {
             see(2 * chunk + 1, World.ZEROES);
             return nextChunk(chunk);
         }
-        // Its halves are copied, then comes the next chunk; isEmpty says so.
-        isEmpty = true;
+        isByChunk = true;
         return go(Step.READ_COPY);
     }
 
@@ -627,30 +647,35 @@ final class Client implements Process {
         see(half, world.touch(half));
         cursor = half + 1;
         boolean isEndOfChunk = (half & 1) == 1;
-        if (isEmpty && isEndOfChunk) {
-            isEmpty = false;
+        if (isByChunk && isEndOfChunk) {
+            isByChunk = false;
             return nextChunk(half / 2);
         }
-        return half < 2 * last + 1 || go(Step.READ_LEAVE);
+        return half < 2 * last + 1 || endRead();
     }
 
     private boolean nextChunk(int chunk) {
         run &= ~(1 << chunk);
-        return go(run == 0 ? Step.READ_LEAVE : Step.READ_CHUNK);
+        return run == 0 ? endRead() : go(Step.READ_CHUNK);
     }
 
     private void see(int half, int value) {
-        if (legal[half] != 0 && (world.ledger.valuesOf(legal[half], half) >>> value & 1) == 0) {
+        if (legal[half] != 0 && !world.ledger.isAmong(value, legal[half], half)) {
             world.accuse("READ: half " + half + " reads " + World.nameOf(value));
+        }
+        if (legal[half] != 0 && world.scenario.readsAreAtomic()) {
+            world.ledger.noteSeen(value, half);
         }
         legal[half] = 0;
     }
 
+    private boolean endRead() {
+        return world.scenario.isSparse() ? go(Step.READ_LEAVE) : end();
+    }
+
     private boolean readLeave() {
         world.inside &= ~(1 << index);
-        if (world.scenario.isSparse()) {
-            sealer.noteLeft(index);
-        }
+        sealer.noteLeft(index);
         return end();
     }
 }

@@ -76,6 +76,15 @@ final class Ledger {
         supersede(current, id);
     }
 
+    /** A read has returned a value: if reads are atomic, what came before its write may not be seen any more. */
+    void noteSeen(int value, int half) {
+        for (int id = 1; id < ID_COUNT; id++) {
+            if (valueOf[id] == value && value != World.ZEROES) {
+                current[half] &= ~before[id];
+            }
+        }
+    }
+
     /** A write has been promised to be durable. */
     void promise(int id) {
         supersede(durable, id);
@@ -96,6 +105,11 @@ final class Ledger {
                 allowed[half] &= ~before[id];
             }
         }
+    }
+
+    /** Whether one of these writes gives a half this value. */
+    boolean isAmong(int value, int ids, int half) {
+        return (valuesOf(ids, half) >>> value & 1) != 0;
     }
 
     /** The values these writes give a half, as a mask of values. */

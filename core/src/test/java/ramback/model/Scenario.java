@@ -7,24 +7,24 @@ import ramback.device.Mode;
  * A small case, all of whose interleavings are explored.
  *
  * @param name how tables call it
- * @param about what it is there for
  * @param mode the mode at the beginning
  * @param loaded chunks that are in RAM at the beginning
  * @param holes chunks that are a hole in the image at the beginning; the others hold data
  * @param isSparse whether memory is taken when it is needed and given back; the chunks share one granule
  * @param isSplit whether the chunks lie in different words of the planes
  * @param failureCount how many writes or syncs of the image may fail
+ * @param readsAreAtomic see {@link #withAtomicReads}
  * @param scripts the requests of each client, one after the other; no request object twice
  */
 record Scenario(
         String name,
-        String about,
         Mode mode,
         int loaded,
         int holes,
         boolean isSparse,
         boolean isSplit,
         int failureCount,
+        boolean readsAreAtomic,
         List<List<Request>> scripts) {
 
     Scenario {
@@ -33,6 +33,38 @@ record Scenario(
         if (scripts.size() > World.CLIENT_COUNT_MAX || stores >= Ledger.ID_COUNT) {
             throw new IllegalArgumentException("too much for the widths of the state: " + name);
         }
+    }
+
+    /** A case that begins with nothing loaded, in memory that is all there, on an image without holes or failures. */
+    @SafeVarargs
+    @SuppressWarnings("varargs") // the scripts are only read
+    static Scenario scenario(String name, Mode mode, List<Request>... scripts) {
+        return new Scenario(name, mode, 0, 0, false, false, 0, false, List.of(scripts));
+    }
+
+    Scenario inRam() {
+        return new Scenario(name, mode, World.ALL_CHUNKS, holes, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
+    }
+
+    Scenario withHoles(int chunks) {
+        return new Scenario(name, mode, loaded, chunks, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
+    }
+
+    Scenario sparse() {
+        return new Scenario(name, mode, loaded, holes, true, isSplit, failureCount, readsAreAtomic, scripts);
+    }
+
+    Scenario split() {
+        return new Scenario(name, mode, loaded, holes, isSparse, true, failureCount, readsAreAtomic, scripts);
+    }
+
+    Scenario withFailures(int count) {
+        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, count, readsAreAtomic, scripts);
+    }
+
+    /** Asks for more than is promised: no read returns something older than what a read before it returned. */
+    Scenario withAtomicReads() {
+        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, failureCount, true, scripts);
     }
 
     /** The number of a write among all writes, from 1 on; 0 for other requests. */

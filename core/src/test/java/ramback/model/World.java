@@ -1,5 +1,6 @@
 package ramback.model;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
 
@@ -84,6 +85,9 @@ final class World {
     int changing;
     int copying;
 
+    /** The clients, for the observer to tell them what they may read. */
+    List<Client> clients = List.of();
+
     /** What the last action did that must not be; not part of the state. */
     @Nullable String misdeed;
 
@@ -138,6 +142,10 @@ final class World {
     }
 
     private static final Mode[] MODES = Mode.values();
+
+    static String nameOf(int value) {
+        return value == ZEROES ? "zeroes" : value == INITIAL ? "the initial content" : "write " + (value - INITIAL);
+    }
 
     static boolean has(int chunks, int chunk) {
         return (chunks >>> chunk & 1) != 0;
@@ -215,6 +223,12 @@ final class World {
     /** Chunks that are dirty in the eyes of {@code DirtyCount}. */
     int dirtyChunks() {
         return dirty[0] | dirty[1] | stale;
+    }
+
+    /** A write has been issued. */
+    void noteIssued(int id) {
+        ledger.issue(id);
+        clients.forEach(client -> client.noteIssued(id));
     }
 
     /** {@code Epochs.noteDirty}. */

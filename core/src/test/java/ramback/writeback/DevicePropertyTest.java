@@ -147,14 +147,13 @@ class DevicePropertyTest {
                 stop();
                 checkImage("after the stop");
             } finally {
-                gate.open();
                 rig.close();
             }
         }
 
         private void start() {
             backing.heal();
-            gate = Gate.closedFor(backing, call -> call.operation() == Operation.READ);
+            gate = new Gate(call -> call.operation() == Operation.READ);
             if (!setting.slow()) {
                 gate.open();
             }
@@ -165,6 +164,7 @@ class DevicePropertyTest {
                     .lagNanos(setting.eager() ? 1 : 500_000_000)
                     .limitBytes(setting.eager() ? 1 : 1 << 30)
                     .sessionCountMax(2)
+                    .with(gate)
                     .start();
             client = rig.connect();
         }

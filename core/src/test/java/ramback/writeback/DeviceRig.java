@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
 import ramback.backing.Backing;
 import ramback.backing.MemoryBacking;
 import ramback.clock.Clock;
@@ -44,6 +46,7 @@ final class DeviceRig implements AutoCloseable {
         private long limitBytes = 1 << 30;
         private int sessionCountMax = 8;
         private boolean loading = true;
+        private final List<Gate> gates = new ArrayList<>();
 
         private Plan(Backing backing) {
             this.backing = backing;
@@ -86,6 +89,13 @@ final class DeviceRig implements AutoCloseable {
             return this;
         }
 
+        /** A gate that is there, closed, before the device starts; the rig opens it when it is closed. */
+        Plan with(Gate gate) {
+            ((MemoryBacking) backing).before(gate);
+            gates.add(gate);
+            return this;
+        }
+
         DeviceRig start() {
             try {
                 return new DeviceRig(this);
@@ -111,11 +121,13 @@ final class DeviceRig implements AutoCloseable {
     final Population population;
     final WriteBehind writeBehind;
     private final List<RigClient> clients = new ArrayList<>();
+    private final List<Gate> gates;
     private boolean closed;
 
     private DeviceRig(Plan plan) throws IOException {
         directory = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-device-test");
         backing = plan.backing;
+        gates = plan.gates;
         SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);
         segment = SharedSegment.create(
                 directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
@@ -159,6 +171,14 @@ final class DeviceRig implements AutoCloseable {
         }
     }
 
+    /** A closed gate before some of the disk's calls; the rig opens it when it is closed. */
+    Gate hold(Predicate<MemoryBacking.Call> which) {
+        Gate gate = new Gate(which);
+        gates.add(gate);
+        memoryBacking().before(gate);
+        return gate;
+    }
+
     MemoryBacking memoryBacking() {
         return (MemoryBacking) backing;
     }
@@ -173,7 +193,7 @@ final class DeviceRig implements AutoCloseable {
     }
 
     /** Waits until a condition holds that other threads bring about; fails when they don't. */
-    static void awaitTrue(String what, java.util.function.BooleanSupplier condition) {
+    static void awaitTrue(String what, BooleanSupplier condition) {
         long deadline = System.nanoTime() + Gate.HANG_SECONDS * 1_000_000_000L;
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > deadline) {
@@ -251,6 +271,7 @@ final class DeviceRig implements AutoCloseable {
             return;
         }
         closed = true;
+        gates.forEach(Gate::open);
         clients.forEach(RigClient::close);
         population.stop();
         writeBehind.stop();

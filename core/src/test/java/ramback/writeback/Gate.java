@@ -1,5 +1,7 @@
 package ramback.writeback;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -16,19 +18,13 @@ final class Gate implements MemoryBacking.Hook {
     private final Predicate<Call> which;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
-    private int heldCount;
+    private final List<Call> arrived = new ArrayList<>();
     private int permitCount;
     private boolean open;
 
-    private Gate(Predicate<Call> which) {
+    /** A closed gate for the calls for which the condition holds. */
+    Gate(Predicate<Call> which) {
         this.which = which;
-    }
-
-    /** A closed gate before the calls of a disk for which the condition holds. */
-    static Gate closedFor(MemoryBacking backing, Predicate<Call> which) {
-        Gate gate = new Gate(which);
-        backing.before(gate);
-        return gate;
     }
 
     @Override
@@ -38,44 +34,33 @@ final class Gate implements MemoryBacking.Hook {
         }
         lock.lock();
         try {
-            heldCount++;
+            arrived.add(call);
             changed.signalAll();
             while (!open && permitCount == 0) {
                 changed.awaitUninterruptibly();
             }
-            heldCount--;
             if (!open) {
                 permitCount--;
             }
-            changed.signalAll();
         } finally {
             lock.unlock();
         }
     }
 
-    /** Waits until so many calls stand before the gate. */
-    void awaitHeld(int count) {
+    /** Waits until so many calls have come to the gate since it was built, and returns them in their order. */
+    List<Call> awaitArrived(int count) {
         lock.lock();
         try {
             long left = TimeUnit.SECONDS.toNanos(HANG_SECONDS);
-            while (heldCount < count) {
+            while (arrived.size() < count) {
                 if (left <= 0) {
-                    throw new AssertionError("only " + heldCount + " of " + count + " calls came to the gate");
+                    throw new AssertionError("only " + arrived + " of " + count + " calls came to the gate");
                 }
                 left = changed.awaitNanos(left);
             }
+            return List.copyOf(arrived);
         } catch (InterruptedException e) {
             throw new AssertionError(e);
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /** How many calls stand before the gate now. */
-    int heldCount() {
-        lock.lock();
-        try {
-            return heldCount;
         } finally {
             lock.unlock();
         }

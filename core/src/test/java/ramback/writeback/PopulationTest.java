@@ -42,10 +42,10 @@ class PopulationTest {
     void aLoaderNeverOverwritesWhatWasWrittenWhileItRead() {
         byte[] image = random(64 * CHUNK);
         MemoryBacking backing = MemoryBacking.holding(image);
-        Gate gate = Gate.closedFor(backing, PopulationTest::isRead);
-        try (DeviceRig rig = DeviceRig.over(backing).start()) {
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
             RigClient client = rig.connect();
-            gate.awaitHeld(1);
+            gate.awaitArrived(1);
             // The whole device is being read now. A whole chunk needs no load and waits for none.
             byte[] written = filled(2 * CHUNK, 7);
             assertThat(client.startWrite(5 * CHUNK, written, false)).isCompletedWithValue(Outcome.DONE);
@@ -57,8 +57,6 @@ class PopulationTest {
             assertThat(client.read(0, image.length)).isEqualTo(image);
             rig.stopCleanly();
             assertThat(backing.durableContent()).isEqualTo(image);
-        } finally {
-            gate.open();
         }
     }
 
@@ -66,10 +64,10 @@ class PopulationTest {
     void whatWasWrittenAndCarriedToTheImageWhileItWasReadSurvives() {
         byte[] image = random(64 * CHUNK);
         MemoryBacking backing = MemoryBacking.holding(image);
-        Gate gate = Gate.closedFor(backing, PopulationTest::isRead);
-        try (DeviceRig rig = DeviceRig.over(backing).start()) {
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
             RigClient client = rig.connect();
-            gate.awaitHeld(1);
+            gate.awaitArrived(1);
             byte[] written = filled(CHUNK, 7);
             client.write(5 * CHUNK, written);
             assertThat(client.flush()).isEqualTo(Outcome.DONE);
@@ -81,8 +79,6 @@ class PopulationTest {
             rig.stopCleanly();
             System.arraycopy(newer, 0, image, 5 * CHUNK, CHUNK);
             assertThat(backing.durableContent()).isEqualTo(image);
-        } finally {
-            gate.open();
         }
     }
 
@@ -90,10 +86,10 @@ class PopulationTest {
     void aPartialWriteWaitsForItsChunkAndNothingBehindItWaitsWithIt() {
         byte[] image = random(64 * CHUNK);
         MemoryBacking backing = MemoryBacking.holding(image);
-        Gate gate = Gate.closedFor(backing, PopulationTest::isRead);
-        try (DeviceRig rig = DeviceRig.over(backing).start()) {
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
             RigClient client = rig.connect();
-            gate.awaitHeld(1);
+            gate.awaitArrived(1);
             byte[] part = filled(3 * CHUNK + 100, 9);
             CompletableFuture<Outcome> partial = client.startWrite(2 * CHUNK + 50, part, false);
             assertThat(partial).isNotDone();
@@ -107,8 +103,6 @@ class PopulationTest {
             System.arraycopy(part, 0, image, 2 * CHUNK + 50, part.length);
             Arrays.fill(image, 20 * CHUNK, 21 * CHUNK, (byte) 1);
             assertThat(client.read(0, image.length)).isEqualTo(image);
-        } finally {
-            gate.open();
         }
     }
 
@@ -116,24 +110,21 @@ class PopulationTest {
     void demandGoesAheadOfTheBackground() {
         byte[] image = random(64 << 20);
         MemoryBacking backing = MemoryBacking.holding(image);
-        Gate gate = Gate.closedFor(backing, PopulationTest::isRead);
-        try (DeviceRig rig = DeviceRig.over(backing).start()) {
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
             RigClient client = rig.connect();
-            gate.awaitHeld(Population.LOADER_COUNT);
-            List<CompletableFuture<Outcome>> demands =
-                    List.of(client.startRead(40 << 20, CHUNK), client.startRead(50 << 20, CHUNK));
+            gate.awaitArrived(Population.LOADER_COUNT);
+            CompletableFuture<Outcome> one = client.startRead(40 << 20, CHUNK);
+            CompletableFuture<Outcome> other = client.startRead(50 << 20, CHUNK);
             gate.letThrough(Population.LOADER_COUNT);
-            // The next calls at the gate are the demands, and then the background again.
-            gate.awaitHeld(Population.LOADER_COUNT);
-            assertThat(backing.calls(Operation.READ)).hasSize(Population.LOADER_COUNT);
-            gate.letThrough(Population.LOADER_COUNT);
-            demands.forEach(demand -> assertThat(RigClient.await(demand)).isEqualTo(Outcome.DONE));
-            List<Call> reads = backing.calls(Operation.READ);
-            assertThat(reads.stream().filter(call -> covers(call, 40 << 20) || covers(call, 50 << 20)))
-                    .hasSize(2)
-                    .allSatisfy(call -> assertThat(call.number()).isLessThan(reads.getFirst().number() + 10));
-        } finally {
+            // Whichever loaders are free first: they read what is waited for.
+            List<Call> next = gate.awaitArrived(Population.LOADER_COUNT + 2)
+                    .subList(Population.LOADER_COUNT, Population.LOADER_COUNT + 2);
+            assertThat(next).anyMatch(call -> covers(call, 40 << 20)).anyMatch(call -> covers(call, 50 << 20));
+            assertThat(one).isNotDone();
             gate.open();
+            assertThat(RigClient.await(one)).isEqualTo(Outcome.DONE);
+            assertThat(RigClient.await(other)).isEqualTo(Outcome.DONE);
         }
     }
 
@@ -141,21 +132,22 @@ class PopulationTest {
     void sessionsAreServedInTurn() {
         byte[] image = random(64 << 20);
         MemoryBacking backing = MemoryBacking.holding(image);
-        Gate gate = Gate.closedFor(backing, PopulationTest::isRead);
-        try (DeviceRig rig = DeviceRig.over(backing).start()) {
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
             RigClient greedy = rig.connect();
             RigClient modest = rig.connect();
-            gate.awaitHeld(Population.LOADER_COUNT);
+            gate.awaitArrived(Population.LOADER_COUNT);
             for (int i = 0; i < 100; i++) {
                 greedy.startRead((20L << 20) + i * (256L << 10), CHUNK);
             }
             CompletableFuture<Outcome> one = modest.startRead(60 << 20, CHUNK);
-            // Ahead of the modest one: what is being read now, and one demand of the greedy one for each loader.
-            gate.letThrough(3 * Population.LOADER_COUNT);
-            assertThat(RigClient.await(one)).isEqualTo(Outcome.DONE);
-            assertThat(greedy.waitingCount()).isGreaterThan(100 - 3 * Population.LOADER_COUNT);
-        } finally {
+            gate.letThrough(2 * Population.LOADER_COUNT);
+            // Its turn comes after one demand of the greedy one, not after a hundred; loaders race to the gate.
+            List<Call> next = gate.awaitArrived(2 * Population.LOADER_COUNT)
+                    .subList(Population.LOADER_COUNT, 2 * Population.LOADER_COUNT);
+            assertThat(next).anyMatch(call -> covers(call, 60 << 20));
             gate.open();
+            assertThat(RigClient.await(one)).isEqualTo(Outcome.DONE);
         }
     }
 

@@ -37,11 +37,11 @@ class WriteBehindTest {
         try (DeviceRig rig = DeviceRig.over(backing).lagNanos(1).start()) {
             rig.awaitLoaded();
             RigClient client = rig.connect();
-            Gate gate = Gate.closedFor(backing, WriteBehindTest::isWrite);
+            Gate gate = rig.hold(WriteBehindTest::isWrite);
             try {
                 client.write(3 * CHUNK, filled(CHUNK, 1));
                 CompletableFuture<Outcome> flushed = client.startFlush();
-                gate.awaitHeld(1);
+                gate.awaitArrived(1);
                 // The older version is on its way to the disk. Nobody waits for it.
                 assertThat(client.startWrite(3 * CHUNK, filled(CHUNK, 2), false)).isCompletedWithValue(Outcome.DONE);
                 CompletableFuture<Outcome> flushedAgain = client.startFlush();
@@ -49,7 +49,7 @@ class WriteBehindTest {
                 // The newer version is not issued while the older one is in flight: nothing else comes to the gate.
                 gate.letThrough(1);
                 assertThat(RigClient.await(flushed)).isEqualTo(Outcome.DONE);
-                gate.awaitHeld(1);
+                gate.awaitArrived(2);
                 assertThat(backing.calls(Operation.WRITE)).hasSize(1);
                 assertThat(flushedAgain).isNotDone();
                 gate.open();
@@ -99,12 +99,12 @@ class WriteBehindTest {
         MemoryBacking backing = new MemoryBacking(256 * CHUNK);
         try (DeviceRig rig = DeviceRig.over(backing).mode(Mode.WRITETHROUGH).start()) {
             rig.awaitLoaded();
-            Gate gate = Gate.closedFor(backing, call -> call.operation() == Operation.SYNC);
+            Gate gate = rig.hold(call -> call.operation() == Operation.SYNC);
             List<CompletableFuture<Outcome>> writes = new ArrayList<>();
             try {
                 RigClient client = rig.connect();
                 writes.add(client.startWrite(0, filled(CHUNK, 1), false));
-                gate.awaitHeld(1);
+                gate.awaitArrived(1);
                 for (int i = 1; i < 100; i++) {
                     writes.add(client.startWrite(i * CHUNK, filled(CHUNK, i), false));
                 }
@@ -123,12 +123,12 @@ class WriteBehindTest {
         MemoryBacking backing = new MemoryBacking(16 * CHUNK);
         try (DeviceRig rig = DeviceRig.over(backing).mode(Mode.WRITETHROUGH).start()) {
             rig.awaitLoaded();
-            Gate gate = Gate.closedFor(backing, WriteBehindTest::isWrite);
+            Gate gate = rig.hold(WriteBehindTest::isWrite);
             try {
                 RigClient client = rig.connect();
                 CompletableFuture<Outcome> write = client.startWrite(0, filled(CHUNK, 1), false);
                 CompletableFuture<Outcome> flush = client.startFlush();
-                gate.awaitHeld(1);
+                gate.awaitArrived(1);
                 assertThat(write).isNotDone();
                 rig.switchMode(Mode.WRITEBACK);
                 assertThat(RigClient.await(write)).isEqualTo(Outcome.DONE);

@@ -23,6 +23,9 @@ final class ModeCommand extends DeviceCommand {
 
     @Override
     public Integer call() throws Refusal {
+        if (words.size() > 2) {
+            throw usage("bad mode request '" + String.join(" ", words) + "'; write 'ramback mode [NAME] MODE'");
+        }
         String word = words.getLast();
         if (!word.equals(ModeWords.AUTO)) {
             ModeWords.parse(word, true);

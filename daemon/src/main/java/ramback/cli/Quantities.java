@@ -110,7 +110,7 @@ final class Quantities {
             value /= 1024;
             unit++;
         }
-        return digits(value, unit == 0) + " " + UNITS[unit];
+        return digits(value, unit == 0) + " " + (bytes == 1 ? "byte" : UNITS[unit]);
     }
 
     /** A size that is a whole number of some unit as just that (1 GiB), any other as {@link #ofBytes}. */

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.control.Light;
 import ramback.control.StatusReport;
 
-/** A status for people: one screen of 80 columns, as long as the URIs allow. */
+/** A status for people, on one screen. */
 final class StatusScreen {
 
     private static final int BAR_CELLS = 24;

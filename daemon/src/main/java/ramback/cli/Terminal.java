@@ -2,6 +2,7 @@ package ramback.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -43,6 +44,20 @@ final class Terminal {
     static boolean wantsColour(Map<String, String> environment) {
         String refused = environment.get("NO_COLOR");
         return (refused == null || refused.isEmpty()) && !"dumb".equals(environment.get("TERM"));
+    }
+
+    /** Returns the width of the terminal in cells, or a large number where there is none or it doesn't say. */
+    static int columnCount() {
+        try {
+            Process stty = new ProcessBuilder("stty", "size")
+                    .redirectInput(ProcessBuilder.Redirect.INHERIT)
+                    .start();
+            String answer = new String(stty.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).strip();
+            int count = Integer.parseInt(answer.substring(answer.indexOf(' ') + 1));
+            return count > 0 ? count : Integer.MAX_VALUE;
+        } catch (IOException | NumberFormatException e) {
+            return Integer.MAX_VALUE;
+        }
     }
 
     /**

@@ -29,7 +29,7 @@ final class TraceCommand extends DeviceCommand {
 
         static Request of(List<String> words) throws Refusal {
             int dump = words.size() - 2;
-            if (dump >= 0 && words.get(dump).equals("dump")) {
+            if ((dump == 0 || dump == 1) && words.get(dump).equals("dump")) {
                 return new Request(dump == 0 ? null : words.getFirst(), true, words.getLast());
             }
             String last = words.getLast();

@@ -22,6 +22,7 @@ final class Watch {
     private final ControlClient client;
     private final boolean isJson;
     private final boolean isScreen;
+    private final int columnCount;
     private final StatusScreen.Style style;
     private final CountDownLatch stopped = new CountDownLatch(1);
     private @Nullable StatusReport earlier;
@@ -32,6 +33,7 @@ final class Watch {
         this.client = client;
         this.isJson = isJson;
         this.isScreen = !isJson && Terminal.isOutput();
+        this.columnCount = isScreen ? Terminal.columnCount() : Integer.MAX_VALUE;
         this.style = StatusScreen.Style.of(shell, isScreen);
     }
 
@@ -80,9 +82,11 @@ final class Watch {
         List<String> lines = StatusScreen.lines(now, earlier, peakDirtyBytes, style);
         StringBuilder text = new StringBuilder(isScreen ? "\033[H" : "");
         for (String line : lines) {
-            text.append(line).append(isScreen ? "\033[K\n" : "\n");
+            // A line that wraps would push the rest down: cut it. Colour, which takes no cells, is in the first only.
+            int cellCount = Math.min(line.length(), line.indexOf('\033') < 0 ? columnCount : Integer.MAX_VALUE);
+            text.append(line, 0, cellCount).append(isScreen ? "\033[K\n" : "\n");
         }
-        text.append(isScreen ? "\033[J\n  q to quit\n" : "\n");
+        text.append(isScreen ? "\033[K\n  q to quit\033[K\n\033[J" : "\n");
         shell.out().print(text);
         earlier = now;
     }

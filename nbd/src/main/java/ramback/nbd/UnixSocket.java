@@ -27,6 +27,9 @@ import org.jspecify.annotations.Nullable;
  * A listening Unix socket and its file. The file is the owner's alone from its first moment, whatever the umask: it is
  * bound in a new directory that only the owner can enter, given mode 0600, and then renamed into place. A file left by a
  * server that is gone is replaced; a live server's is refused.
+ *
+ * <p>The JDK takes paths of 106 bytes at most, and the hidden path is longer than the final one, so the socket is bound
+ * and probed through short symbolic links in a directory of its own under {@code java.io.tmpdir}.
  */
 record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileKey) implements Closeable {
 
@@ -48,12 +51,22 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
             throw new IOException("socket path is " + lengthBytes + " bytes long, at most " + PATH_BYTES_MAX
                     + " are possible; choose a shorter one with --socket: " + file);
         }
-        refuseIfTaken(file);
+        Path shortcuts = Files.createTempDirectory("nbd");
+        try {
+            refuseIfTaken(file, shortcuts);
+            return listenHidden(file, shortcuts);
+        } finally {
+            Files.delete(shortcuts);
+        }
+    }
+
+    private static UnixSocket listenHidden(Path file, Path shortcuts) throws IOException {
         Path directory = makePrivateDirectory(file);
         Path hidden = directory.resolve("s");
         ServerSocketChannel channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        Path shortcut = Files.createSymbolicLink(shortcuts.resolve("d"), directory.toAbsolutePath());
         try {
-            channel.bind(UnixDomainSocketAddress.of(hidden), BACKLOG);
+            channel.bind(UnixDomainSocketAddress.of(shortcut.resolve("s")), BACKLOG);
             Files.setPosixFilePermissions(hidden, OWNER_ONLY);
             Object fileKey = keyOf(hidden);
             Files.move(hidden, file, StandardCopyOption.ATOMIC_MOVE);
@@ -63,7 +76,8 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
             Files.deleteIfExists(hidden);
             throw e;
         } finally {
-            Files.deleteIfExists(directory);
+            Files.delete(shortcut);
+            Files.delete(directory);
         }
     }
 
@@ -80,7 +94,7 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
         }
     }
 
-    private static void refuseIfTaken(Path file) throws IOException {
+    private static void refuseIfTaken(Path file, Path shortcuts) throws IOException {
         if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
             return;
         }
@@ -89,11 +103,14 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
             throw new IOException("socket path exists and is not a socket; remove it or choose another with --socket: "
                     + file);
         }
+        Path shortcut = Files.createSymbolicLink(shortcuts.resolve("f"), file.toAbsolutePath());
         try (SocketChannel probe = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             probe.configureBlocking(false); // a live server with a full backlog must not hold us up
-            probe.connect(UnixDomainSocketAddress.of(file));
+            probe.connect(UnixDomainSocketAddress.of(shortcut));
         } catch (ConnectException e) {
             return; // nobody listens: the file is a dead server's
+        } finally {
+            Files.delete(shortcut);
         }
         throw new IOException(
                 "socket is in use by a live server; stop that one or choose another path with --socket: " + file);
@@ -102,14 +119,7 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
     private static Path makePrivateDirectory(Path file) throws IOException {
         Path parent = Objects.requireNonNullElse(file.getParent(), Path.of(""));
         while (true) {
-            String name = "." + Integer.toString(ThreadLocalRandom.current().nextInt(36 * 36, 36 * 36 * 36), 36);
-            Path directory = parent.resolve(name);
-            int lengthBytes = lengthBytes(directory.resolve("s"));
-            if (lengthBytes > PATH_BYTES_MAX) {
-                throw new IOException("socket path is too long by " + (lengthBytes - PATH_BYTES_MAX)
-                        + " bytes for the private directory it is made in; choose a shorter one with --socket: "
-                        + file);
-            }
+            Path directory = parent.resolve(".nbd-" + ThreadLocalRandom.current().nextInt(0, 1 << 24));
             try {
                 return Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(OWNER_ENTERS));
             } catch (FileAlreadyExistsException e) {

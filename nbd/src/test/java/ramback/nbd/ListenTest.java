@@ -96,10 +96,37 @@ final class ListenTest {
         String prefix = directory + "/";
         Path longest = Path.of(prefix + "s".repeat(107 - prefix.length()));
         server.listenUnix(longest);
-        expectServed(longest);
+        Path shortcut = Files.createSymbolicLink(directory.resolve("l"), longest); // Java connects to 106 bytes at most
+        expectServed(shortcut);
+        try (NbdServer second = new NbdServer(List.of(new Export("other", "", device)), ServerLimits.DEFAULT)) {
+            assertThatIOException()
+                    .isThrownBy(() -> second.listenUnix(longest))
+                    .withMessageContaining("in use by a live server");
+        }
+        Files.delete(shortcut);
         assertThatIOException()
                 .isThrownBy(() -> server.listenUnix(Path.of(longest + "x")))
                 .withMessageContaining("108 bytes long, at most 107");
+    }
+
+    @Test
+    void aShortNameInALongDirectoryServes() throws IOException {
+        String prefix = directory + "/";
+        Path deep = Files.createDirectory(Path.of(prefix + "d".repeat(107 - prefix.length() - 2)));
+        Path socket = deep.resolve("s");
+        server.listenUnix(socket);
+        Path shortcut = Files.createSymbolicLink(directory.resolve("l"), socket);
+        expectServed(shortcut);
+        server.close();
+        Files.delete(shortcut);
+        Files.delete(deep);
+    }
+
+    @Test
+    void aRelativePathServes() throws IOException {
+        Path socket = Path.of("").toAbsolutePath().relativize(directory).resolve("nbd.sock");
+        server.listenUnix(socket);
+        expectServed(directory.resolve("nbd.sock"));
     }
 
     @Test

@@ -1,0 +1,205 @@
+package ramback.model;
+
+import static ramback.model.Request.BOTH;
+import static ramback.model.Request.FIRST;
+import static ramback.model.Request.ONE_AND_A_HALF;
+import static ramback.model.Request.PART;
+import static ramback.model.Request.SECOND;
+import static ramback.model.Request.SECOND_PART;
+import static ramback.model.Request.flush;
+import static ramback.model.Request.mode;
+import static ramback.model.Request.read;
+import static ramback.model.Request.write;
+import static ramback.model.Request.writeForced;
+import static ramback.model.Request.zero;
+import static ramback.model.Scenario.scenario;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import ramback.device.Mode;
+
+/**
+ * The protocol between clients, loader, sealer and applier, without a journal, and the small cases in which all of its
+ * interleavings are explored. {@link #main} runs them and prints what docs/models.md holds; a mutant's name as argument
+ * prints how that one goes wrong, step by step.
+ */
+final class LoadingModel implements Explorer.Model {
+
+    /** A scenario with more states than this is too large to be explored in a test. */
+    static final int STATE_COUNT_MAX = 4_000_000;
+
+    private static final int SECOND_CHUNK = 2;
+
+    /** All cases. */
+    static List<Scenario> scenarios() {
+        return List.of(
+                scenario("populate", Mode.WRITEBACK, List.of(write(FIRST), write(SECOND_PART)), List.of(read(BOTH))),
+                scenario("populate run", Mode.WRITEBACK, List.of(write(ONE_AND_A_HALF)), List.of(write(SECOND)))
+                        .split(),
+                scenario("populate sparse", Mode.WRITEBACK, List.of(zero(FIRST)), List.of(write(PART)), List.of(read(SECOND)))
+                        .sparse()
+                        .withHoles(SECOND_CHUNK),
+                scenario("flush", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), write(PART), flush()))
+                        .inRam(),
+                scenario("flush runs", Mode.WRITEBACK, List.of(write(BOTH), flush()), List.of(write(PART), write(SECOND)))
+                        .inRam()
+                        .split(),
+                scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), flush()))
+                        .inRam()
+                        .withFailures(1),
+                scenario("modes", Mode.WRITETHROUGH, List.of(write(FIRST), flush()), List.of(writeForced(PART)), List.of(mode(Mode.UNSAFE), mode(Mode.WRITEBACK)))
+                        .inRam(),
+                scenario("zeroes", Mode.WRITETHROUGH, List.of(zero(FIRST), write(PART)), List.of(zero(PART)), List.of(read(FIRST)))
+                        .inRam(),
+                scenario("sparse", Mode.WRITEBACK, List.of(zero(BOTH), write(FIRST), zero(FIRST)), List.of(read(BOTH)))
+                        .inRam()
+                        .sparse());
+    }
+
+    /** What is not promised: two reads, one after the other, while zeroes are overwritten. */
+    static Scenario atomicReads() {
+        return scenario("atomic reads", Mode.WRITEBACK, List.of(zero(FIRST), write(FIRST)), List.of(read(FIRST)), List.of(read(FIRST)))
+                .inRam()
+                .withAtomicReads();
+    }
+
+    private final World world;
+    private final Checks checks;
+    private final List<Process> processes = new ArrayList<>();
+    private final Bits bits = new Bits();
+    private final Process[] actors;
+    private final int[] choices;
+    private final long[] beginning;
+
+    LoadingModel(Scenario scenario, Mutant mutant) {
+        world = new World(scenario, mutant);
+        Sealer sealer = new Sealer(world);
+        List<Client> clients = new ArrayList<>();
+        for (int i = 0; i < scenario.scripts().size(); i++) {
+            clients.add(new Client(world, sealer, i));
+        }
+        world.clients = clients;
+        processes.addAll(clients);
+        processes.add(new Loader(world));
+        processes.add(sealer);
+        Applier applier = new Applier(world);
+        processes.add(applier);
+        checks = new Checks(world, applier);
+        List<Process> all = new ArrayList<>();
+        List<Integer> which = new ArrayList<>();
+        for (Process process : processes) {
+            for (int choice = 0; choice < process.choiceCount(); choice++) {
+                all.add(process);
+                which.add(choice);
+            }
+        }
+        actors = all.toArray(Process[]::new);
+        choices = which.stream().mapToInt(Integer::intValue).toArray();
+        save();
+        beginning = new long[bits.wordCount()];
+        for (int i = 0; i < beginning.length; i++) {
+            beginning[i] = bits.word(i);
+        }
+    }
+
+    private void layout() {
+        world.layout(bits);
+        for (Process process : processes) {
+            process.layout(bits);
+        }
+    }
+
+    @Override
+    public void begin() {
+        load(beginning, 0);
+    }
+
+    @Override
+    public void load(long[] from, int offset) {
+        bits.read(from, offset, beginning.length);
+        layout();
+        world.misdeed = null;
+    }
+
+    @Override
+    public Bits save() {
+        bits.write();
+        layout();
+        return bits;
+    }
+
+    @Override
+    public int actionCount() {
+        return actors.length;
+    }
+
+    @Override
+    public boolean act(int action) {
+        return actors[action].act(choices[action]);
+    }
+
+    @Override
+    public String describe(int action) {
+        return actors[action].describe(choices[action]);
+    }
+
+    @Override
+    public @Nullable String actionViolation() {
+        return world.misdeed;
+    }
+
+    @Override
+    public @Nullable String stateViolation() {
+        return checks.violation();
+    }
+
+    @Override
+    public @Nullable String unfinished() {
+        return checks.unfinished();
+    }
+
+    static Explorer.Result explore(Scenario scenario, Mutant mutant) {
+        return Explorer.explore(new LoadingModel(scenario, mutant), STATE_COUNT_MAX);
+    }
+
+    /** Prints what docs/models.md holds; or, for a mutant named, how it goes wrong. */
+    public static void main(String[] args) {
+        if (args.length == 1 && args[0].equals("mutants")) {
+            for (Mutant mutant : Mutant.values()) {
+                for (Scenario scenario : scenarios()) {
+                    if (scenario.name().equals(mutant.scenario())) {
+                        Explorer.Result result = explore(scenario, mutant);
+                        System.out.printf(
+                                "%s %s | %s: %,d states, %d steps, %s%n",
+                                result.violation() != null && result.violation().startsWith(mutant.check()) ? "ok  " : "FAIL",
+                                mutant,
+                                scenario.name(),
+                                result.stateCount(),
+                                result.way().size(),
+                                result.violation());
+                    }
+                }
+            }
+            return;
+        }
+        List<Scenario> all = new ArrayList<>(scenarios());
+        all.add(atomicReads());
+        for (Scenario scenario : all) {
+            if (args.length > 0 && !args[0].equals(scenario.name())) {
+                continue;
+            }
+            Mutant mutant = args.length > 1 ? Mutant.valueOf(args[1]) : Mutant.NONE;
+            long begin = System.nanoTime();
+            Explorer.Result result = explore(scenario, mutant);
+            System.out.printf(
+                    "%s: %,d states, %,d edges, %.1f s, %s%n",
+                    scenario.name(),
+                    result.stateCount(),
+                    result.edgeCount(),
+                    (System.nanoTime() - begin) / 1e9,
+                    result.violation());
+            result.way().forEach(System.out::println);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+package ramback.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is refused before any device is touched: one line on standard error, nothing on standard output. */
+class BadInputTest {
+
+    @TempDir
+    Path directory;
+
+    private void assertRefused(int exitCode, String message, String... arguments) {
+        ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
+        assertThat(shell.run(arguments)).as(shell.err()).isEqualTo(exitCode);
+        assertThat(shell.err()).startsWith("ramback: ").endsWith("\n").containsOnlyOnce("\n").contains(message);
+        assertThat(shell.out()).isEmpty();
+        assertThat(directory.resolve("run")).doesNotExist();
+    }
+
+    static Stream<Arguments> badOptions() {
+        return Stream.of(
+                bad("bad --size 'abc': not a size", "--size", "abc"),
+                bad("bad --size '0': must be at least 1 byte", "--size", "0"),
+                bad("bad --size '-1G': must be at least 1 byte", "--size=-1G"),
+                bad("bad --size '16777216T': too large, the limit is", "--size", "16777216T"),
+                bad("bad name 'Disk'", "--name", "Disk"),
+                bad("bad name ''", "--name", ""),
+                bad("bad name '..'", "--name", ".."),
+                bad("bad mode 'fast'; use one of writethrough, writeback, checkpoint, unsafe", "--mode", "fast"),
+                bad("bad mode 'auto'", "--mode", "auto"),
+                bad("mode checkpoint needs a journal", "--mode", "checkpoint"),
+                bad("bad --interval '1': not a duration", "--interval", "1"),
+                bad("bad --interval '0s': must be 1ms to 24h", "--interval", "0s"),
+                bad("this version keeps no journal; use --journal none or leave it out", "--journal", "/x"),
+                bad("bad --chunk '3000': must be a power of two from 4K to 1M", "--chunk", "3000"),
+                bad("bad --chunk '2K': must be a power of two", "--chunk", "2K"),
+                bad("bad --chunk '2M': must be a power of two", "--chunk", "2M"),
+                bad("bad --dirty-max '16383': must be at least 4 chunks, 16 KiB", "--dirty-max", "16383"),
+                bad("bad --ram 'some'; use reserve or sparse", "--ram", "some"),
+                bad("bad --max-clients '0': must be a whole number from 1 to 4096", "--max-clients", "0"),
+                bad("bad --max-clients '4097'", "--max-clients", "4097"),
+                bad("bad --listen 'x'", "--listen", "x"),
+                bad("on the loopback only", "--listen", "0.0.0.0:10809"),
+                bad("bad --socket ''", "--socket", ""),
+                bad("unknown options: '--ups', 'a@b'", "--ups", "a@b"),
+                bad("unknown options: '--http', 'localhost:80'", "--http", "localhost:80"),
+                bad("option '--size' (SIZE) should be specified only once", "--size", "1G", "--size", "2G"),
+                bad("missing required parameter for option '--size'", "--size"),
+                bad("unmatched argument at index 2: 'second'", "second"));
+    }
+
+    private static Arguments bad(String message, String... options) {
+        return Arguments.of(message, List.of(options));
+    }
+
+    @ParameterizedTest
+    @MethodSource("badOptions")
+    void aBadOptionOfUpIsBadUsage(String message, List<String> options) {
+        String[] start = {"up", directory.resolve("disk.img").toString()};
+        String[] arguments =
+                Stream.concat(Arrays.stream(start), options.stream()).toArray(String[]::new);
+        assertRefused(2, message, arguments);
+        assertThat(directory.resolve("disk.img")).doesNotExist();
+    }
+
+    @Test
+    void upNeedsAnImage() {
+        assertRefused(2, "missing required parameter: 'IMAGE'; see 'ramback help up'", "up");
+        assertRefused(2, "bad IMAGE '': not a path", "up", "");
+        assertRefused(2, "this version serves no remote image", "up", "nbd://localhost/x");
+        assertRefused(2, "pass one with --name", "up", "/x/My Disk.img");
+    }
+
+    @Test
+    void aSocketPathOf108BytesIsRefusedWithTheLimit() {
+        String path = "/" + "s".repeat(107);
+        assertRefused(
+                2,
+                "socket path too long: 108 bytes, limit 107 (" + path + "); choose a shorter path with --socket",
+                "up", directory.resolve("disk.img").toString(), "--size", "1M", "--socket", path);
+    }
+
+    @Test
+    void aRunDirectoryTooDeepForSocketsIsRefusedWithTheLimit() {
+        Path deep = directory.resolve("d".repeat(150));
+        assertRefused(
+                2, "limit 107", "up", directory.resolve("disk.img").toString(), "--size", "1M", "--run-dir", deep.toString());
+        assertThat(deep).doesNotExist();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"power", "top", "upgrade", "attach", "detach", "snapshot", "verify", "recover", "check", "x", ""})
+    void aCommandThatDoesNotExistIsAnsweredWithThoseThatDo(String command) {
+        assertRefused(
+                2, "no command '" + command + "'; commands: up, ls, status, mode, flush, trace, down, bench", command);
+    }
+
+    @Test
+    void noCommandIsAnsweredWithThoseThatExist() {
+        assertRefused(2, "no command given; commands: up, ls, ");
+        assertRefused(2, "commands: up, ls, ", "--foo");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "mode|missing required parameter",
+                "mode fast|bad mode 'fast'; use one of writethrough, writeback, checkpoint, unsafe, auto",
+                "mode a b unsafe|bad mode request 'a b unsafe'; write 'ramback mode [NAME] MODE'",
+                "mode Disk unsafe|bad name 'Disk'",
+                "trace|missing required parameter",
+                "trace maybe|bad trace request 'maybe'; write 'ramback trace [NAME] on', 'off' or 'dump FILE'",
+                "trace dump|bad trace request 'dump'",
+                "trace a on off|bad trace request 'a on off'",
+                "trace a b dump c|bad trace request 'a b dump c'",
+                "status --xml|unknown option: '--xml'",
+                "status a b|unmatched argument at index 2: 'b'",
+                "down ..|bad name '..'",
+                "flush --now|unknown option"
+            })
+    void aBadRequestIsBadUsage(String line, String message) {
+        assertRefused(2, message, line.split(" "));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"status", "status --json", "status --watch", "flush", "mode unsafe", "trace on", "down"})
+    void withoutADeviceThereIsNone(String line) {
+        assertRefused(3, "no device is running", line.split(" "));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"status disk", "flush disk", "mode disk unsafe", "trace disk dump f", "down disk"})
+    void aDeviceThatIsNotThereIsNotFound(String line) {
+        assertRefused(3, "no device named disk", line.split(" "));
+    }
+
+    @Test
+    void lsOfNothingIsAnEmptyTable() {
+        ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
+        assertThat(shell.run("ls")).isZero();
+        assertThat(shell.out()).isEqualTo("NAME  SIZE  MODE  LIGHT  URI\n");
+    }
+
+    @Test
+    void aDaemonThatDiedIsShownAsGoneAndSaidToBeGone() throws Exception {
+        Path dead = Files.createDirectories(directory.resolve("run").resolve("disk"));
+        Files.createFile(dead.resolve("lock"));
+        Files.writeString(dead.resolve("pid"), "4194305\n");
+        ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
+        assertThat(shell.run("ls")).isZero();
+        assertThat(shell.out()).contains("disk  -     -     gone   -");
+        assertThat(shell.run("status")).isEqualTo(3);
+        assertThat(shell.err())
+                .startsWith("ramback: the daemon of disk (pid 4194305) is gone")
+                .endsWith("start it again with 'ramback up'\n");
+    }
+
+    @Test
+    void withoutARunDirectoryAnybodyButRootIsToldToNameOne() throws Exception {
+        boolean isRoot = (int) Files.getAttribute(Path.of("/proc/self"), "unix:uid") == 0;
+        if (!isRoot) {
+            ShellOnPaper shell = new ShellOnPaper(Map.of());
+            assertThat(shell.run("ls")).isEqualTo(2);
+            assertThat(shell.err()).contains("XDG_RUNTIME_DIR is not set; pass --run-dir DIR or set RAMBACK_RUN_DIR");
+        }
+    }
+
+    @Test
+    void helpAndVersionGoToStandardOutput() {
+        for (String line : List.of("--help", "help", "help up", "up --help", "status --help", "help trace", "--version")) {
+            ShellOnPaper shell = new ShellOnPaper(directory);
+            assertThat(shell.run(line.split(" "))).as(line).isZero();
+            assertThat(shell.out()).as(line).contains("ramback");
+            assertThat(shell.err()).as(line).isEmpty();
+        }
+    }
+
+    @Test
+    void theHelpOfUpNamesEveryOption() {
+        ShellOnPaper shell = new ShellOnPaper(directory);
+        shell.run("help", "up");
+        assertThat(shell.out())
+                .contains(
+                        "--size", "--name", "--mode", "--interval", "--journal", "--chunk", "--socket", "--listen",
+                        "--dirty-max", "--ram", "--max-clients", "--ram-dir", "--run-dir", "--read-only");
+    }
+}

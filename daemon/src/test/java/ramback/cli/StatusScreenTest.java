@@ -1,0 +1,76 @@
+package ramback.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import ramback.cli.StatusScreen.Style;
+import ramback.control.SampleStatus;
+
+class StatusScreenTest {
+
+    private static final Style PLAIN = new Style(false, "*");
+
+    @Test
+    void everythingIsOnOneScreen() {
+        var lines = StatusScreen.lines(SampleStatus.loading(), PLAIN);
+        assertThat(lines).hasSizeLessThanOrEqualTo(20);
+        assertThat(String.join("\n", lines))
+                .contains(
+                        "disk  * amber  loading",
+                        "100 MiB, 100 chunks of 1 MiB",
+                        "unsafe (configured: writeback)",
+                        "[######------------------]  25 %, 75.0 MiB left, 50.0 MiB/s, 1.50 s to go",
+                        "12.0 KiB of at most 25.0 MiB, 3 chunks, 200 MiB/s, writers throttled",
+                        "the whole device, if the power failed now (unsafe); last clean 1.50 s ago",
+                        "epoch 9 at 2026-01-02T03:04:05Z",
+                        "file:///x/disk.img, direct I/O",
+                        "1 of the image, the last: no space left",
+                        "3, 2 requests wait",
+                        "1,000 reads (3.91 MiB), 500 writes (1.95 MiB), 7 flushes, 5 failed",
+                        "nbd+unix:///disk?socket=/run/disk/nbd.sock",
+                        "nbd://127.0.0.1:10809/disk",
+                        "pid 4711, up 13 s, trace on");
+    }
+
+    @Test
+    void theLightIsAWordEvenWhereItIsAColour() {
+        Style coloured = new Style(true, "●");
+        assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), coloured))
+                .isEqualTo("\033[32m●\033[0m green");
+        assertThat(StatusScreen.light(SampleStatus.of("loading", 1, 0, 0), coloured)).contains("33m", "amber");
+        assertThat(StatusScreen.light(SampleStatus.of("degraded", 1, 0, 0), coloured)).contains("31m", "red");
+        assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), PLAIN)).isEqualTo("* green");
+    }
+
+    @Test
+    void noColorIsHonoured() {
+        assertThat(Terminal.wantsColour(Map.of())).isTrue();
+        assertThat(Terminal.wantsColour(Map.of("NO_COLOR", ""))).isTrue();
+        assertThat(Terminal.wantsColour(Map.of("NO_COLOR", "1"))).isFalse();
+        assertThat(Terminal.wantsColour(Map.of("TERM", "dumb"))).isFalse();
+    }
+
+    @Test
+    void aFlushIsDrawnAgainstWhatItBeganWith() {
+        var lines = StatusScreen.lines(SampleStatus.of("flushing", 100, 256 << 20, 64 << 20), null, 1024L << 20, PLAIN);
+        assertThat(String.join("\n", lines))
+                .contains("[##################------]  75 % flushed, 256 MiB left, 64.0 MiB/s, 4.00 s to go");
+    }
+
+    @Test
+    void aBarIsFullOnlyWhenItIs() {
+        assertThat(StatusScreen.bar(999, 1000)).endsWith("-]  99 %");
+        assertThat(StatusScreen.bar(1000, 1000)).endsWith("#] 100 %");
+        assertThat(StatusScreen.bar(0, 1000)).contains("[------------------------]   0 %");
+        assertThat(StatusScreen.bar(5, 0)).endsWith("100 %");
+    }
+
+    @Test
+    void progressSaysWhatIsLeftAndForHowLong() {
+        assertThat(Progress.line(SampleStatus.of("stopping", 100, 256 << 20, 64 << 20), 1024L << 20))
+                .isEqualTo("ramback: disk flushing, 256 MiB of 1.00 GiB left (75 % done), 64.0 MiB/s, 4.00 s to go");
+        assertThat(Progress.line(SampleStatus.of("degraded", 100, 256 << 20, 0), 256 << 20))
+                .endsWith("(0 % done), 0 bytes/s; trying again after: no space left");
+    }
+}

@@ -1,0 +1,270 @@
+package ramback.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whole commands against whole devices, in this process: real engine, NBD server, control socket. */
+@Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class UpDownTest {
+
+    @TempDir
+    Path directory;
+
+    private Path ram;
+    private final List<Up> running = new ArrayList<>();
+
+    /** An {@code up} in the background. */
+    private final class Up {
+        final ShellOnPaper shell = new ShellOnPaper(run());
+        final CompletableFuture<Integer> exitCode;
+
+        Up(String image, String... options) {
+            String[] arguments = Stream.concat(
+                            Stream.of("up", directory.resolve(image).toString(), "--ram-dir", ram().toString()),
+                            Stream.of(options))
+                    .toArray(String[]::new);
+            exitCode = CompletableFuture.supplyAsync(() -> shell.run(arguments));
+            running.add(this);
+        }
+
+        Up awaitReady() throws Exception {
+            while (!shell.out().contains(" ready, ")) {
+                assertThat(exitCode).as(shell.err()).isNotDone();
+                Thread.onSpinWait();
+            }
+            return this;
+        }
+    }
+
+    private Path run() {
+        return directory.resolve("run");
+    }
+
+    private Path ram() {
+        return ram;
+    }
+
+    @BeforeEach
+    void makeMemoryDirectory() throws IOException {
+        ram = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-test-");
+    }
+
+    private ShellOnPaper ramback(int exitCode, String... arguments) {
+        ShellOnPaper shell = new ShellOnPaper(run());
+        assertThat(shell.run(arguments)).as(shell.out() + shell.err()).isEqualTo(exitCode);
+        return shell;
+    }
+
+    @AfterEach
+    void stopAll() throws IOException {
+        for (Up up : running) {
+            up.shell.signal();
+            up.exitCode.join();
+        }
+        Files.delete(ram); // fails when something was left in it
+    }
+
+    private void assertRefused(int exitCode, String message, String image, String... options) {
+        Up up = new Up(image, options);
+        assertThat(up.exitCode.join()).as(up.shell.err()).isEqualTo(exitCode);
+        assertThat(up.shell.err()).startsWith("ramback: ").contains(message).containsOnlyOnce("\n");
+        assertThat(up.shell.out()).isEmpty();
+    }
+
+    private void assertNothingLeft() throws IOException {
+        assertThat(run()).isEmptyDirectory();
+        try (Stream<Path> segments = Files.list(ram())) {
+            assertThat(segments).isEmpty();
+        }
+    }
+
+    @Test
+    void aDeviceIsServedAskedAndStopped() throws Exception {
+        Up up = new Up("disk.img", "--size", "8M", "--ram", "sparse").awaitReady();
+        Path socket = run().resolve("disk/nbd.sock");
+        assertThat(up.shell.out())
+                .isEqualTo("ramback: disk ready, 8 MiB, writeback, nbd+unix:///disk?socket=" + socket + "\n");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+                .isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(run().resolve("disk/control.sock"))))
+                .isEqualTo("rw-------");
+        assertThat(Files.readString(run().resolve("disk/pid")))
+                .isEqualTo(ProcessHandle.current().pid() + "\n");
+
+        assertThat(ramback(0, "ls").out()).contains("disk  8 MiB  writeback  ", "nbd+unix:///disk?socket=" + socket);
+        assertThat(ramback(0, "status").out()).contains("disk  ", "8 MiB, 2,048 chunks of 4 KiB", socket.toString());
+        assertThat(ramback(0, "status", "disk", "--json").out())
+                .startsWith("{\"name\":\"disk\"")
+                .contains("\"sizeBytes\":8388608")
+                .containsOnlyOnce("\n");
+        assertThat(ramback(0, "mode", "unsafe").out()).isEqualTo("ramback: disk is in unsafe\n");
+        assertThat(ramback(0, "status", "--json").out())
+                .contains("\"mode\":\"unsafe\",\"configuredMode\":\"writeback\"");
+        assertThat(ramback(0, "mode", "disk", "auto").out()).isEqualTo("ramback: disk is in writeback\n");
+        assertThat(ramback(1, "mode", "checkpoint").err()).contains("needs a journal");
+        assertThat(ramback(0, "flush").out()).startsWith("ramback: disk flushed in ");
+
+        assertThat(ramback(0, "down").out()).isEqualTo("ramback: disk has stopped\n");
+        assertThat(up.exitCode.join()).isZero();
+        assertThat(up.shell.err()).isEmpty();
+        assertNothingLeft();
+        assertThat(Files.size(directory.resolve("disk.img"))).isEqualTo(8 << 20);
+    }
+
+    @Test
+    void theTraceIsSwitchedAndDumpedToANewFileOfTheOwners() throws Exception {
+        new Up("disk.img", "--size", "1M").awaitReady();
+        assertThat(ramback(0, "trace", "on").out()).isEqualTo("ramback: trace of disk is on\n");
+        assertThat(ramback(0, "status", "--json").out()).contains("\"trace\":true");
+        assertThat(ramback(0, "trace", "disk", "off").out()).isEqualTo("ramback: trace of disk is off\n");
+        Path dump = directory.resolve("trace.txt");
+        assertThat(ramback(0, "trace", "dump", dump.toString()).out()).endsWith(" trace events to " + dump + "\n");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(dump))).isEqualTo("rw-------");
+        assertThat(ramback(1, "trace", "dump", dump.toString()).err()).contains(dump + " exists");
+        assertThat(ramback(1, "trace", "dump", directory.resolve("no/file").toString()).err())
+                .containsOnlyOnce("\n");
+    }
+
+    @Test
+    void aSignalStopsItAndASecondOneIsAnswered() throws Exception {
+        Up up = new Up("disk.img", "--size", "1M").awaitReady();
+        up.shell.signal();
+        up.shell.signal();
+        assertThat(up.exitCode.join()).isZero();
+        assertThat(up.shell.err()).startsWith("ramback: ").containsAnyOf("disk still has 0 bytes", "everything is in the image");
+        assertNothingLeft();
+    }
+
+    @Test
+    void aSignalDuringTheStartStopsItAfterTheStart() throws Exception {
+        Up up = new Up("disk.img", "--size", "1M");
+        up.shell.awaitListening();
+        up.shell.signal();
+        assertThat(up.exitCode.join()).isZero();
+        assertNothingLeft();
+    }
+
+    @Test
+    void aNameThatRunsIsRefusedAndGoesOnRunning() throws Exception {
+        new Up("disk.img", "--size", "1M").awaitReady();
+        assertRefused(1, "a device named disk is already running (pid ", "other.img", "--size", "1M", "--name", "disk");
+        assertThat(directory.resolve("other.img")).doesNotExist();
+        assertThat(ramback(0, "status").out()).contains("disk");
+    }
+
+    @Test
+    void anImageInUseIsRefused() throws Exception {
+        new Up("disk.img", "--size", "1M").awaitReady();
+        assertRefused(4, "in use", "disk.img", "--name", "second");
+        assertThat(run().resolve("second")).doesNotExist();
+        assertThat(ramback(0, "status", "disk").out()).contains("disk");
+    }
+
+    @Test
+    void ofTwoDevicesOneMustBeNamed() throws Exception {
+        new Up("a.img", "--size", "1M").awaitReady();
+        new Up("b.img", "--size", "2M").awaitReady();
+        assertThat(ramback(2, "status").err()).contains("2 devices are running: a, b; name the one you mean");
+        assertThat(ramback(2, "down").err()).contains("a, b");
+        assertThat(ramback(0, "ls").out()).contains("a     1 MiB  ", "b     2 MiB  ");
+        ramback(0, "down", "b");
+        assertThat(ramback(0, "status").out()).startsWith("a  ");
+    }
+
+    @Test
+    void whatTheImageCannotBeIsSaidInOneLine() throws Exception {
+        assertRefused(2, "does not exist; give --size SIZE to create it", "missing.img");
+        Files.write(directory.resolve("five.img"), new byte[5]);
+        assertRefused(2, "has 5 bytes, not the 1048576 of --size", "five.img", "--size", "1M");
+        Files.createDirectory(directory.resolve("dir"));
+        assertRefused(2, "directory", "dir");
+        assertNothingLeft();
+    }
+
+    @Test
+    void tooLittleMemoryIsRefusedWithNeedAndHave() throws Exception {
+        assertRefused(1, "need", "huge.img", "--size", "4T");
+        assertNothingLeft();
+    }
+
+    @Test
+    void aDeviceOfOneByteIsADevice() throws Exception {
+        new Up("tiny.img", "--size", "1").awaitReady();
+        assertThat(ramback(0, "ls").out()).contains("tiny  1 byte");
+    }
+
+    @Test
+    void itIsServedOnTheSocketAndThePortThatWereAsked() throws Exception {
+        Path socket = directory.resolve("my.sock");
+        Up up = new Up("disk.img", "--size", "1M", "--socket", socket.toString(), "--listen", "127.0.0.1:0").awaitReady();
+        assertThat(up.shell.out()).endsWith("?socket=" + socket + "\n");
+        assertThat(ramback(0, "status", "--json").out()).contains("\"tcpUri\":\"nbd://127.0.0.1:");
+        ramback(0, "down");
+        assertThat(socket).doesNotExist();
+    }
+
+    @Test
+    void aPortInUseIsRefusedAndNothingStays() throws Exception {
+        try (ServerSocketChannel taken = ServerSocketChannel.open()) {
+            taken.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+            int port = ((InetSocketAddress) taken.getLocalAddress()).getPort();
+            assertRefused(1, "--listen", "disk.img", "--size", "1M", "--listen", "127.0.0.1:" + port);
+        }
+        assertNothingLeft();
+    }
+
+    @Test
+    void aSocketOfALiveServerIsRefusedAndADeadOnesReplaced() throws Exception {
+        Path socket = directory.resolve("my.sock");
+        try (ServerSocketChannel live = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            live.bind(UnixDomainSocketAddress.of(socket));
+            assertRefused(1, "in use by a live server", "disk.img", "--size", "1M", "--socket", socket.toString());
+        }
+        assertThat(socket).exists();
+        new Up("disk.img", "--socket", socket.toString()).awaitReady();
+    }
+
+    @Test
+    void watchingGoesOnUntilASignal() throws Exception {
+        new Up("disk.img", "--size", "1M").awaitReady();
+        ShellOnPaper watch = new ShellOnPaper(run());
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(() -> watch.run("status", "--watch"));
+        while (watch.out().split("committed", -1).length < 3) {
+            Thread.onSpinWait();
+        }
+        watch.signal();
+        assertThat(exitCode.join()).isZero();
+    }
+
+    @Test
+    void watchingADeviceThatStopsEndsWithALine() throws Exception {
+        new Up("disk.img", "--size", "1M").awaitReady();
+        ShellOnPaper watch = new ShellOnPaper(run());
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(() -> watch.run("status", "--watch"));
+        while (!watch.out().contains("committed")) {
+            Thread.onSpinWait();
+        }
+        ramback(0, "down");
+        assertThat(exitCode.join()).isIn(0, 3);
+        assertThat(watch.out() + watch.err()).containsAnyOf("has stopped", "no device named disk");
+    }
+}

@@ -1,0 +1,238 @@
+package ramback.control;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import ramback.device.Mode;
+import ramback.engine.Refusal;
+
+/** Both ends of the control socket, with a device that only notes what it is asked. */
+class ControlServerTest {
+
+    @TempDir
+    Path directory;
+
+    private RunDirectory runDirectory;
+    private ControlServer server;
+    private ControlClient client;
+    private final NotingDevice device = new NotingDevice();
+
+    @BeforeEach
+    void start() throws Exception {
+        runDirectory = new RunDirectory(directory.resolve("run"));
+        runDirectory.make();
+        RunDirectory.makePrivate(runDirectory.of("disk"));
+        server = ControlServer.start(runDirectory.controlSocket("disk"), device);
+        client = new ControlClient(runDirectory, "disk");
+    }
+
+    @AfterEach
+    void stop() {
+        device.flushMayEnd.countDown();
+        server.close();
+    }
+
+    @Test
+    void theSocketIsItsOwnersAlone() throws IOException {
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(runDirectory.controlSocket("disk"))))
+                .isEqualTo("rw-------");
+    }
+
+    @Test
+    void theStatusArrivesAsItWasSent() throws Refusal {
+        assertThat(client.status()).isEqualTo(SampleStatus.loading());
+        assertThat(client.statusJson()).isEqualTo(StatusJson.write(SampleStatus.loading()));
+    }
+
+    @Test
+    void everyCommandReachesTheDevice() throws Refusal {
+        device.flushMayEnd.countDown();
+        client.switchMode("unsafe");
+        client.switchMode("auto");
+        client.flush();
+        client.trace(true);
+        client.trace(false);
+        assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
+        assertThat(client.down()).isEqualTo(ProcessHandle.current().pid());
+        assertThat(device.asked)
+                .containsExactly("mode UNSAFE", "auto", "flush", "trace true", "trace false", "dump /x/ä \"q\"", "down");
+    }
+
+    @Test
+    void theStatusIsAnsweredWhileAFlushWaits() throws Exception {
+        Thread flush = Thread.ofVirtual().start(() -> {
+            try {
+                client.flush();
+            } catch (Refusal e) {
+                throw new AssertionError(e);
+            }
+        });
+        device.flushBegan.await();
+        assertThat(client.status()).isNotNull();
+        assertThat(flush.isAlive()).isTrue();
+        device.flushMayEnd.countDown();
+        flush.join();
+    }
+
+    @ParameterizedTest
+    @EnumSource(Refusal.Kind.class)
+    void aRefusalKeepsItsKindAndItsWords(Refusal.Kind kind) {
+        device.refusal = new Refusal(kind, "no: 5 \"of\" 4; do\tthis");
+        assertThatThrownBy(client::status)
+                .isInstanceOf(Refusal.class)
+                .hasMessage("no: 5 \"of\" 4; do\tthis")
+                .extracting(e -> ((Refusal) e).kind())
+                .isEqualTo(kind);
+    }
+
+    @Test
+    void aModeThatDoesNotExistIsRefusedByTheDaemonToo() {
+        assertThatThrownBy(() -> client.switchMode("fast"))
+                .hasMessageStartingWith("bad mode 'fast'; use one of writethrough, ")
+                .hasMessageEndingWith(", auto");
+        assertThat(device.asked).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "x", "{}", "[]", "{\"on\":1}", "{\"dump\":\"relative\"}", "{\"dump\":\"\"}", "{\"on\":\"true\"}"})
+    void aMalformedRequestIsRefusedAndDoesNothing(String body) throws IOException {
+        HttpReply reply = send("POST", "/trace", body);
+        assertThat(reply.status()).isEqualTo(400);
+        assertThat(Problem.read(400, reply.body()).kind()).isEqualTo(Refusal.Kind.USAGE);
+        assertThat(device.asked).isEmpty();
+    }
+
+    @Test
+    void aBodyBeyondTheLimitIsRefused() throws IOException {
+        assertThat(send("POST", "/mode", "{\"mode\":\"" + "x".repeat(33 << 10) + "\"}").status())
+                .isGreaterThanOrEqualTo(400);
+        assertThat(device.asked).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"GET,/", "GET,/flush", "POST,/status", "POST,/nothing", "DELETE,/mode"})
+    void whatIsNotThereIsNotAnswered(String method, String path) throws IOException {
+        assertThat(send(method, path, "").status()).isIn(404, 405);
+        assertThat(device.asked).isEmpty();
+    }
+
+    private HttpReply send(String method, String path, String body) throws IOException {
+        try (HttpConnection connection =
+                HttpConnection.open(runDirectory.controlSocket("disk"), Duration.ofSeconds(60))) {
+            return connection.exchange(method, path, body.getBytes(UTF_8));
+        }
+    }
+
+    @Test
+    void aDaemonThatIsGoneIsSaidToBe() throws IOException {
+        server.close();
+        assertThatThrownBy(client::status)
+                .hasMessageContaining("is gone")
+                .hasMessageContaining("ramback up")
+                .extracting(e -> ((Refusal) e).kind())
+                .isEqualTo(Refusal.Kind.NO_DEVICE);
+    }
+
+    @Test
+    void aSocketNobodyListensOnMeansADaemonThatIsGone() throws IOException {
+        Files.writeString(runDirectory.pidFile("disk"), "4194305\n"); // beyond the greatest pid
+        server.close();
+        try (var dead = java.nio.channels.ServerSocketChannel.open(java.net.StandardProtocolFamily.UNIX)) {
+            dead.bind(java.net.UnixDomainSocketAddress.of(runDirectory.controlSocket("disk")));
+        }
+        assertThatThrownBy(client::status).hasMessageContaining("the daemon of disk (pid 4194305) is gone");
+    }
+
+    @Test
+    void aDeviceThatNeverWasIsNotFound() {
+        assertThatThrownBy(new ControlClient(runDirectory, "other")::status)
+                .hasMessageStartingWith("no device named other")
+                .extracting(e -> ((Refusal) e).kind())
+                .isEqualTo(Refusal.Kind.NO_DEVICE);
+    }
+
+    @Test
+    void aSocketPathTooLongToConnectToIsRefusedWithTheLimit() {
+        RunDirectory deep = new RunDirectory(directory.resolve("d".repeat(200)));
+        assertThatThrownBy(new ControlClient(deep, "disk")::status).hasMessageContaining("limit 107");
+    }
+
+    @Test
+    void anAnswerOfAnotherProgramIsNotTakenForARefusal() {
+        assertThat(Problem.read(502, "<html>"))
+                .hasMessageContaining("HTTP status 502")
+                .extracting(Refusal::kind)
+                .isEqualTo(Refusal.Kind.FAILED);
+        assertThat(Problem.read(500, "{\"error\":{\"kind\":\"later\",\"message\":\"m\"}}")).hasMessage("m");
+    }
+
+    private static final class NotingDevice implements DeviceControl {
+
+        final List<String> asked = new ArrayList<>();
+        final CountDownLatch flushBegan = new CountDownLatch(1);
+        final CountDownLatch flushMayEnd = new CountDownLatch(1);
+        volatile Refusal refusal;
+
+        private synchronized void note(String what) {
+            asked.add(what);
+        }
+
+        @Override
+        public StatusReport status() throws Refusal {
+            if (refusal != null) {
+                throw refusal;
+            }
+            return SampleStatus.loading();
+        }
+
+        @Override
+        public void switchMode(Mode mode) {
+            note("mode " + mode);
+        }
+
+        @Override
+        public void switchModeToAuto() {
+            note("auto");
+        }
+
+        @Override
+        public void flush() throws InterruptedException {
+            flushBegan.countDown();
+            flushMayEnd.await();
+            note("flush");
+        }
+
+        @Override
+        public void trace(boolean on) {
+            note("trace " + on);
+        }
+
+        @Override
+        public long dumpTrace(Path file) {
+            note("dump " + file);
+            return 42;
+        }
+
+        @Override
+        public void down() {
+            note("down");
+        }
+    }
+}

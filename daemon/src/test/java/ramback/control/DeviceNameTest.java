@@ -1,0 +1,43 @@
+package ramback.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import ramback.engine.Refusal;
+
+class DeviceNameTest {
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "Disk", "a b", "a/b", "..", ".", "ä", "a\n", "a\0"})
+    void whatIsNotANameIsRefusedWithTheRule(String name) {
+        assertThatThrownBy(() -> DeviceName.check(name))
+                .hasMessage("bad name '" + name + "': 1 to 64 characters of a-z 0-9 . _ -, not '.' or '..'")
+                .extracting(e -> ((Refusal) e).kind())
+                .isEqualTo(Refusal.Kind.USAGE);
+    }
+
+    @Test
+    void aNameHasAtMost64Characters() throws Refusal {
+        assertThat(DeviceName.check("a".repeat(64))).hasSize(64);
+        assertThatThrownBy(() -> DeviceName.check("a".repeat(65))).hasMessageContaining("(65 characters)");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/x/disk.img,disk", "disk,disk", "/x/a.tar.img,a.tar", "/x/.hidden,.hidden", "/dev/nvme0n1,nvme0n1", "/x/a..img,a."
+    })
+    void theImagesFileNameWithoutItsSuffixIsTheName(String image, String name) throws Refusal {
+        assertThat(DeviceName.ofImage(Path.of(image))).isEqualTo(name);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"/x/Disk.img", "/x/my disk.img", "/", "/x/..img"})
+    void anImageWhoseFileNameIsNoNameAsksForOne(String image) {
+        assertThatThrownBy(() -> DeviceName.ofImage(Path.of(image))).hasMessageEndingWith("; pass one with --name");
+    }
+}

@@ -1,0 +1,60 @@
+package ramback.control;
+
+/** A status in which every field differs from its neighbours, for tests. */
+public final class SampleStatus {
+
+    private SampleStatus() {}
+
+    /** A device that is loading, with some of everything. */
+    public static StatusReport loading() {
+        return of("loading", 25, 4096 * 3, 200 << 20);
+    }
+
+    /** A device in this state. */
+    public static StatusReport of(String state, long loadedChunks, long dirtyBytes, long writeBytesPerSecond) {
+        boolean isGreen = state.equals("ready");
+        return new StatusReport(
+                "disk",
+                "nbd+unix:///disk?socket=/run/disk/nbd.sock",
+                "nbd://127.0.0.1:10809/disk",
+                4711,
+                12.5,
+                "unsafe",
+                "writeback",
+                state,
+                isGreen,
+                isGreen ? "green" : state.equals("degraded") ? "red" : "amber",
+                100 << 20,
+                1 << 20,
+                100,
+                loadedChunks,
+                77,
+                dirtyBytes / 4096,
+                dirtyBytes,
+                25 << 20,
+                2,
+                100 << 20,
+                1.5,
+                9,
+                "2026-01-02T03:04:05Z",
+                "file:///x/disk.img",
+                1,
+                "no space left",
+                writeBytesPerSecond,
+                50 << 20,
+                (100 - loadedChunks) << 20,
+                true,
+                true,
+                false,
+                true,
+                3,
+                1_000,
+                4_096_000,
+                500,
+                2_048_000,
+                7,
+                8,
+                6,
+                5);
+    }
+}

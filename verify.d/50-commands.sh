@@ -1,0 +1,606 @@
+# what: every command and option, live modes under load, signals, and every bad input with its exit code, its one line and nothing half made
+# budget: 170
+# clients: yes
+
+readonly PYTHON=/usr/bin/python3
+
+# --- helpers ---
+
+contract() { # NAME [FIELD=VALUE...]
+    ramback status "$1" --json | $PYTHON "$ROOT/verify.d/status_contract.py" "${@:2}"
+}
+
+status_is() { # NAME FIELD VALUE
+    test "$(json "$1" "$2")" = "$3"
+}
+
+says() { # REGEX COMMAND...: succeeds, and says it on standard output
+    "${@:2}" >said.txt
+    cat said.txt
+    grep -qE -- "$1" said.txt
+}
+
+sh_nbd() { # URI PYTHON: with h, an open connection
+    $PYTHON -m nbd -u "$1" -c 'import os, time' -c "$2"
+}
+
+everything() { # all there is: of images, of memory, of running devices
+    find "$WORK/in" "$RAM" "$RAMBACK_RUN_DIR" -printf '%p %y %s\n' | sort
+}
+
+refused() { # CODE REGEX ARGS...: `refuses`, and nothing has come or gone, grown or shrunk
+    local status=0
+    everything >"$WORK/before.txt"
+    refuses "$1" "$2" "${@:3}" || status=$?
+    everything >"$WORK/after.txt"
+    diff "$WORK/before.txt" "$WORK/after.txt" && return "$status"
+}
+
+refused_up() { # CODE REGEX ARGS...
+    refused "$1" "$2" ramback up "${@:3}" --ram-dir "$RAM"
+}
+
+has_ended_with() { # PID CODE
+    local status=0
+    wait_for 60 gone "$1"
+    wait "$1" || status=$?
+    test "$status" = "$2"
+}
+
+mkdir -p in "$RAM"
+cd in
+
+# --- a device on a slow disk: what is seen of loading and flushing ---
+# 8 MB/s: 16 s to load 128 MiB.
+
+head -c $((128 << 20)) /dev/urandom >slow.img
+slow_disk "$WORK/in/slow.img" 1ms 64M
+mount_nbd "$SLOW_URI"
+SLOW_MOUNT=$NBD_MOUNT
+SLOW_FILE=$NBD_FILE
+up "$SLOW_FILE" --name slow --mode unsafe --dirty-max 120M
+SLOW_PID_UP=$UP_PID
+SLOW_DEVICE=$UP_URI
+SLOW_LOG=$UP_LOG
+
+one_ready_line() { # NAME REGEX
+    test "$(wc -l <"$UP_LOG")" = 1
+    grep -qE "^ramback: $1 ready, $2, nbd\+unix:///$1\?socket=/" "$UP_LOG"
+}
+
+watch() { # FILE: follows the device, not on a terminal, until the test ends it
+    env --default-signal=INT "$ROOT/ramback" status slow --watch >"$1" 2>&1 </dev/null &
+    WATCH_PID=$!
+}
+
+end_watch() {
+    kill -INT "$WATCH_PID"
+    has_ended_with "$WATCH_PID" 0
+}
+
+watch_loading() {
+    watch watch.txt
+    wait_for 20 grep -qE '\[#+-+\] +[0-9]+ %.*MiB/s' watch.txt
+    wait_for 60 grep -qE 'green' watch.txt
+    end_watch
+    grep -q 'amber' watch.txt
+    test "$(grep -c '^slow ' watch.txt)" -ge 3
+}
+
+loads_on_demand() { # an application's read does not wait for its turn: the last chunk of 16 s of loading
+    local seconds
+    seconds=$(sh_nbd "$SLOW_DEVICE" '
+start = time.monotonic()
+data = h.pread(4096, (128 << 20) - 4096)
+print(time.monotonic() - start)
+os.write(2, data)' 2>tail.bin)
+    printf 'read the last 4 KiB in %s s\n' "$seconds"
+    cmp tail.bin <(tail -c 4096 slow.img)
+    status_is slow .state loading
+    awk -v s="$seconds" 'BEGIN { exit !(s < 4) }'
+}
+
+check 'up says one line: name, size, mode, URI' one_ready_line slow '128 MiB, unsafe'
+check 'status --json while loading keeps the contract' contract slow state=loading greenLight=false name=slow mode=unsafe \
+    configuredMode=unsafe sizeBytes=$((128 << 20)) chunkBytes=4096 chunks=32768 journal=null power.state=none trace=false
+check 'a read of the last chunk is answered long before loading gets there' loads_on_demand
+check 'status shows a bar of what is loaded' says '^ *loaded .*\[#*-+\] +[0-9]+ %' ramback status slow
+check 'ls shows name, size, mode, light, URI' says "^slow +128 MiB +unsafe +amber +nbd\+unix:///slow" ramback ls
+check 'status --watch, not on a terminal, follows loading with bar and rate up to the green light' watch_loading
+check 'status --json when loaded keeps the contract' contract slow state=ready greenLight=true loadedChunks=32768 dirtyBytes=0 \
+    lossIfPowerFailedNow.bytes=0
+check 'ls shows the green light' says '^slow .* green ' ramback ls
+check 'status shows the green light' says '^slow .*green' ramback status
+
+watch_on_a_terminal() {
+    TERM=xterm $PYTHON "$ROOT/verify.d/terminal.py" 20 $'\033\\[H' '' 'green' q -- "$ROOT/ramback" status slow --watch >screen.txt
+    grep -q $'\033\[32m' screen.txt
+}
+
+ctrl_c_ends_watch() {
+    TERM=xterm $PYTHON "$ROOT/verify.d/terminal.py" 20 'green' '\x03' -- "$ROOT/ramback" status --watch >screen.txt
+    status_is slow .state ready
+}
+
+watch_json() {
+    env --default-signal=INT timeout -s INT 3 "$ROOT/ramback" status --watch --json >watch.json || test $? = 124
+    test "$(wc -l <watch.json)" -ge 2
+    $PYTHON "$ROOT/verify.d/status_contract.py" name=slow <watch.json
+}
+
+check 'status --watch on a terminal: redrawn, a green light in green, q ends it' watch_on_a_terminal
+check 'Ctrl-C ends status --watch and leaves the device alone' ctrl_c_ends_watch
+check 'status --watch --json: a line a second, each keeping the contract' watch_json
+
+# --- flush ---
+
+dirty() { # MIB: that much new data at the beginning, acknowledged from RAM
+    sh_nbd "$SLOW_DEVICE" "
+data = os.urandom($1 << 20)
+open('wrote.bin', 'wb').write(data)
+for offset in range(0, len(data), 1 << 20):
+    h.pwrite(data[offset:offset + (1 << 20)], offset)"
+}
+
+in_image() { # what `dirty` wrote is in the image's file, behind our back
+    cmp -n "$(stat -c %s wrote.bin)" wrote.bin slow.img
+}
+
+flush_with_progress() {
+    dirty 24
+    watch watch.txt
+    ramback flush slow >flush.out 2>flush.err &
+    local flushing=$!
+    wait_for 20 status_is slow .state flushing
+    contract slow state=flushing greenLight=false lossIfPowerFailedNow.bytes=$((128 << 20))
+    wait_for 20 grep -qE '\[#+-+\] +[0-9]+ % flushed.*MiB/s' watch.txt
+    wait "$flushing"
+    end_watch
+    in_image
+    contract slow dirtyBytes=0 dirtyChunks=0 lossIfPowerFailedNow.bytes=0
+    cat flush.err
+    grep -qE '^ramback: .*(MiB|%)' flush.err
+    grep -q '^ramback: slow flushed' flush.out
+}
+
+unsafe_flush_is_free() { # 50 flushes with the disk 1 s or more behind
+    dirty 16
+    sh_nbd "$SLOW_DEVICE" '
+start = time.monotonic()
+for _ in range(50):
+    h.flush()
+print(time.monotonic() - start)
+assert time.monotonic() - start < 1'
+    test "$(json slow .dirtyBytes)" -gt 0
+    ramback flush slow
+}
+
+check 'flush: progress, state, watch, and then the image has it' flush_with_progress
+check 'unsafe: an NBD flush does not wait for the disk' unsafe_flush_is_free
+
+# --- modes and what they promise ---
+
+writeback_flush_waits() {
+    ramback mode slow writeback
+    status_is slow .mode writeback
+    dirty 4
+    sh_nbd "$SLOW_DEVICE" 'h.flush()'
+    in_image
+    sh_nbd "$SLOW_DEVICE" '
+data = os.urandom(10000)
+open("wrote.bin", "wb").write(data)
+h.pwrite(data, 0, nbd.CMD_FLAG_FUA)'
+    in_image
+}
+
+writethrough_write_waits() {
+    ramback mode slow writethrough
+    status_is slow .mode writethrough
+    sh_nbd "$SLOW_DEVICE" '
+for turn in range(20):
+    data = os.urandom(5000)
+    h.pwrite(data, turn * 40961)
+    with open("slow.img", "rb") as image:
+        image.seek(turn * 40961)
+        assert image.read(5000) == data, f"write {turn} was acknowledged and is not in the image"'
+}
+
+speed_returns_at_once() { # on leaving writethrough, with most of 3 s of flushing still ahead
+    ramback mode slow unsafe
+    dirty 24
+    ramback mode slow writethrough
+    ramback mode slow unsafe
+    sh_nbd "$SLOW_DEVICE" '
+start = time.monotonic()
+for turn in range(200):
+    h.pwrite(os.urandom(4096), (100 << 20) + turn * 4096)
+print(time.monotonic() - start)
+assert time.monotonic() - start < 1'
+    test "$(json slow .dirtyBytes)" -gt 0
+    contract slow mode=unsafe
+}
+
+auto_is_what_up_was_given() {
+    ramback mode slow writethrough
+    contract slow mode=writethrough configuredMode=unsafe greenLight=false
+    ramback mode auto
+    contract slow mode=unsafe configuredMode=unsafe
+}
+
+check 'writeback: FLUSH and FUA return when the image has it' writeback_flush_waits
+check 'writethrough: a write returns when the image has it' writethrough_write_waits
+check 'leaving writethrough, RAM speed returns before the flush is finished' speed_returns_at_once
+check 'mode auto goes back to what up was given' auto_is_what_up_was_given
+check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal' ramback mode slow checkpoint
+
+# --- signals ---
+
+second_signal() { # SIGNAL: the first flushes and stops, the second says what is still dirty and does not end it
+    ramback flush slow
+    dirty 24
+    kill -"$1" "$SLOW_PID_UP"
+    wait_for 20 status_is slow .state stopping
+    test "$(grep -c 'still has' "$SLOW_LOG")" = 0
+    kill -"$1" "$SLOW_PID_UP"
+    wait_for 5 grep -qE '^ramback: slow still has [0-9.]+ MiB \([0-9,]+ chunks\) to write' "$SLOW_LOG"
+    ! gone "$SLOW_PID_UP"
+}
+
+check 'SIGTERM: state stopping; a second one says what is still dirty and goes on flushing' second_signal TERM
+check 'then it ends with 0' has_ended_with "$SLOW_PID_UP" 0
+check 'and the image has everything' in_image
+unmount_nbd "$SLOW_MOUNT"
+end_slow_disk
+
+interrupted() { # SIGINT from another process, which a shell's background jobs ignore unless told otherwise
+    env --default-signal=INT "$ROOT/ramback" up sigint.img --size 16M --ram-dir "$RAM" >sigint.log 2>&1 </dev/null &
+    local pid=$!
+    wait_for 20 grep -q ' ready, ' sigint.log
+    sh_nbd "$(sed 's/.* //' sigint.log)" 'h.pwrite(b"kept", 1000)'
+    kill -INT "$pid"
+    has_ended_with "$pid" 0
+    test "$(dd if=sigint.img bs=1 skip=1000 count=4 status=none)" = kept
+    rm sigint.img
+}
+
+ctrl_c() {
+    $PYTHON "$ROOT/verify.d/terminal.py" 30 ' ready, .*\n' '\x03' -- \
+        "$ROOT/ramback" up ctrl.img --size 16M --ram-dir "$RAM" >ctrl.log
+    grep -q '^ramback: ctrl ready, 16.0* MiB, writeback, ' ctrl.log
+    test "$(stat -c %s ctrl.img)" = $((16 << 20))
+    rm ctrl.img
+}
+
+stdin_may_be_closed() {
+    "$ROOT/ramback" up closed.img --size 1M --ram-dir "$RAM" >closed.log 2>&1 <&- &
+    local pid=$!
+    wait_for 20 grep -q ' ready, ' closed.log
+    ramback down closed
+    has_ended_with "$pid" 0
+    rm closed.img
+}
+
+check 'SIGINT: flushes, ends with 0, the image has it' interrupted
+check 'Ctrl-C in a terminal: ends with 0' ctrl_c
+check 'down of a device without standard input' stdin_may_be_closed
+
+# --- modes switched under load ---
+
+up load.img --size 40M --mode writeback
+LOAD_URI=$UP_URI
+
+switch_under_load() { # each of the six directions and auto, four times, while every answer is held against a byte array
+    local model mode round
+    rm -f stop
+    $PYTHON "$ROOT/verify.d/nbd_model.py" --seed "$SEED" --operations 1000000 --until stop --final final.img "$LOAD_URI" \
+        >model.log 2>&1 &
+    model=$!
+    for round in 1 2; do
+        for mode in unsafe writeback writethrough unsafe writethrough writeback auto; do
+            if gone "$model"; then break; fi
+            ramback mode load "$mode"
+            if [[ $mode == auto ]]; then mode=writeback; fi
+            contract load mode=$mode configuredMode=writeback
+        done
+    done
+    if gone "$model"; then printf 'the clients ended before round %d was over\n' "$round"; fi
+    touch stop
+    wait "$model" || { cat model.log && return 1; }
+    cat model.log
+    ramback down load
+    cmp final.img load.img
+    rm load.img final.img model.log stop
+}
+
+check 'mode in every direction under load: all answers right, and the image after down' switch_under_load
+
+# --- trace ---
+
+up traced.img --size 8M
+TRACED_LOG=$UP_LOG
+
+some_requests() {
+    sh_nbd "$UP_URI" 'h.pwrite(b"x" * 5000, 12345); h.pread(77, 40961); h.trim(8192, 65536); h.zero(4096, 131072); h.flush()'
+}
+
+traced() {
+    ramback trace traced on
+    contract traced trace=true
+    some_requests
+    ramback trace traced dump trace.txt
+    test "$(stat -c %a trace.txt)" = 600
+    cat trace.txt
+    local words
+    for words in 'write.*12345.*5000' 'read.*40961.*77' 'trim.*65536.*8192' 'zero.*131072.*4096' 'flush'; do
+        grep -qiE "$words" trace.txt || { printf 'nothing of %s\n' "$words" && return 1; }
+    done
+    test "$(grep -cE '[0-9]+\.[0-9]{3,}' trace.txt)" -ge 5
+    wait_for 5 grep -qE 'write.*12345' "$TRACED_LOG"
+}
+
+trace_off() {
+    ramback trace traced off
+    contract traced trace=false
+    some_requests
+    ramback trace traced dump trace2.txt
+    test "$(grep -ciE 'write.*12345' trace2.txt)" = "$(grep -ciE 'write.*12345' trace.txt)"
+}
+
+check 'trace on: every request with its time, on standard error and in the dump' traced
+check 'trace dump does not overwrite' refused 1 "trace.txt exists" ramback trace traced dump trace.txt
+check 'trace off: no more events' trace_off
+check 'trace without a word' refused 2 "trace" ramback trace
+check 'trace with a wrong word' refused 2 "'maybe'" ramback trace traced maybe
+rm -f trace.txt trace2.txt
+
+# --- bad input ---
+
+truncate -s 1M mib.img
+mkdir directory
+mkfifo fifo
+: >empty.img
+
+check 'no IMAGE given' refused_up 2 'IMAGE'
+check 'no IMAGE and no --size' refused_up 2 'missing\.img does not exist.*--size' missing.img
+check 'no directory for the IMAGE' refused_up 2 'nowhere' nowhere/new.img --size 1M
+check 'a size that disagrees' refused_up 2 'mib\.img has 1048576 bytes.*2097152.*--size' mib.img --size 2M
+check 'a directory' refused_up 2 'directory is a directory' directory
+check 'a FIFO' refused_up 2 'fifo' fifo
+check 'a character device' refused_up 2 '/dev/null' /dev/null
+check 'an empty file' refused_up 2 'empty\.img has 0 bytes' empty.img
+check 'a remote image' refused_up 2 'nbd://localhost/x' nbd://localhost/x
+check 'a bad name' refused_up 2 "'Bad Name'.*a-z" new.img --size 1M --name 'Bad Name'
+check 'a name too long' refused_up 2 '64' new.img --size 1M --name "$(printf 'n%.0s' {1..65})"
+check 'a bad name from the image' refused_up 2 "'My Disk'.*--name" 'My Disk.img' --size 1M
+check 'a bad size' refused_up 2 "'12X'" new.img --size 12X
+check 'no size' refused_up 2 "'0'.*at least 1" new.img --size 0
+check 'a negative size' refused_up 2 "'-5'.*at least 1" new.img --size=-5
+check 'a size over 63 bits' refused_up 2 "'99999999T'.*limit" new.img --size 99999999T
+check 'a bad mode' refused_up 2 "'fast'.*writethrough.*writeback.*unsafe" new.img --size 1M --mode fast
+check 'checkpoint without a journal' refused_up 2 'checkpoint needs a journal' new.img --size 1M --mode checkpoint
+check 'a bad duration' refused_up 2 "'5x'.*1s" new.img --size 1M --interval 5x
+check 'a duration out of range' refused_up 2 "'0s'" new.img --size 1M --interval 0s
+check 'a chunk that is no power of two' refused_up 2 "'5K'.*power of two" new.img --size 1M --chunk 5K
+check 'a chunk too small' refused_up 2 "'2K'.*4K" new.img --size 1M --chunk 2K
+check 'a chunk too large' refused_up 2 "'2M'.*1M" new.img --size 1M --chunk 2M
+check 'a bad --dirty-max' refused_up 2 "'1K'.*at least" new.img --size 1M --dirty-max 1K
+check 'a bad --ram' refused_up 2 "'lots'.*reserve.*sparse" new.img --size 1M --ram lots
+check 'no clients' refused_up 2 "'0'.*1.*4096" new.img --size 1M --max-clients 0
+check 'a journal' refused_up 2 "journal" new.img --size 1M --journal new.journal
+check 'a bad address' refused_up 2 "'localhost'" new.img --size 1M --listen localhost
+check 'a bad port' refused_up 2 "99999" new.img --size 1M --listen 127.0.0.1:99999
+check 'an address that is not the loopback' refused_up 2 "0\.0\.0\.0.*loopback" new.img --size 1M --listen 0.0.0.0:10809
+check 'an option that does not exist' refused_up 2 "'?--sise'?" new.img --sise 1M
+check 'an option without its value' refused_up 2 '--size' new.img --size
+check 'an option twice' refused_up 2 '--size' new.img --size 1M --size 2M
+check 'two images' refused_up 2 "other\.img" new.img other.img --size 1M
+check 'a command that does not exist' refused 2 "'upp'.*up.*status" ramback upp
+check 'no command' refused 2 "up.*status" ramback
+check 'a bad mode for a running device' refused 2 "'quick'.*writethrough.*auto" ramback mode traced quick
+check '--help is no error' says 'Usage: ramback' ramback --help
+check 'up --help names every option' eval \
+    'for o in size name mode interval chunk socket listen dirty-max ram max-clients ram-dir run-dir read-only; do
+         says "--$o\b" ramback up --help || exit; done'
+
+for command in status 'mode unsafe' flush 'trace on' down; do
+    read -r verb rest <<<"$command"
+    # shellcheck disable=SC2086 # a word or none
+    check "no such device: $command" refused 3 "nosuch.*ramback ls" ramback "$verb" nosuch $rest
+done
+
+# --- in use ---
+
+check 'an image in use' refused_up 1 'traced\.img.*in use' traced.img --name another
+check 'a name in use' refused_up 1 "named traced.*already running.*pid $UP_PID" mib.img --name traced
+check 'what was asked of a running device did it no harm' contract traced state=ready greenLight=true backing.errors=0
+ln traced.img hard.img
+ln -s traced.img soft.img
+check 'an image in use, by a hard link' refused_up 1 'hard\.img.*in use' hard.img
+check 'an image in use, by a symbolic link' refused_up 1 'soft\.img.*in use' soft.img
+rm hard.img soft.img
+
+long_path() { # LENGTH: a path of that many bytes in this directory
+    local head=$WORK/in/s
+    printf '%s%0*d' "$head" $(($1 - ${#head})) 0
+}
+
+socket_of_107_bytes() {
+    up mib.img --socket "$(long_path 107)"
+    sh_nbd "$UP_URI" 'assert h.get_size() == 1 << 20'
+    down
+    test ! -e "$(long_path 107)"
+}
+
+dead_socket_is_replaced() {
+    $PYTHON -c 'import socket; socket.socket(socket.AF_UNIX).bind("dead.sock")'
+    test -S dead.sock
+    up mib.img --socket "$PWD/dead.sock"
+    sh_nbd "$UP_URI" 'h.pread(1, 0)'
+    down
+    test ! -e dead.sock
+}
+
+check 'a socket path of 107 bytes' socket_of_107_bytes
+check 'a socket path of 108 bytes' refused_up 2 '108 bytes.*107' new.img --size 1M --socket "$(long_path 108)"
+check 'a socket in use by a live server' refused_up 1 'socket is in use.*traced/nbd.sock' new.img --size 1M --socket "$UP_SOCKET"
+check 'the live server goes on' sh_nbd "$UP_URI" 'h.pread(1, 0)'
+check 'a file in the way of the socket' refused_up 1 'mib.img.*' new.img --size 1M --socket "$PWD/mib.img"
+check 'a dead socket is replaced' dead_socket_is_replaced
+
+port_in_use() {
+    local pid port
+    $PYTHON -c '
+import socket, sys, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
+print(s.getsockname()[1], flush=True); sys.stdin.read()' >port.txt < <(exec sleep 60) &
+    pid=$!
+    wait_for 10 test -s port.txt
+    port=$(cat port.txt)
+    refused_up 1 "$port.*in use" new.img --size 1M --listen "127.0.0.1:$port" || { kill "$pid" && return 1; }
+    kill "$pid"
+    rm port.txt
+}
+
+port_0() {
+    up mib.img --listen 127.0.0.1:0
+    sh_nbd "$(json mib .tcpUri)" 'assert h.get_size() == 1 << 20'
+    down
+}
+
+check 'a port in use' port_in_use
+check 'port 0 takes a free one' port_0
+
+# --- two devices, one, none ---
+
+up mib.img
+check 'ls shows both' eval 'says "^mib " ramback ls && grep -q "^traced " said.txt'
+for command in status 'mode unsafe' flush 'trace on' down; do
+    # shellcheck disable=SC2086 # words
+    check "two devices and no NAME: $command" refused 2 '2 devices.*mib, traced' ramback $command
+done
+down mib
+check 'one device needs no NAME' says '"name":"traced"' ramback status --json
+down traced
+check 'no device: ls shows none' eval 'ramback ls >said.txt && test "$(wc -l <said.txt)" -le 1'
+check 'no device: status' refused 3 'no device' ramback status
+rm traced.img
+
+# --- memory, disk, permission ---
+
+small_tmpfs() { # with room for a device of 4 MiB and its client areas, and not for 64 MiB
+    mkdir "$WORK/small"
+    mount -t tmpfs -o size=48m,mode=700 none "$WORK/small"
+    refused 1 'need (6[4-9]|[7-9][0-9]|1[0-9][0-9]) MiB, have 4[0-8] MiB' ramback up new.img --size 64M --ram-dir "$WORK/small"
+    test -z "$(ls -A "$WORK/small")"
+    ramback up new.img --size 4M --ram-dir "$WORK/small" --max-clients 2 >small.log 2>&1 &
+    wait_for 20 grep -q ' ready, ' small.log
+    ramback down new
+    test -z "$(ls -A "$WORK/small")"
+    rm new.img small.log
+    umount "$WORK/small"
+}
+
+full_filesystem() { # no inode left
+    truncate -s 8M "$WORK/full.img"
+    mkfs.ext4 -q -F -N 16 "$WORK/full.img"
+    attach_loop "$WORK/full.img"
+    mkdir "$WORK/full"
+    mount "$LOOP" "$WORK/full"
+    local i
+    for i in {1..64}; do : 2>/dev/null >"$WORK/full/$i" || break; done
+    local status=0
+    refused_up 1 'cannot create image .*new\.img.*No space' "$WORK/full/new.img" --size 1M || status=$?
+    test ! -e "$WORK/full/new.img" || status=1
+    umount "$WORK/full"
+    detach "$LOOP"
+    rm "$WORK/full.img"
+    return "$status"
+}
+
+without_rights() { # as root, but bound to permissions like everybody else
+    chown nobody mib.img
+    chmod 600 mib.img
+    mkdir locked
+    chown nobody locked
+    chmod 755 locked
+    local status=0
+    refused 1 'no permission.*mib\.img' setpriv --bounding-set=-all "$ROOT/ramback" up mib.img --ram-dir "$RAM" &&
+        refused 1 'locked/new\.img.*Permission denied' setpriv --bounding-set=-all "$ROOT/ramback" up locked/new.img --size 1M --ram-dir "$RAM" || status=$?
+    chown root mib.img
+    rmdir locked
+    return "$status"
+}
+
+as_nobody() { # a user who is not root: own run directory, own memory, the same life
+    local home=$WORK/nobody
+    mkdir "$home"
+    mkdir -p "$VERIFY_RAM_ROOT/nobody"
+    chown nobody "$home" "$VERIFY_RAM_ROOT/nobody"
+    chmod 711 "$VERIFY_RUN_ROOT" "$VERIFY_RAM_ROOT" "$WORK"
+    local as=(setpriv --reuid=65534 --regid=65534 --clear-groups env -u RAMBACK_RUN_DIR HOME="$home" RAMBACK_NO_BUILD=1)
+    cd "$home"
+    refuses 2 'XDG_RUNTIME_DIR.*--run-dir' "${as[@]}" -u XDG_RUNTIME_DIR "$ROOT/ramback" ls
+    as+=(XDG_RUNTIME_DIR="$home")
+    "${as[@]}" "$ROOT/ramback" up mine.img --size 4M --ram-dir "$VERIFY_RAM_ROOT/nobody" >up.log 2>&1 &
+    wait_for 20 grep -q ' ready, ' up.log
+    test "$(stat -c '%U %a' mine.img)" = 'nobody 600'
+    test -S "$home/ramback/mine/nbd.sock"
+    "${as[@]}" "$ROOT/ramback" status
+    "${as[@]}" "$ROOT/ramback" down
+    rm -r "$home" "$VERIFY_RAM_ROOT/nobody"
+}
+
+check 'too little memory in --ram-dir' small_tmpfs
+check 'more than the machine has' refused_up 1 'need .*MiB, have ' new.img --size 1T
+check 'the disk is full when creating' full_filesystem
+check 'larger than the filesystem can hold' refused_up 2 'new\.img.*[0-9]{10,}' new.img --size 8388607T
+check 'no permission' without_rights
+if setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$ROOT/target/dist/stamp" -a -x "$JAVA_HOME/bin/java"; then
+    check 'a user who is not root' as_nobody
+else
+    skip 'a user who is not root' "nobody cannot read $ROOT"
+fi
+
+# --- the daemon is gone ---
+
+killed_clean() {
+    up killed.img --size 8M
+    sh_nbd "$UP_URI" 'h.pwrite(b"survives", 777); h.flush()'
+    ramback flush killed
+    kill -KILL "$UP_PID"
+    wait_for 10 gone "$UP_PID"
+}
+
+after_killed_clean() {
+    up killed.img
+    sh_nbd "$UP_URI" 'assert h.pread(8, 777) == b"survives"'
+    down
+}
+
+killed_dirty() { # what was written is nowhere but in the memory that outlives the daemon: never thrown away unasked
+    up killed.img --mode unsafe
+    sh_nbd "$UP_URI" 'h.pwrite(os.urandom(4 << 20), 0)'
+    kill -KILL "$UP_PID"
+    wait_for 10 gone "$UP_PID"
+    if [[ -z $(find "$RAM" -type f -print -quit) ]]; then
+        printf 'its memory is gone\n'
+        return 1
+    fi
+    refused_up 4 'killed.*not in the image' killed.img
+    refused_up 4 'killed.*not in the image' killed.img --name other
+    find "$RAM" -type f -delete # what the message says to do, on purpose
+    up killed.img
+    down
+    rm killed.img
+}
+
+check 'killed when clean' killed_clean
+check 'daemon gone: status' refused 3 'killed.*gone.*ramback up' ramback status killed
+check 'daemon gone: flush' refused 3 'killed.*gone' ramback flush
+check 'daemon gone: down' refused 3 'killed.*gone' ramback down killed
+check 'daemon gone: ls goes on' says '^killed .*gone' ramback ls
+check 'daemon gone: up again, with the data' after_killed_clean
+check 'killed when dirty: up refuses to lose it, until told' killed_dirty
+
+cd "$WORK"
+rm -rf in
