@@ -7,7 +7,7 @@ done
 
 no_generated_file_is_committed() {
     local found
-    found=$(git -C "$ROOT" ls-files | grep -E '\.(jar|class|aot|jfr)$|(^|/)target/' || true)
+    found=$(git -C "$ROOT" ls-files | grep -E '\.(jar|class|aot|jfr|pyc)$|(^|/)target/' || true)
     if [[ -n $found ]]; then
         printf '%s\n' "$found"
         return 1

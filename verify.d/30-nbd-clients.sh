@@ -182,60 +182,13 @@ check 'writethrough: libnbd, all requests at any byte against a byte array' libn
 
 # --- fio ---
 
-# The jobs' regions do not touch, since fio cannot verify what another job overwrites; within a job a region is written
-# once in random order, in pieces of mixed sizes that do not overlap. Offsets are odd on purpose.
-cat >verify.fio <<'F'
-[global]
-ioengine=nbd
-uri=${FIO_URI}
-verify=crc32c
-verify_fatal=1
-randseed=${SEED}
-group_reporting=1
-[4k]
-rw=randwrite
-bs=4k
-iodepth=32
-size=24m
-[mixed]
-rw=randrw
-bssplit=4k/40:16k/20:64k/20:256k/10:1m/10
-iodepth=8
-offset=32m
-size=64m
-verify_backlog=64
-[unaligned]
-rw=randwrite
-bsrange=512-96k
-bs_unaligned=1
-iodepth=8
-offset=100663297
-size=40m
-[sequential]
-rw=write
-bs=1m
-iodepth=4
-offset=192m
-size=48m
-fsync=16
-[reread]
-rw=randrw
-rwmixread=60
-bsrange=1k-32k
-bs_unaligned=1
-iodepth=16
-offset=160000003
-size=20m
-verify_backlog=32
-F
-
 fio_verify() { # MODE
     local mode=$1 transport uri
     start "fio-$mode.img" --size 256M --mode "$mode"
     for transport in unix tcp; do
         uri=$UP_URI
         if [[ $transport == tcp ]]; then uri=$TCP_URI; fi
-        SEED=$((SEED + ${#transport})) FIO_URI=$uri fio --output="fio-$mode-$transport.log" verify.fio ||
+        SEED=$((SEED + ${#transport})) FIO_URI=$uri fio --output="fio-$mode-$transport.log" "$ROOT/verify.d/verify.fio" ||
             { grep -E 'verify|err=' "fio-$mode-$transport.log" && return 1; }
         grep -E '(READ|WRITE):' "fio-$mode-$transport.log"
     done

@@ -232,7 +232,7 @@ slow_disk() {
     local work
     work=$(mktemp -d "$WORK/slow.XXXXXX")
     nbdkit --unix "$work/sock" --pidfile "$work/pid" --filter=delay --filter=rate \
-        file "$1" rdelay="$2" wdelay="$2" rate="$3"
+        file "$1" rdelay="$2" wdelay="$2" rate="$3" burstiness=0.25
     wait_for 10 test -s "$work/pid"
     SLOW_PID=$(cat "$work/pid")
     # shellcheck disable=SC2034 # the section's

@@ -7,10 +7,12 @@ public interface Admission {
     long GO = 0;
 
     /**
-     * Asks for room for data chunks about to be stored.
+     * Asks for room for data chunks about to be stored. Only with {@link #GO} is it reserved: whoever waits holds none,
+     * because how long that lasts may be up to a client that does not read its replies.
      *
-     * @return {@link #GO}; or a positive time of the clock: the room is reserved, but the store must wait until then; or
-     *     the negative of a time: there is no room, ask again then
+     * @param isDelayed whether this store has waited its delay already and needs only room
+     * @return {@link #GO}; or a positive time of the clock: the store must wait until then, and then ask again as delayed;
+     *     or the negative of a time: there is no room, ask again then
      */
-    long admit(long chunkCount);
+    long admit(long chunkCount, boolean isDelayed);
 }

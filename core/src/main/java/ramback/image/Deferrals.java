@@ -55,7 +55,7 @@ final class Deferrals {
         long offsetBytes;
         int lengthBytes;
         boolean isStore;
-        boolean isReserved;
+        boolean isDelayed;
         int payload = NO_PAYLOAD;
         long untilNanos;
         boolean isLoaded;
@@ -228,7 +228,7 @@ final class Deferrals {
             freePartCount--;
             part.slot = slot;
             part.payload = NO_PAYLOAD;
-            part.isReserved = false;
+            part.isDelayed = false;
             part.isLoaded = true;
             slot.parkedParts++;
             return part;
@@ -249,7 +249,7 @@ final class Deferrals {
      *
      * @param from the payload, or null for zeroes
      * @param untilNanos when it may be stored; 0: when its chunk is loaded
-     * @param isReserved whether room among the dirty chunks is reserved for it already
+     * @param isDelayed whether it has only to wait until then, and for room, and not for the throttle once more
      * @return false when the session was closed meanwhile
      */
     boolean parkStore(
@@ -259,7 +259,7 @@ final class Deferrals {
             @Nullable MemorySegment from,
             long fromOffsetBytes,
             long untilNanos,
-            boolean isReserved) {
+            boolean isDelayed) {
         int payload = from == null ? NO_PAYLOAD : takePayload(lengthBytes);
         if (from != null) {
             if (payload == NO_PAYLOAD) {
@@ -272,7 +272,7 @@ final class Deferrals {
         part.offsetBytes = offsetBytes;
         part.lengthBytes = lengthBytes;
         part.payload = payload;
-        part.isReserved = isReserved;
+        part.isDelayed = isDelayed;
         if (untilNanos == 0) {
             long chunk = offsetBytes >>> device.store.layout().chunkShift();
             askFor(part, chunk, chunk);
@@ -288,11 +288,7 @@ final class Deferrals {
         lock.lock();
         try {
             // Parts are kept back for every waiting request's first and last chunk.
-            int payload = freePartCount <= 2 * SLOT_COUNT ? -1 : payloads.take(lengthBytes);
-            if (payload >= 0) {
-                payloads.free(payload);
-            }
-            return payload >= 0;
+            return freePartCount > 2 * SLOT_COUNT && payloads.hasRoom(lengthBytes);
         } finally {
             lock.unlock();
         }
@@ -472,7 +468,7 @@ final class Deferrals {
             finish(part, Outcome.IO_ERROR, -1);
         } else if (!part.isStore) {
             finish(part, Outcome.DONE, -1);
-        } else if (part.isReserved || admit(part)) {
+        } else if (admit(part)) {
             MemorySegment from = part.payload == NO_PAYLOAD ? null : payloads.memory();
             long fromOffset = part.payload == NO_PAYLOAD ? 0 : payloads.begin(part.payload);
             long epoch = device.store.store(replyWorker, part.offsetBytes, part.lengthBytes, from, fromOffset);
@@ -482,11 +478,12 @@ final class Deferrals {
 
     /** Asks for room for a part; when it must wait, it waits among the throttled ones. */
     private boolean admit(Part part) {
-        long admitted = admission.admit(device.store.chunkCountOf(part.offsetBytes, part.lengthBytes));
+        long chunkCount = device.store.chunkCountOf(part.offsetBytes, part.lengthBytes);
+        long admitted = admission.admit(chunkCount, part.isDelayed);
         if (admitted == Admission.GO) {
             return true;
         }
-        part.isReserved = admitted > 0;
+        part.isDelayed |= admitted > 0;
         throttle(part, Math.abs(admitted));
         return false;
     }
@@ -534,15 +531,10 @@ final class Deferrals {
         return closed;
     }
 
-    /** Gives back what dropped requests had reserved; when both threads are gone. */
+    /** Forgets the requests that were dropped; when both threads are gone. */
     void dispose() {
         lock.lock();
         try {
-            for (Part part = throttled.poll(); part != null; part = throttled.poll()) {
-                if (part.isReserved) {
-                    device.dirty.addData(-device.store.chunkCountOf(part.offsetBytes, part.lengthBytes));
-                }
-            }
             int free = 0;
             for (Slot slot = freeSlots.peek(); slot != null; slot = slot.next) {
                 free++;

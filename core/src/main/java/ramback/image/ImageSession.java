@@ -224,27 +224,24 @@ final class ImageSession implements DeviceSession {
 
     private void storeLoaded(long begin, int lengthBytes, @Nullable MemorySegment from, long fromOffsetBytes) {
         long chunkCount = store.chunkCountOf(begin, lengthBytes);
-        long admitted = admission.admit(chunkCount);
+        boolean isDelayed = false;
+        long admitted = admission.admit(chunkCount, false);
         while (admitted != Admission.GO) {
+            isDelayed |= admitted > 0;
             if (from != null && deferrals.canPark(lengthBytes)) {
                 Slot mine = ownSlot();
                 if (mine != null) {
                     long until = Math.abs(admitted);
-                    deferrals.parkStore(mine, begin, lengthBytes, from, fromOffsetBytes, until, admitted > 0);
-                } else if (admitted > 0) {
-                    device.dirty.addData(-chunkCount);
+                    deferrals.parkStore(mine, begin, lengthBytes, from, fromOffsetBytes, until, isDelayed);
                 }
                 return;
             }
             // Nothing more can be parked: from here on the socket is not read.
             if (!deferrals.pause(Math.abs(admitted))) {
-                if (admitted > 0) {
-                    device.dirty.addData(-chunkCount);
-                }
                 outcome = Outcome.SHUTTING_DOWN;
                 return;
             }
-            admitted = admitted > 0 ? Admission.GO : admission.admit(chunkCount);
+            admitted = admission.admit(chunkCount, isDelayed);
         }
         noteEpoch(store.store(requestWorker, begin, lengthBytes, from, fromOffsetBytes));
     }

@@ -28,29 +28,36 @@ final class ParkedPayload {
         capacityBytes = Math.max(BYTES_MIN, 4 * chunkBytes);
     }
 
-    /** Takes contiguous room; returns the part's number, or -1 when there is none now. */
-    int take(int lengthBytes) {
+    /** Returns whether {@link #take} would find room now. */
+    boolean hasRoom(int lengthBytes) {
+        return findRoom(lengthBytes) >= 0;
+    }
+
+    /** Where contiguous room begins, or -1 when there is none now. */
+    private int findRoom(int lengthBytes) {
         if (count == PART_COUNT_MAX) {
             return -1;
         }
-        int begin = 0;
-        if (count > 0) {
-            int newest = (oldest + count - 1) % PART_COUNT_MAX;
-            int head = begins[newest] + lengths[newest];
-            int tail = begins[oldest];
-            if (head > tail) {
-                if (capacityBytes - head >= lengthBytes) {
-                    begin = head;
-                } else if (tail >= lengthBytes) {
-                    begin = 0;
-                } else {
-                    return -1;
-                }
-            } else if (tail - head >= lengthBytes) {
-                begin = head;
-            } else {
-                return -1;
-            }
+        if (count == 0) {
+            return 0;
+        }
+        int newest = (oldest + count - 1) % PART_COUNT_MAX;
+        int head = begins[newest] + lengths[newest];
+        int tail = begins[oldest];
+        if (head <= tail) {
+            return tail - head >= lengthBytes ? head : -1;
+        }
+        if (capacityBytes - head >= lengthBytes) {
+            return head;
+        }
+        return tail >= lengthBytes ? 0 : -1;
+    }
+
+    /** Takes contiguous room; returns the part's number, or -1 when there is none now. */
+    int take(int lengthBytes) {
+        int begin = findRoom(lengthBytes);
+        if (begin < 0) {
+            return -1;
         }
         int part = (oldest + count) % PART_COUNT_MAX;
         begins[part] = begin;

@@ -68,25 +68,31 @@ public final class Throttle implements Admission {
     }
 
     @Override
-    public long admit(long chunkCount) {
-        long before = dirty.reserve(chunkCount, limitChunks);
-        if (before >= 0 && before + chunkCount <= delayChunks) {
+    public long admit(long chunkCount, boolean isDelayed) {
+        long before = dirty.dataChunkCount();
+        if (before + chunkCount > delayChunks) {
+            long now = clock.nanoTime();
+            onPressure.run();
+            // Without room there is nothing to be had by a delay.
+            if (!isDelayed && before + chunkCount <= limitChunks) {
+                long until = reserveDelay(now, delayNanos(before, chunkCount));
+                if (until - now >= TOO_SHORT_NANOS) {
+                    throttledNanos = now;
+                    return until;
+                }
+            }
+        }
+        if (dirty.reserve(chunkCount, limitChunks) >= 0) {
             return GO;
         }
         long now = clock.nanoTime();
-        onPressure.run();
-        if (before < 0) {
-            throttledNanos = now;
-            return -(now + ROOM_RETRY_NANOS);
-        }
-        long delay = delayNanos(before, chunkCount);
-        // One clock for all: each delayed write takes the next free time on it.
-        long until = nextNanos.accumulateAndGet(delay, (next, own) -> Math.max(next, now) + own);
-        if (until - now < TOO_SHORT_NANOS) {
-            return GO;
-        }
         throttledNanos = now;
-        return until;
+        return -(now + ROOM_RETRY_NANOS);
+    }
+
+    /** One clock for all: each delayed write takes the next free time on it. */
+    private long reserveDelay(long now, long delayNanos) {
+        return nextNanos.accumulateAndGet(delayNanos, (next, own) -> Math.max(next, now) + own);
     }
 
     private long delayNanos(long dirtyChunks, long chunkCount) {

@@ -85,7 +85,9 @@ final class Checks {
         if (world.dirtyAll != Integer.bitCount(dirty)) {
             return "COUNT: " + world.dirtyAll + " chunks are counted as dirty, not " + Integer.bitCount(dirty);
         }
-        data += world.clients.stream().mapToInt(Client::reservedCount).sum();
+        for (Client client : world.clients) {
+            data += client.reservedCount();
+        }
         if (world.dirtyData != data) {
             return "COUNT: " + world.dirtyData + " chunks of data are counted as dirty or reserved, not " + data;
         }
@@ -94,11 +96,13 @@ final class Checks {
 
     /** Nobody waits for what is there, unless somebody is about to wake him. */
     private @Nullable String wake() {
-        boolean isWaking = applier.isWaking() || world.clients.stream().anyMatch(Client::isWaking);
-        if (!isWaking && world.clients.stream().anyMatch(Client::waitsInVain)) {
-            return "WAKE: a client waits for what is there already";
+        boolean isWaking = applier.isWaking();
+        boolean waitsInVain = false;
+        for (Client client : world.clients) {
+            isWaking |= client.isWaking();
+            waitsInVain |= client.waitsInVain();
         }
-        return null;
+        return waitsInVain && !isWaking ? "WAKE: a client waits for what is there already" : null;
     }
 
     /** Where nothing more can happen, all requests have been answered, all is loaded and all is clean. */

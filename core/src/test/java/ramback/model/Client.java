@@ -52,7 +52,6 @@ final class Client implements Process {
     }
 
     private static final Step[] STEPS = Step.values();
-    private static final int REPLY = 1;
 
     /** The order in which a run of data is stored once it is locked and captured. It is the protocol. */
     private final List<Step> storeOrder;
@@ -131,14 +130,11 @@ final class Client implements Process {
 
     @Override
     public int choiceCount() {
-        return 2;
+        return 1;
     }
 
     @Override
     public String describe(int choice) {
-        if (choice == REPLY) {
-            return "client " + index + ": its reply thread is woken for nothing";
-        }
         return "client " + index + ": " + (isDone() ? "done" : request() + " " + step);
     }
 
@@ -166,16 +162,7 @@ final class Client implements Process {
 
     @Override
     public boolean act(int choice) {
-        return choice == REPLY ? wakeForNothing() : !isDone() && actNow();
-    }
-
-    /** The reply thread has been signalled, looks, and finds nothing in its queue. */
-    private boolean wakeForNothing() {
-        if (step == Step.WAIT || !World.has(world.signals, index)) {
-            return false;
-        }
-        world.signals &= ~(1 << index);
-        return true;
+        return !isDone() && actNow();
     }
 
     private boolean actNow() {
@@ -569,9 +556,14 @@ final class Client implements Process {
         return !isKept() || acknowledge();
     }
 
+    /** Is in the queue that its reply thread looks through when it is signalled. */
+    boolean isQueued() {
+        return !isDone() && step == Step.WAIT;
+    }
+
     /** Waits for what is there already, and nobody has told it. */
     boolean waitsInVain() {
-        return !isDone() && step == Step.WAIT && isKept() && !World.has(world.signals, index);
+        return isQueued() && isKept() && !World.has(world.signals, index);
     }
 
     /** Is about to wake those who wait. */

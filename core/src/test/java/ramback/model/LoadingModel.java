@@ -21,13 +21,12 @@ import ramback.device.Mode;
 
 /**
  * The protocol between clients, loader, sealer and applier, without a journal, and the small cases in which all of its
- * interleavings are explored. {@link #main} runs them and prints what docs/models.md holds; a mutant's name as argument
- * prints how that one goes wrong, step by step.
+ * interleavings are explored. {@link ModelReport} prints the figures, and how a mutant goes wrong, step by step.
  */
 final class LoadingModel implements Explorer.Model {
 
     /** A scenario with more states than this is too large to be explored in a test. */
-    static final int STATE_COUNT_MAX = 4_000_000;
+    static final int STATE_COUNT_MAX = 2_000_000;
 
     private static final int SECOND_CHUNK = 2;
 
@@ -37,7 +36,10 @@ final class LoadingModel implements Explorer.Model {
                 scenario("populate", Mode.WRITEBACK, List.of(write(FIRST), write(SECOND_PART)), List.of(read(BOTH))),
                 scenario("populate run", Mode.WRITEBACK, List.of(write(ONE_AND_A_HALF)), List.of(write(SECOND)))
                         .split(),
-                scenario("populate sparse", Mode.WRITEBACK, List.of(zero(FIRST)), List.of(write(PART)), List.of(read(SECOND)))
+                scenario("populate sparse", Mode.WRITEBACK, List.of(zero(FIRST)), List.of(write(PART)))
+                        .sparse()
+                        .withHoles(SECOND_CHUNK),
+                scenario("holes", Mode.WRITEBACK, List.of(write(SECOND_PART)), List.of(read(SECOND)))
                         .sparse()
                         .withHoles(SECOND_CHUNK),
                 scenario("flush", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), write(PART), flush()))
@@ -45,6 +47,8 @@ final class LoadingModel implements Explorer.Model {
                 scenario("flush runs", Mode.WRITEBACK, List.of(write(BOTH), flush()), List.of(write(PART), write(SECOND)))
                         .inRam()
                         .split(),
+                scenario("flush alone", Mode.WRITEBACK, List.of(write(FIRST)), List.of(write(PART)), List.of(flush(), flush()))
+                        .inRam(),
                 scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), flush()))
                         .inRam()
                         .withFailures(1),
@@ -54,7 +58,18 @@ final class LoadingModel implements Explorer.Model {
                         .inRam(),
                 scenario("sparse", Mode.WRITEBACK, List.of(zero(BOTH), write(FIRST), zero(FIRST)), List.of(read(BOTH)))
                         .inRam()
-                        .sparse());
+                        .sparse(),
+                scenario("sparse writes", Mode.WRITEBACK, List.of(zero(BOTH)), List.of(write(SECOND_PART), zero(SECOND)))
+                        .inRam()
+                        .sparse().split());
+    }
+
+    /** The scenario of this name. */
+    static Scenario scenarioNamed(String name) {
+        return scenarios().stream()
+                .filter(scenario -> scenario.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("no such scenario: " + name));
     }
 
     /** What is not promised: two reads, one after the other, while zeroes are overwritten. */
@@ -161,45 +176,5 @@ final class LoadingModel implements Explorer.Model {
 
     static Explorer.Result explore(Scenario scenario, Mutant mutant) {
         return Explorer.explore(new LoadingModel(scenario, mutant), STATE_COUNT_MAX);
-    }
-
-    /** Prints what docs/models.md holds; or, for a mutant named, how it goes wrong. */
-    public static void main(String[] args) {
-        if (args.length == 1 && args[0].equals("mutants")) {
-            for (Mutant mutant : Mutant.values()) {
-                for (Scenario scenario : scenarios()) {
-                    if (scenario.name().equals(mutant.scenario())) {
-                        Explorer.Result result = explore(scenario, mutant);
-                        System.out.printf(
-                                "%s %s | %s: %,d states, %d steps, %s%n",
-                                result.violation() != null && result.violation().startsWith(mutant.check()) ? "ok  " : "FAIL",
-                                mutant,
-                                scenario.name(),
-                                result.stateCount(),
-                                result.way().size(),
-                                result.violation());
-                    }
-                }
-            }
-            return;
-        }
-        List<Scenario> all = new ArrayList<>(scenarios());
-        all.add(atomicReads());
-        for (Scenario scenario : all) {
-            if (args.length > 0 && !args[0].equals(scenario.name())) {
-                continue;
-            }
-            Mutant mutant = args.length > 1 ? Mutant.valueOf(args[1]) : Mutant.NONE;
-            long begin = System.nanoTime();
-            Explorer.Result result = explore(scenario, mutant);
-            System.out.printf(
-                    "%s: %,d states, %,d edges, %.1f s, %s%n",
-                    scenario.name(),
-                    result.stateCount(),
-                    result.edgeCount(),
-                    (System.nanoTime() - begin) / 1e9,
-                    result.violation());
-            result.way().forEach(System.out::println);
-        }
     }
 }

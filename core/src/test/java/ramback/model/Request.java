@@ -78,4 +78,26 @@ record Request(Kind kind, int halves, boolean forced, Mode mode) {
     static int halvesOf(int chunks) {
         return ((chunks & 1) != 0 ? FIRST : 0) | ((chunks & 2) != 0 ? SECOND : 0);
     }
+
+    @Override
+    public String toString() {
+        return switch (kind) {
+            case READ -> "read " + range();
+            case WRITE -> (forced ? "write (FUA) " : "write ") + range();
+            case ZERO -> "zero " + range();
+            case FLUSH -> "flush";
+            case MODE -> "mode " + mode.word();
+        };
+    }
+
+    /** The halves in the order of their addresses, chunks in brackets: [x.][..] is half of the first chunk. */
+    private String range() {
+        StringBuilder range = new StringBuilder();
+        for (int half = 0; half < World.HALF_COUNT; half++) {
+            range.append(half % 2 == 0 ? "[" : "");
+            range.append((halves >>> half & 1) != 0 ? 'x' : '.');
+            range.append(half % 2 == 1 ? "]" : "");
+        }
+        return range.toString();
+    }
 }

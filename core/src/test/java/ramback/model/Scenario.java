@@ -1,5 +1,7 @@
 package ramback.model;
 
+import static java.util.stream.Collectors.joining;
+
 import java.util.List;
 import ramback.device.Mode;
 
@@ -84,5 +86,28 @@ record Scenario(
     /** The chunks of a mask that lie in the first word that any of them lies in. */
     int firstWord(int chunks) {
         return isSplit ? Integer.lowestOneBit(chunks) : chunks;
+    }
+
+    /** How it begins, in words. */
+    String beginning() {
+        StringBuilder words = new StringBuilder(mode.word());
+        words.append(loaded == World.ALL_CHUNKS ? ", loaded" : ", nothing loaded");
+        words.append(holes == 0 ? "" : ", the second chunk a hole");
+        words.append(isSparse ? ", sparse" : "");
+        words.append(isSplit ? ", a word a chunk" : "");
+        words.append(failureCount == 0 ? "" : ", " + failureCount + " failure");
+        return words.toString();
+    }
+
+    /** What the clients do, in words. */
+    String requests() {
+        return scripts.stream()
+                .map(script -> script.stream().map(Request::toString).collect(joining(", ")))
+                .collect(joining(" ∥ "));
+    }
+
+    @Override
+    public String toString() {
+        return name;
     }
 }

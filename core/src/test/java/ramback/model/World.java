@@ -228,7 +228,9 @@ final class World {
     /** A write has been issued. */
     void noteIssued(int id) {
         ledger.issue(id);
-        clients.forEach(client -> client.noteIssued(id));
+        for (Client client : clients) {
+            client.noteIssued(id);
+        }
     }
 
     /** {@code Epochs.noteDirty}. */
@@ -244,9 +246,14 @@ final class World {
         }
     }
 
-    /** {@code ImageDevice.wakeSessions}. */
+    /**
+     * {@code ImageDevice.wakeSessions}. A reply thread that finds nothing queued has been woken for nothing, and the
+     * signal is gone: that it may come a little later and find something is no worse.
+     */
     void wakeSessions() {
-        signals = (1 << scenario.scripts().size()) - 1;
+        for (int client = 0; client < clients.size(); client++) {
+            signals |= clients.get(client).isQueued() ? 1 << client : 0;
+        }
     }
 
     // ------------------------------------------------------------------------------------------------------ image

@@ -1,0 +1,54 @@
+package ramback.writeback;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import ramback.clock.ManualClock;
+
+class CourtesyTest {
+    private final ManualClock clock = new ManualClock();
+    private final Courtesy courtesy = new Courtesy(clock);
+
+    private void assertCareful(boolean careful) {
+        assertThat(courtesy.rangeBytes()).isEqualTo(careful ? Courtesy.RANGE_BYTES_MIN : Courtesy.RANGE_BYTES_MAX);
+        assertThat(courtesy.mayQueue(0)).isTrue();
+        assertThat(courtesy.mayQueue(1)).isEqualTo(!careful);
+    }
+
+    @Test
+    void aSlowDiskIsNotQueuedFullWhileSomebodyWaitsForIt() {
+        courtesy.noteRange(1 << 20, 15_000_000);
+        courtesy.noteDemand();
+        assertCareful(true);
+    }
+
+    @Test
+    void aSlowDiskIsKeptBusyWhileNobodyWaits() {
+        courtesy.noteRange(1 << 20, 15_000_000);
+        assertCareful(false);
+        courtesy.noteDemand();
+        clock.pass(2_000_000_000L);
+        assertCareful(false);
+    }
+
+    @Test
+    void aFastDiskIsKeptBusyAlways() {
+        courtesy.noteRange(1 << 20, 500_000);
+        courtesy.noteDemand();
+        assertCareful(false);
+    }
+
+    @Test
+    void itFollowsADiskThatChanges() {
+        courtesy.noteDemand();
+        courtesy.noteRange(1 << 20, 500_000);
+        for (int i = 0; i < 20; i++) {
+            courtesy.noteRange(4 << 20, 60_000_000);
+        }
+        assertCareful(true);
+        for (int i = 0; i < 20; i++) {
+            courtesy.noteRange(4 << 20, 2_000_000);
+        }
+        assertCareful(false);
+    }
+}
