@@ -6,8 +6,8 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A flag that many threads raise and one thread waits for. Raising a flag that is up already costs one read, so it may
- * stand on the hot path. Once waited for, the flag is down again.
+ * A flag that many threads raise and one thread waits for. Raising a flag that is up already costs a fence and a read. Once
+ * waited for, the flag is down again.
  */
 public final class Signal {
 
@@ -41,6 +41,9 @@ public final class Signal {
      * Raises the flag and wakes the waiter, if there is one. What this thread wrote before is seen by the waiter after.
      */
     public void raise() {
+        // Full fence: if the flag is up already, nothing else keeps what was written before from being seen only after the
+        // waiter took the flag and looked.
+        VarHandle.fullFence();
         // Volatile both: a waiter announces itself before it looks at the flag, we set the flag before we look for a
         // waiter (Dekker), so one of the two sees the other.
         if (!(boolean) RAISED.getVolatile(this)) {

@@ -336,9 +336,6 @@ public final class ChunkStore {
         while (true) {
             long epoch = tryZero(worker, word, mask);
             if (epoch >= 0) {
-                if (giveBack != null) {
-                    giveBack.note(first << shift, (last - first + 1) << shift);
-                }
                 return epoch;
             }
             captures.awaitRoom();
@@ -360,6 +357,11 @@ public final class ChunkStore {
             VarHandle.storeStoreFence();
             table.markZero(word, mask);
             loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
+            if (giveBack != null) {
+                // Still under L, and after the mark: see giveMemoryBack.
+                giveBack.note(
+                        ((word << 6) + Long.numberOfTrailingZeros(mask)) << shift, (long) Long.bitCount(mask) << shift);
+            }
             return epoch;
         } finally {
             table.unlock(word, mask);
@@ -540,23 +542,26 @@ public final class ChunkStore {
         if (candidates == null || memory == null || !candidates.take()) {
             return;
         }
-        // Readers who saw a chunk before it was marked as zeroes may still be copying it.
+        // Readers who saw a chunk before it was marked as zeroes may still be copying it. One that held data again since,
+        // and became zeroes once more, was noted anew; it is left to the next batch and its own grace.
         epochs.awaitGrace(backoff);
         long chunks = Math.max(1, SegmentLayout.GRANULE_BYTES >>> shift);
         for (int i = 0; i < candidates.takenCount(); i++) {
             long granule = candidates.taken(i);
             long first = granule * chunks;
-            giveBack(memory, backoff, granule, first, Math.min(first + chunks, layout.chunkCount()) - 1);
+            giveBack(candidates, memory, backoff, granule, first, Math.min(first + chunks, layout.chunkCount()) - 1);
         }
     }
 
-    private void giveBack(Granules memory, Backoff backoff, long granule, long first, long last) throws PosixException {
+    private void giveBack(
+            GiveBack candidates, Granules memory, Backoff backoff, long granule, long first, long last)
+            throws PosixException {
         long word = wordOf(first);
         try {
             for (; word <= wordOf(last); word++) {
                 table.lock(word, maskOf(word, first, last), backoff);
             }
-            if (allZero(first, last) && memory.holds(first << shift, 1)) {
+            if (!candidates.isNoted(granule) && allZero(first, last) && memory.holds(first << shift, 1)) {
                 memory.giveBack(granule);
                 if (trace.isOn()) {
                     trace.record(TraceEvent.GIVE_BACK, first << shift, SegmentLayout.GRANULE_BYTES);

@@ -3,6 +3,7 @@ package ramback.image;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.util.function.IntFunction;
 import ramback.clock.Backoff;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
@@ -41,13 +42,19 @@ public final class ChunkTable {
 
     /** The table in this segment. */
     public ChunkTable(SharedSegment segment) {
-        layout = segment.layout();
-        locks = segment.plane(0);
-        dirty = new MemorySegment[] {segment.plane(1), segment.plane(2)};
-        stale = segment.plane(3);
-        loaded = segment.plane(4);
-        zero = segment.plane(5);
-        summaries = new MemorySegment[] {segment.summary(0), segment.summary(1), segment.summary(2)};
+        this(segment.layout(), segment::plane, segment::summary);
+    }
+
+    /** A table over any memory; planes and summaries are numbered as in {@link SegmentLayout}. */
+    ChunkTable(
+            SegmentLayout layout, IntFunction<MemorySegment> planes, IntFunction<MemorySegment> planeSummaries) {
+        this.layout = layout;
+        locks = planes.apply(0);
+        dirty = new MemorySegment[] {planes.apply(1), planes.apply(2)};
+        stale = planes.apply(3);
+        loaded = planes.apply(4);
+        zero = planes.apply(5);
+        summaries = new MemorySegment[] {planeSummaries.apply(0), planeSummaries.apply(1), planeSummaries.apply(2)};
     }
 
     /** The word a chunk's bits are in. */
@@ -143,9 +150,12 @@ public final class ChunkTable {
 
     // ------------------------------------------------------------------------------------------------------ dirty
 
-    /** Chunks of a word that are dirty in epochs of a parity. Opaque: under L, or looked at again under L. */
+    /**
+     * Chunks of a word that are dirty in epochs of a parity. Acquire: who finds none left without having the lock, as the
+     * sealer does, sees the stale marks and the summary that came before the dirty marks went.
+     */
     public long dirty(int parity, long word) {
-        return (long) WORD.getOpaque(dirty[parity], word << 3);
+        return (long) WORD.getAcquire(dirty[parity], word << 3);
     }
 
     /**

@@ -35,6 +35,11 @@ final class GiveBack {
         }
     }
 
+    /** Returns whether a granule was noted since it was taken, if it was. */
+    boolean isNoted(long granule) {
+        return (bits.get((int) (granule >>> 6)) >>> granule & 1) != 0;
+    }
+
     boolean hasCandidates() {
         for (int i = 0; i < summary.length(); i++) {
             if (summary.get(i) != 0) {

@@ -84,14 +84,21 @@ public final class Granules {
     /**
      * Gives a granule's memory back. Every chunk of it must be locked by the caller, read as zeroes, and no reader may
      * be in it; the bit goes down first, so that a writer who looks again under its lock takes the granule anew.
+     * Nobody takes it in between: the bit would be up and the memory gone. (Who takes memory holds no chunk, so the wait
+     * for him ends.)
      */
     public void giveBack(long granule) throws PosixException {
         long begin = granule << SHIFT;
-        LONG.getAndBitwiseAnd(bits, granule >>> 6 << 3, ~(1L << granule));
-        Posix.fallocate(
-                fd,
-                Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE,
-                dataOffset + begin,
-                Math.min(SegmentLayout.GRANULE_BYTES, dataBytes - begin));
+        taking.lock();
+        try {
+            LONG.getAndBitwiseAnd(bits, granule >>> 6 << 3, ~(1L << granule));
+            Posix.fallocate(
+                    fd,
+                    Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE,
+                    dataOffset + begin,
+                    Math.min(SegmentLayout.GRANULE_BYTES, dataBytes - begin));
+        } finally {
+            taking.unlock();
+        }
     }
 }

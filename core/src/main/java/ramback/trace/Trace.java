@@ -7,16 +7,18 @@ import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
 
 /**
- * A ring of the newest {@value #EVENT_COUNT_MAX} events. Recording takes no lock and waits for nobody; an event that is
- * overwritten while it is read is left out. Safe for use by many threads.
+ * A ring of the newest {@value #EVENT_COUNT_MAX} events. Recording takes no lock and waits for nobody; an event is left out
+ * that is overwritten while it is read, or that would be written into a place where a whole ring later somebody still
+ * writes. Safe for use by many threads.
  */
 public final class Trace {
 
     /** How many events are kept. A power of two. */
     public static final int EVENT_COUNT_MAX = 1 << 16;
 
-    // An event in the ring, in longs: 0 sequence + 1 (0 while being written), 1 nanos, 2 thread << 8 | kind, 3, 4 numbers.
+    // An event in the ring, in longs: 0 sequence + 1 (CLAIMED while being written), 1 nanos, 2 thread << 8 | kind, 3, 4 numbers.
     private static final int EVENT_LONGS = 5;
+    private static final long CLAIMED = -1;
 
     private static final TraceEvent[] KINDS = TraceEvent.values();
     private static final VarHandle NEXT;
@@ -62,8 +64,12 @@ public final class Trace {
         }
         long sequence = (long) NEXT.getAndAdd(this, 1L);
         int at = (int) (sequence & (EVENT_COUNT_MAX - 1)) * EVENT_LONGS;
-        // A seqlock an event: marked as being written, filled, then published under its sequence number.
-        LONGS.setOpaque(events, at, 0L);
+        // A seqlock an event: claimed, filled, then published under its sequence number. Whoever was overtaken by a whole
+        // ring of events, or finds somebody still in this place, gives up his event instead of mixing the two.
+        long before = (long) LONGS.getOpaque(events, at);
+        if (before == CLAIMED || before > sequence || !LONGS.compareAndSet(events, at, before, CLAIMED)) {
+            return;
+        }
         VarHandle.storeStoreFence();
         events[at + 1] = clock.nanoTime();
         events[at + 2] = Thread.currentThread().threadId() << 8 | event.ordinal();
@@ -111,7 +117,7 @@ public final class Trace {
             long second = events[at + 4];
             VarHandle.loadLoadFence();
             if ((long) LONGS.getOpaque(events, at) == sequence + 1) {
-                sink.line(KINDS[(int) (kind & 0xff)].format(nanos / 1e9, kind >>> 8, first, second));
+                sink.line(KINDS[(int) (kind & 0xff)].format(nanos, kind >>> 8, first, second));
             }
         }
         return end;

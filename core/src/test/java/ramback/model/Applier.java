@@ -36,6 +36,7 @@ final class Applier implements Process {
     private int todo;
     /** Chunks being copied, then written. */
     private int run;
+
     private int zeroes;
     private int cursor;
     private int failed;

@@ -21,7 +21,8 @@ final class Checks {
         this.scenario = world.scenario;
     }
 
-    @Nullable String violation() {
+    @Nullable
+    String violation() {
         for (int half = 0; half < World.HALF_COUNT; half++) {
             String violation = content(half);
             violation = violation != null ? violation : clean(half);
@@ -106,7 +107,8 @@ final class Checks {
     }
 
     /** Where nothing more can happen, all requests have been answered, all is loaded and all is clean. */
-    @Nullable String unfinished() {
+    @Nullable
+    String unfinished() {
         for (Client client : world.clients) {
             if (!client.isDone()) {
                 return "END: stuck, " + client.describe(0);

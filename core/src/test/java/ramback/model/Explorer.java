@@ -33,13 +33,16 @@ final class Explorer {
         String describe(int action);
 
         /** What was wrong with the last action, wherever it led; null if nothing was. */
-        @Nullable String actionViolation();
+        @Nullable
+        String actionViolation();
 
         /** What is wrong with the current state; null if nothing is. */
-        @Nullable String stateViolation();
+        @Nullable
+        String stateViolation();
 
         /** What is missing in the current state, from which no action leads further; null if all has ended well. */
-        @Nullable String unfinished();
+        @Nullable
+        String unfinished();
     }
 
     /**

@@ -29,10 +29,11 @@ final class Ledger {
 
     Ledger(Scenario scenario) {
         initialZeroHalves = Request.halvesOf(scenario.holes());
+        int id = 0;
         for (List<Request> script : scenario.scripts()) {
             for (Request request : script) {
-                int id = scenario.idOf(request);
-                if (id > 0) {
+                if (request.isStore()) {
+                    id++;
                     halvesOf[id] = request.halves();
                     valueOf[id] = request.kind() == Request.Kind.ZERO ? World.ZEROES : World.INITIAL + id;
                 }

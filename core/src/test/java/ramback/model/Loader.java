@@ -31,6 +31,7 @@ final class Loader implements Process {
     private Step step = Step.READ;
     /** The chunks that were read, and are to be installed if nobody has written them. */
     private int claimed;
+
     private int missing;
     private int held;
     private int install;

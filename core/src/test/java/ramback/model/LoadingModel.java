@@ -42,26 +42,50 @@ final class LoadingModel implements Explorer.Model {
                 scenario("holes", Mode.WRITEBACK, List.of(write(SECOND_PART)), List.of(read(SECOND)))
                         .sparse()
                         .withHoles(SECOND_CHUNK),
-                scenario("flush", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), write(PART), flush()))
+                scenario(
+                                "flush",
+                                Mode.WRITEBACK,
+                                List.of(write(FIRST), flush()),
+                                List.of(write(SECOND), write(PART), flush()))
                         .inRam(),
-                scenario("flush runs", Mode.WRITEBACK, List.of(write(BOTH), flush()), List.of(write(PART), write(SECOND)))
+                scenario(
+                                "flush runs",
+                                Mode.WRITEBACK,
+                                List.of(write(BOTH), flush()),
+                                List.of(write(PART), write(SECOND)))
                         .inRam()
                         .split(),
-                scenario("flush alone", Mode.WRITEBACK, List.of(write(FIRST)), List.of(write(PART)), List.of(flush(), flush()))
+                scenario(
+                                "flush alone",
+                                Mode.WRITEBACK,
+                                List.of(write(FIRST)),
+                                List.of(write(PART)),
+                                List.of(flush(), flush()))
                         .inRam(),
                 scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), flush()))
                         .inRam()
                         .withFailures(1),
-                scenario("modes", Mode.WRITETHROUGH, List.of(write(FIRST), flush()), List.of(writeForced(PART)), List.of(mode(Mode.UNSAFE), mode(Mode.WRITEBACK)))
+                scenario(
+                                "modes",
+                                Mode.WRITETHROUGH,
+                                List.of(write(FIRST), flush()),
+                                List.of(writeForced(PART)),
+                                List.of(mode(Mode.UNSAFE), mode(Mode.WRITEBACK)))
                         .inRam(),
-                scenario("zeroes", Mode.WRITETHROUGH, List.of(zero(FIRST), write(PART)), List.of(zero(PART)), List.of(read(FIRST)))
+                scenario(
+                                "zeroes",
+                                Mode.WRITETHROUGH,
+                                List.of(zero(FIRST), write(PART)),
+                                List.of(zero(PART)),
+                                List.of(read(FIRST)))
                         .inRam(),
                 scenario("sparse", Mode.WRITEBACK, List.of(zero(BOTH), write(FIRST), zero(FIRST)), List.of(read(BOTH)))
                         .inRam()
                         .sparse(),
-                scenario("sparse writes", Mode.WRITEBACK, List.of(zero(BOTH)), List.of(write(SECOND_PART), zero(SECOND)))
+                scenario("sparse writes", Mode.WRITEBACK, List.of(zero(BOTH)), List.of(write(SECOND_PART)))
                         .inRam()
-                        .sparse().split());
+                        .sparse()
+                        .split());
     }
 
     /** The scenario of this name. */
@@ -74,7 +98,12 @@ final class LoadingModel implements Explorer.Model {
 
     /** What is not promised: two reads, one after the other, while zeroes are overwritten. */
     static Scenario atomicReads() {
-        return scenario("atomic reads", Mode.WRITEBACK, List.of(zero(FIRST), write(FIRST)), List.of(read(FIRST)), List.of(read(FIRST)))
+        return scenario(
+                        "atomic reads",
+                        Mode.WRITEBACK,
+                        List.of(zero(FIRST), write(FIRST)),
+                        List.of(read(FIRST)),
+                        List.of(read(FIRST)))
                 .inRam()
                 .withAtomicReads();
     }

@@ -20,9 +20,7 @@ class LoadingModelTest {
     @MethodSource("ramback.model.LoadingModel#scenarios")
     void everyExecutionKeepsThePromisesAndEndsClean(Scenario scenario) {
         Result result = ModelReport.result(scenario, Mutant.NONE);
-        assertThat(result.violation())
-                .as(() -> String.join("\n", result.way()))
-                .isNull();
+        assertThat(result.violation()).as(() -> String.join("\n", result.way())).isNull();
     }
 
     @ParameterizedTest

@@ -24,7 +24,8 @@ final class ModelReport {
             figures().forEach(System.out::println);
             return;
         }
-        boolean isMutant = Mutant.mutants().stream().anyMatch(mutant -> mutant.name().equals(args[0]));
+        boolean isMutant =
+                Mutant.mutants().stream().anyMatch(mutant -> mutant.name().equals(args[0]));
         Mutant mutant = isMutant ? Mutant.valueOf(args[0]) : Mutant.NONE;
         String name = args.length > 1 ? args[1] : isMutant ? mutant.scenario() : args[0];
         long begin = System.nanoTime();

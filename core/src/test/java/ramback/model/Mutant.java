@@ -9,7 +9,8 @@ enum Mutant {
     NONE("", "", "nothing"),
 
     // Loading.
-    LOADER_IGNORES_V("populate", "CONTENT", "a loader installs what it read, whoever has written meanwhile (the populate race)"),
+    LOADER_IGNORES_V(
+            "populate", "CONTENT", "a loader installs what it read, whoever has written meanwhile (the populate race)"),
     LOADER_CHECKS_V_BEFORE_LOCK("populate", "CONTENT", "a loader looks at V, locks, and does not look again"),
     LOADER_PUBLISHES_BEFORE_COPY("populate", "CONTENT", "a loader sets V before the bytes are there"),
     HOLE_LOADED_BEFORE_ZERO("holes", "MEMORY", "a hole is published as loaded before it is marked as zeroes"),
@@ -20,15 +21,24 @@ enum Mutant {
     V_BEFORE_COPY("populate", "CONTENT", "a writer sets V before the bytes are there"),
     Z_CLEARED_BEFORE_COPY("zeroes", "CONTENT", "a writer clears Z before the bytes are there"),
     Z_BEFORE_DIRTY("zeroes", "CLEAN", "a chunk is marked as zeroes before it is marked dirty"),
-    ZEROES_NOT_FILLED("zeroes", "CONTENT", "part of a chunk of marked zeroes is stored, the rest of its memory is left as it was"),
+    ZEROES_NOT_FILLED(
+            "zeroes",
+            "CONTENT",
+            "part of a chunk of marked zeroes is stored, the rest of its memory is left as it was"),
     EPOCH_READ_BEFORE_ENTER("flush alone", "POWER", "the open epoch is read before the writer is inside"),
     EPOCH_READ_BEFORE_LOCK("flush", "CAPTURE", "the open epoch is read before the chunks are locked"),
     DIRTY_COUNT_AFTER_UNLOCK("flush", "COUNT", "a dirty chunk is counted when it is unlocked already"),
 
+    // Reading.
+    READER_IGNORES_V("populate", "READ", "a read does not wait until its chunks are loaded"),
+    READER_IGNORES_Z("zeroes", "READ", "a read takes memory for data although the chunk is marked as zeroes"),
+    READER_STAYS_OUTSIDE("sparse", "MEMORY", "a read does not enter, so giving back does not wait for it"),
+
     // Sealing and applying.
     CLEAR_DIRTY_BEFORE_STALE("flush", "CLEAN", "capture clears D before it sets H"),
     CAPTURE_WITHOUT_GRACE("flush", "POWER", "the sealer captures at once after the cut"),
-    FIRST_DIRTY_RESET_AFTER_CUT("flush", "POWER", "the new epoch's first-change time is reset after the epoch is opened"),
+    FIRST_DIRTY_RESET_AFTER_CUT(
+            "flush", "POWER", "the new epoch's first-change time is reset after the epoch is opened"),
     CUT_WHILE_APPLYING("flush", "CLEAN", "an epoch is cut and captured while a round is being applied"),
     APPLY_WITHOUT_LOCK("flush", "COPY", "write-behind copies a chunk without its lock"),
     H_CLEARED_BEFORE_SYNC("flush", "CLEAN", "H is cleared before the image is synced"),
@@ -40,7 +50,9 @@ enum Mutant {
 
     // Promises.
     FLUSH_WAITS_PREVIOUS_EPOCH_ONLY("flush", "POWER", "FLUSH always waits for the epoch before the open one"),
-    FLUSH_SHORTCUT_WITHOUT_RECHECK("failures", "POWER", "FLUSH does not look whether the epoch it found empty is still the open one"),
+    FLUSH_SHORTCUT_WITHOUT_RECHECK(
+            "failures", "POWER", "FLUSH does not look whether the epoch it found empty is still the open one"),
+    ZEROED_ALREADY_WITHOUT_EPOCH("zeroes", "POWER", "zeroing what reads as zeroes waits for nobody who zeroed it"),
     WRITETHROUGH_DOES_NOT_WAIT("modes", "POWER", "a write in writethrough is acknowledged from RAM"),
     WAITS_WITHOUT_DEMAND("zeroes", "END", "who waits for an epoch does not ask for it to be cut"),
     QUEUED_WITHOUT_SIGNAL("flush", "WAKE", "a request is queued, and nobody looks whether it is over already"),
@@ -48,10 +60,12 @@ enum Mutant {
     MODE_WAKES_NOBODY("modes", "WAKE", "a change of mode does not wake those who need not wait any more"),
 
     // Memory.
-    MEMORY_NOT_CHECKED_AGAIN("sparse", "MEMORY", "a writer does not look again, under the lock, whether its memory is there"),
+    MEMORY_NOT_CHECKED_AGAIN(
+            "sparse", "MEMORY", "a writer does not look again, under the lock, whether its memory is there"),
     GIVEBACK_WITHOUT_GRACE("sparse", "MEMORY", "memory is given back while a reader may be inside who saw data"),
     GIVEBACK_WITHOUT_RECHECK("sparse", "CONTENT", "memory is given back although it may hold data again"),
-    GIVEBACK_OF_A_NEW_CANDIDATE("sparse", "MEMORY", "memory is given back that was written and zeroed again after the grace"),
+    GIVEBACK_OF_A_NEW_CANDIDATE(
+            "sparse", "MEMORY", "memory is given back that was written and zeroed again after the grace"),
     GIVEBACK_BESIDE_TAKING("sparse", "MEMORY", "memory is given back while somebody is taking it"),
     CANDIDATE_NOTED_AFTER_UNLOCK("sparse", "MEMORY", "that memory was zeroed is noted when it is unlocked already");
 

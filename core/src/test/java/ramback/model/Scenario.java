@@ -16,7 +16,7 @@ import ramback.device.Mode;
  * @param isSplit whether the chunks lie in different words of the planes
  * @param failureCount how many writes or syncs of the image may fail
  * @param readsAreAtomic see {@link #withAtomicReads}
- * @param scripts the requests of each client, one after the other; no request object twice
+ * @param scripts the requests of each client, one after the other; writes are numbered in this order
  */
 record Scenario(
         String name,
@@ -45,7 +45,8 @@ record Scenario(
     }
 
     Scenario inRam() {
-        return new Scenario(name, mode, World.ALL_CHUNKS, holes, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
+        return new Scenario(
+                name, mode, World.ALL_CHUNKS, holes, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
     }
 
     Scenario withHoles(int chunks) {
@@ -69,18 +70,13 @@ record Scenario(
         return new Scenario(name, mode, loaded, holes, isSparse, isSplit, failureCount, true, scripts);
     }
 
-    /** The number of a write among all writes, from 1 on; 0 for other requests. */
-    int idOf(Request wanted) {
-        int id = 0;
-        for (List<Request> script : scripts) {
-            for (Request request : script) {
-                id += request.isStore() ? 1 : 0;
-                if (request == wanted) {
-                    return request.isStore() ? id : 0;
-                }
-            }
-        }
-        throw new IllegalArgumentException("not of this scenario: " + wanted);
+    /** The number of a client's first write among all writes, from 1 on. */
+    int firstId(int client) {
+        return 1
+                + (int) scripts.subList(0, client).stream()
+                        .flatMap(List::stream)
+                        .filter(Request::isStore)
+                        .count();
     }
 
     /** The chunks of a mask that lie in the first word that any of them lies in. */

@@ -71,11 +71,12 @@ final class World {
     boolean retry;
     /** {@code DirtyCount}: all dirty chunks, and those that hold data or are reserved. */
     int dirtyAll;
+
     int dirtyData;
 
     // ---- the device
     Mode mode = Mode.UNSAFE;
-    /** Clients whose reply thread has been signalled. */
+    /** Clients whose reply thread has been signalled and has not looked yet. */
     int signals;
 
     // ---- the observer's: no part of the protocol
@@ -83,13 +84,15 @@ final class World {
     final int[] markEpoch = new int[CHUNK_COUNT];
     /** Chunks whose bytes somebody is changing, and those that somebody is copying for the image. */
     int changing;
+
     int copying;
 
     /** The clients, for the observer to tell them what they may read. */
     List<Client> clients = List.of();
 
     /** What the last action did that must not be; not part of the state. */
-    @Nullable String misdeed;
+    @Nullable
+    String misdeed;
 
     World(Scenario scenario, Mutant mutant) {
         this.scenario = scenario;

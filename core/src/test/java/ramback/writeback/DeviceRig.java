@@ -46,6 +46,7 @@ final class DeviceRig implements AutoCloseable {
         private long limitBytes = 1 << 30;
         private int sessionCountMax = 8;
         private boolean loading = true;
+        private Path parent = Path.of("/dev/shm");
         private final List<Gate> gates = new ArrayList<>();
 
         private Plan(Backing backing) {
@@ -89,6 +90,12 @@ final class DeviceRig implements AutoCloseable {
             return this;
         }
 
+        /** The directory, on tmpfs, in which the rig makes its own. */
+        Plan in(Path directory) {
+            parent = directory;
+            return this;
+        }
+
         /** A gate that is there, closed, before the device starts; the rig opens it when it is closed. */
         Plan with(Gate gate) {
             ((MemoryBacking) backing).before(gate);
@@ -125,7 +132,7 @@ final class DeviceRig implements AutoCloseable {
     private boolean closed;
 
     private DeviceRig(Plan plan) throws IOException {
-        directory = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-device-test");
+        directory = Files.createTempDirectory(plan.parent, "ramback-device-test");
         backing = plan.backing;
         gates = plan.gates;
         SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);

@@ -130,7 +130,7 @@ public final class Daemon {
             nbd.close();
         }
         if (engine != null) {
-            engine.stop();
+            engine.abandon();
         }
         try {
             awaitStart(controlStart).close();

@@ -81,10 +81,15 @@ public final class RunDirectory {
 
     private static boolean isRoot() {
         try {
-            return uidOf(Path.of("/proc/self")) == 0;
+            return ownUid() == 0;
         } catch (IOException e) {
             return false; // no /proc: whoever runs there says where
         }
+    }
+
+    /** Who this process is: the owner of its directory in /proc, behind the link that root owns. */
+    private static int ownUid() throws IOException {
+        return (int) Files.getAttribute(Path.of("/proc/self"), "unix:uid");
     }
 
     private static int uidOf(Path file) throws IOException {
@@ -165,7 +170,7 @@ public final class RunDirectory {
                 Files.createDirectories(parent);
             }
             makePrivate(path);
-            if (uidOf(path) != uidOf(Path.of("/proc/self"))) {
+            if (uidOf(path) != ownUid()) {
                 throw new Refusal(
                         Refusal.Kind.FAILED,
                         "the run directory " + path + " belongs to uid " + uidOf(path)

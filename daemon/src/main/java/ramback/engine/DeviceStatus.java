@@ -15,7 +15,7 @@ import ramback.device.Mode;
  * @param inflight requests that wait for a load, for room or for a commit
  * @param lossBytes what acknowledged bytes a power failure at this moment would cost (in {@code unsafe}: the device)
  * @param lossSeconds the age of the oldest of them
- * @param commitEpoch the newest epoch that is durable
+ * @param commitEpoch the newest epoch that is durable; 0 as long as commitTime is null
  * @param commitTime when it became so, or null if nothing has been committed since the start
  * @param loadBytesPerSecond how fast the image is being loaded, averaged over the last second or two
  * @param loadRemainingBytes what is still to be loaded

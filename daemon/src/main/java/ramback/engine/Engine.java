@@ -50,6 +50,7 @@ public final class Engine implements AutoCloseable {
 
     private final DeviceOptions options;
     private final Clock clock = Clock.SYSTEM;
+    private final OpenedImage image;
     private final FileBacking backing;
     private final SharedSegment segment;
     private final ChunkStore store;
@@ -66,11 +67,13 @@ public final class Engine implements AutoCloseable {
     private final ReentrantLock stopping = new ReentrantLock();
     private final AtomicInteger flushCount = new AtomicInteger();
     private volatile boolean isStopping;
+    private volatile boolean isAbandoned;
     private boolean isStopped;
 
-    private Engine(DeviceOptions options, FileBacking backing, SharedSegment segment) {
+    private Engine(DeviceOptions options, OpenedImage image, SharedSegment segment) {
         this.options = options;
-        this.backing = backing;
+        this.image = image;
+        this.backing = image.backing();
         this.segment = segment;
         SegmentLayout layout = segment.layout();
         Signal sealerSignal = new Signal(clock);
@@ -112,7 +115,7 @@ public final class Engine implements AutoCloseable {
         OpenedImage image = OpenedImage.open(options);
         try {
             SharedSegment segment = SegmentFile.create(options, image.backing());
-            return new Engine(options, image.backing(), segment);
+            return new Engine(options, image, segment);
         } catch (Refusal | RuntimeException e) {
             image.undo();
             throw e;
@@ -158,7 +161,7 @@ public final class Engine implements AutoCloseable {
                 device.waitingCount(),
                 lossBytes,
                 Math.max(0, dirtySeconds),
-                writeBehind.committed(),
+                Math.max(0, writeBehind.committed()),
                 writeBehind.commitTime(),
                 backing.uri(),
                 faults.count(),
@@ -318,6 +321,15 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /**
+     * Takes the start back, when the device could not be served after all: as {@link #stop()}, and an image that this
+     * start created is removed again, unless somebody has written to it.
+     */
+    public void abandon() {
+        isAbandoned = true;
+        stop();
+    }
+
     private void drainForGood() {
         Signal never = new Signal(clock);
         boolean interrupted = false;
@@ -343,7 +355,12 @@ public final class Engine implements AutoCloseable {
             } else {
                 segment.remove();
             }
-            backing.close();
+            if (isAbandoned && writeBehind.savedChunkCount() == 0) {
+                // While it is still locked, so that nobody else can have begun to use it.
+                image.undo();
+            } else {
+                backing.close();
+            }
         } catch (IOException e) {
             // Everything is durable in the image by now; what could not be tidied is only named.
             System.getLogger(Engine.class.getName())

@@ -7,11 +7,12 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.regex.Pattern;
 
 /** A shell that keeps what is printed, for tests; {@link #signal} stands for SIGTERM. */
 final class ShellOnPaper {
 
-    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final Paper out = new Paper();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
     private final CountDownLatch listening = new CountDownLatch(1);
     private final Shell shell;
@@ -30,7 +31,11 @@ final class ShellOnPaper {
     }
 
     int run(String... arguments) {
-        return new Main(shell).run(arguments);
+        try {
+            return new Main(shell).run(arguments);
+        } finally {
+            out.end();
+        }
     }
 
     Shell shell() {
@@ -45,11 +50,38 @@ final class ShellOnPaper {
         onStop.run();
     }
 
+    /** Waits until this text has been printed to standard output so many times, or the command has ended. */
+    void awaitOut(String text, int count) throws InterruptedException {
+        out.await(text, count);
+    }
+
     String out() {
         return out.toString(UTF_8);
     }
 
     String err() {
         return err.toString(UTF_8);
+    }
+
+    private static final class Paper extends ByteArrayOutputStream {
+
+        private boolean isEnded;
+
+        @Override
+        public synchronized void write(byte[] bytes, int offset, int length) {
+            super.write(bytes, offset, length);
+            notifyAll();
+        }
+
+        synchronized void end() {
+            isEnded = true;
+            notifyAll();
+        }
+
+        synchronized void await(String text, int count) throws InterruptedException {
+            while (!isEnded && toString(UTF_8).split(Pattern.quote(text), -1).length <= count) {
+                wait();
+            }
+        }
     }
 }
