@@ -152,7 +152,8 @@ up_answered() {
 up() {
     local line
     UP_LOG=$(mktemp "$WORK/up-XXXXXX.log")
-    "$ROOT/ramback" up "$@" --ram-dir "$RAM" >"$UP_LOG" 2>&1 </dev/null &
+    # SIGINT as it is in a terminal: a script's background jobs ignore it unless told otherwise.
+    env --default-signal=INT "$ROOT/ramback" up "$@" --ram-dir "$RAM" >"$UP_LOG" 2>&1 </dev/null &
     UP_PID=$!
     printf '%s\n' "$UP_PID" >>"$WORK/up.pids" # a file, since a check runs in a subshell
     wait_for 60 up_answered || true

@@ -5,8 +5,17 @@ import time
 
 from .disk import MIB, write_noise
 from .report import Goal, Part, median, number
-from .servers import RAMBACK, connect, ramback, ramback_command, ramback_status, ramback_stop
-from .workshop import cpu_seconds, resident_bytes, run
+from .servers import (
+    RAMBACK,
+    connect,
+    is_loaded,
+    ramback,
+    ramback_command,
+    ramback_status,
+    ramback_stop,
+    wait_until_clean,
+)
+from .workshop import cpu_seconds, resident_bytes, run, wait_until
 
 IDLE_SECONDS = 30
 IDLE_SIZE = "16G"
@@ -27,8 +36,7 @@ def bench_idle(shop, options, say):
     for at in range(0, server.size_bytes, IDLE_STRIDE_BYTES):
         client.pwrite(os.urandom(IDLE_WRITE_BYTES), at)
     client.shutdown()
-    while ramback_status(shop, "idle")["dirtyChunks"]:
-        time.sleep(0.1)
+    wait_until_clean(shop, "idle")
     time.sleep(2)
     say(f"doing nothing for {IDLE_SECONDS} s")
     before = cpu_seconds(server.pid)
@@ -52,11 +60,9 @@ def bench_start(shop, options, say):
     ready, answered, resident = [], [], []
     for turn in range(options.rounds):
         say(f"starting, round {turn + 1} of {options.rounds}")
-        began = time.perf_counter()
         server = ramback(shop, image, "--mode", "unsafe", name="start", loaded=False)
-        ready.append(time.perf_counter() - began)
-        while ramback_status(shop, "start")["loadedChunks"] * 4096 < START_BYTES:
-            time.sleep(0.1)
+        ready.append(server.ready_seconds)
+        wait_until("loading", 60, lambda: is_loaded(ramback_status(shop, "start")))
         began = time.perf_counter()
         ramback_command(shop, "ls")
         answered.append(time.perf_counter() - began)

@@ -9,7 +9,7 @@ from .report import Goal, Part, median, number
 from .servers import ramback, ramback_stop, wait_until_clean
 from .workshop import run
 
-DISK_BYTES = 512 * MIB
+DISK_BYTES = 1024 * MIB
 SYNCED_FILE_COUNT = 500
 SYNCED_FILE_BYTES = 4096
 GOAL = 25
@@ -38,11 +38,14 @@ def create_and_sync(directory, _):
 TESTS = {"untar": untar, "sync": create_and_sync}
 
 
-def on_filesystem(shop, device, tar):
-    """Runs both tests on a new ext4 on a device; returns seconds by test."""
+def on_filesystem(shop, device, tar, settle=lambda: None):
+    """Runs both tests on a new ext4 on a device, each on a disk that has nothing else to do; returns seconds by test."""
     run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", device)
     directory, unmount = shop.mount(device)
-    times = {name: test(directory, tar) for name, test in TESTS.items()}
+    times = {}
+    for name, test in TESTS.items():
+        settle()
+        times[name] = test(directory, tar)
     unmount()
     return times
 
@@ -51,7 +54,7 @@ def on_ramback(shop, disk, tar):
     """The same over ramback; returns also how long the disk took afterwards to have everything."""
     server = ramback(shop, disk, "--mode", "unsafe", "--journal", "none", name="untar")
     device, detach = shop.attach(server.uri)
-    times = on_filesystem(shop, device, tar)
+    times = on_filesystem(shop, device, tar, lambda: wait_until_clean(shop, "untar"))
     detach()
     times["behind"] = wait_until_clean(shop, "untar")
     ramback_stop(server)

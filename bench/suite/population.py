@@ -3,7 +3,7 @@
 import random
 import time
 
-from .disk import MIB, hdd, random_read_seconds, sequential_bytes_per_second
+from .disk import MIB, hdd, random_read_seconds, rest, sequential_bytes_per_second
 from .report import Goal, Part, median, number
 from .servers import connect, ramback, ramback_status, ramback_stop
 from .workshop import Failure
@@ -21,6 +21,7 @@ AHEAD_BYTES = 64 * MIB
 
 def load(shop, disk):
     """Loads the whole device while reading chunks ahead of the load; returns bytes a second and the waits."""
+    rest()
     server = ramback(shop, disk, "--mode", "unsafe", "--journal", "none", name="populate", loaded=False)
     client = connect(server)
     first = status = ramback_status(shop, "populate")

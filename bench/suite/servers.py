@@ -26,6 +26,7 @@ class Server:
     uri: str
     size_bytes: int
     settle: object = lambda: None  # returns when the server works on nothing that it was given before
+    ready_seconds: float = 0  # from its start until it could be used
 
     @property
     def pid(self):
@@ -78,6 +79,7 @@ def ramback_unsafe(shop, content, size_bytes):
 
 def ramback(shop, image, *options, name, loaded=True):
     """`ramback up` on an image; waits for its ready line, and until everything is loaded unless told not to."""
+    began = time.perf_counter()
     process = shop.start(
         *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback"), *options),
         environment=ramback_environment(shop),
@@ -91,7 +93,7 @@ def ramback(shop, image, *options, name, loaded=True):
         return ready or (alive(process, "ramback up") and False)
 
     wait_until("ramback's ready line", READY_SECONDS, is_ready)
-    server = Server("ramback unsafe", process, ready.group(2), 0)
+    server = Server("ramback unsafe", process, ready.group(2), 0, ready_seconds=time.perf_counter() - began)
     status = ramback_status(shop, name)
     server.size_bytes = status["sizeBytes"]
     if loaded:

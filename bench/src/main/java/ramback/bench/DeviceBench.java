@@ -71,6 +71,25 @@ public final class DeviceBench implements Bench {
     public int run(String uri, List<String> arguments) throws Refusal, InterruptedException {
         Options options = Options.parse(arguments);
         String version = Fio.check();
+        boolean isFirst = true;
+        for (Workload workload : Workload.ALL) {
+            if (options.writes() || !workload.isWrite()) {
+                Measurement found = Fio.measure(uri, workload, options.seconds());
+                if (isFirst) {
+                    // Not before: a URI that nobody serves gets one line of error and nothing else.
+                    printHead(uri, version, options);
+                    isFirst = false;
+                }
+                print(workload, found);
+            }
+        }
+        if (!options.writes()) {
+            out.println("Only reads were measured: writes OVERWRITE the device. To measure them too, add: -- --write");
+        }
+        return 0;
+    }
+
+    private void printHead(String uri, String version, Options options) {
         out.println(uri + ", " + version + ", one connection, " + options.seconds() + " s each");
         out.printf(
                 Locale.ROOT,
@@ -81,15 +100,6 @@ public final class DeviceBench implements Bench {
                 "p50 µs",
                 "p99 µs",
                 "p99.9 µs");
-        for (Workload workload : Workload.ALL) {
-            if (options.writes() || !workload.isWrite()) {
-                print(workload, Fio.measure(uri, workload, options.seconds()));
-            }
-        }
-        if (!options.writes()) {
-            out.println("Only reads were measured: writes OVERWRITE the device. To measure them too, add: -- --write");
-        }
-        return 0;
     }
 
     private void print(Workload workload, Measurement found) {

@@ -283,6 +283,12 @@ public final class WriteBehind implements Promises {
         @Override
         public long step() {
             giveMemoryBack();
+            long dueNanos = sealWhenDue();
+            // One batch a step: a client that trims without end must not keep epochs from being sealed.
+            return store.hasMemoryToGiveBack() ? 0 : dueNanos;
+        }
+
+        private long sealWhenDue() {
             if (applying >= 0) {
                 return Clock.NEVER;
             }
@@ -338,9 +344,7 @@ public final class WriteBehind implements Promises {
 
         private void giveMemoryBack() {
             try {
-                while (store.hasMemoryToGiveBack()) {
-                    store.giveMemoryBack(backoff);
-                }
+                store.giveMemoryBack(backoff);
             } catch (PosixException e) {
                 faults.note(Faults.Kind.APPLY, 0, e);
             }

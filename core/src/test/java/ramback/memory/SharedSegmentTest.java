@@ -45,7 +45,7 @@ class SharedSegmentTest {
         assertThat(Files.getPosixFilePermissions(path)).isEqualTo(PosixFilePermissions.fromString("rw-------"));
         assertThat(Files.size(path)).isEqualTo(SMALL.segmentBytes());
         assertThat(segment.data().byteSize()).isEqualTo(102_400);
-        assertThat(segment.data().toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
+        assertThat(segment.data().toArray(ValueLayout.JAVA_BYTE)).isEqualTo(new byte[102_400]);
         for (int plane = 0; plane < SegmentLayout.PLANE_COUNT; plane++) {
             assertThat(segment.plane(plane).toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
         }

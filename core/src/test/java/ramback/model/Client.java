@@ -120,7 +120,7 @@ final class Client implements Process {
             case READ -> read();
             case FLUSH_FIRST -> flushFirst();
             case FLUSH_AGAIN -> flushAgain();
-            case FLUSH_DIRTY -> world.dirtyAll == 0 || isKept() ? acknowledge() : go(Step.QUEUE);
+            case FLUSH_DIRTY -> world.dirtyAll == 0 ? acknowledge() : go(Step.END);
             case END -> isKept() ? acknowledge() : go(Step.QUEUE);
             case QUEUE -> queue();
             case WAIT -> await();

@@ -62,7 +62,7 @@ final class LoadingModel implements Explorer.Model {
                                 List.of(write(PART)),
                                 List.of(flush(), flush()))
                         .inRam(),
-                scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND), flush()))
+                scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND)))
                         .inRam()
                         .withFailures(1),
                 scenario(

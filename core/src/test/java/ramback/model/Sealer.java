@@ -12,7 +12,6 @@ final class Sealer implements Process {
         CAPTURED,
         ROUND,
         GIVE_GRACE,
-        GIVE_ALONE,
         GIVE_LOCK,
         GIVE_LOOK,
         GIVE_BIT,
@@ -81,8 +80,7 @@ final class Sealer implements Process {
             case CAPTURE -> capture();
             case CAPTURED -> captured();
             case ROUND -> beginRound();
-            case GIVE_GRACE -> grace(Step.GIVE_ALONE);
-            case GIVE_ALONE -> keepTakersOut();
+            case GIVE_GRACE -> grace(Step.GIVE_LOCK);
             case GIVE_LOCK -> lockGranule();
             case GIVE_LOOK -> lookAtGranule();
             case GIVE_BIT -> lowerBit();
@@ -158,7 +156,7 @@ final class Sealer implements Process {
     void noteLeft(int client) {
         if (graceWaits && graceClient == client) {
             graceWaits = false;
-            nextClient(step == Step.GRACE ? Step.LOOK : Step.GIVE_ALONE);
+            nextClient(step == Step.GRACE ? Step.LOOK : Step.GIVE_LOCK);
         }
     }
 
@@ -209,16 +207,7 @@ final class Sealer implements Process {
             return false;
         }
         world.candidate = false;
-        return go(mutant == Mutant.GIVEBACK_WITHOUT_GRACE ? Step.GIVE_ALONE : Step.GIVE_GRACE);
-    }
-
-    /** The bit and the memory must change together; before the chunks are locked, since takers hold no chunk. */
-    private boolean keepTakersOut() {
-        if (world.granuleBusy) {
-            return false;
-        }
-        world.granuleBusy = mutant != Mutant.GIVEBACK_BESIDE_TAKING;
-        return go(Step.GIVE_LOCK);
+        return go(mutant == Mutant.GIVEBACK_WITHOUT_GRACE ? Step.GIVE_LOCK : Step.GIVE_GRACE);
     }
 
     private boolean lockGranule() {
@@ -243,13 +232,23 @@ final class Sealer implements Process {
         return go(Step.GIVE_BIT);
     }
 
+    /** Not beside somebody who is taking memory: the bit and the memory change together. Takers hold no chunk. */
     private boolean lowerBit() {
+        if (mutant != Mutant.GIVEBACK_BESIDE_TAKING) {
+            if (world.granuleBusy) {
+                return false;
+            }
+            world.granuleBusy = true;
+        }
         world.granuleTaken = false;
         return go(Step.GIVE_PUNCH);
     }
 
     private boolean punch() {
         world.granuleThere = false;
+        if (mutant != Mutant.GIVEBACK_BESIDE_TAKING) {
+            world.granuleBusy = false;
+        }
         for (int half = 0; half < World.HALF_COUNT; half++) {
             world.memory[half] = World.ZEROES;
         }
@@ -258,9 +257,6 @@ final class Sealer implements Process {
 
     private boolean unlockGranule() {
         world.unlock(World.ALL_CHUNKS);
-        if (mutant != Mutant.GIVEBACK_BESIDE_TAKING) {
-            world.granuleBusy = false;
-        }
         return go(Step.IDLE);
     }
 }

@@ -34,7 +34,9 @@ final class BenchCommand extends DeviceCommand {
                         Refusal.Kind.FAILED,
                         "the benchmarks (module ramback.bench) are not installed here; run ./ramback bench from the"
                                 + " source tree, which builds them"));
-        String uri = isNamed && words.getFirst().startsWith("nbd") && words.getFirst().contains("://")
+        String uri = isNamed
+                        && words.getFirst().startsWith("nbd")
+                        && words.getFirst().contains("://")
                 ? words.getFirst()
                 : client(isNamed ? words.getFirst() : null).status().uri();
         return bench.run(uri, arguments);

@@ -12,9 +12,7 @@ import ramback.control.RunDirectory;
 import ramback.engine.Refusal;
 
 /** {@code ramback down}: stops a device cleanly and returns when its process is gone. */
-@Command(
-        name = "down",
-        description = "Flush and stop cleanly, with progress; IMAGE is then a plain raw image.")
+@Command(name = "down", description = "Flush and stop cleanly, with progress; IMAGE is then a plain raw image.")
 final class DownCommand extends DeviceCommand {
 
     private static final long POLL_MILLIS = 20;

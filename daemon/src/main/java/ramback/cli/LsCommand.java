@@ -1,5 +1,6 @@
 package ramback.cli;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Command;
@@ -14,6 +15,9 @@ final class LsCommand extends DeviceCommand {
 
     private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "URI");
 
+    /** A daemon that hangs must not hide the others for long. */
+    private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(2);
+
     LsCommand(Shell shell) {
         super(shell);
     }
@@ -24,7 +28,7 @@ final class LsCommand extends DeviceCommand {
         List<List<String>> rows = new ArrayList<>();
         rows.add(HEADER);
         for (String name : runDirectory.names()) {
-            rows.add(row(new ControlClient(runDirectory, name)));
+            rows.add(row(new ControlClient(runDirectory, name, ANSWER_TIMEOUT)));
         }
         print(rows);
         return ExitCode.OK;
@@ -34,11 +38,7 @@ final class LsCommand extends DeviceCommand {
         try {
             StatusReport status = client.status();
             return List.of(
-                    status.name(),
-                    Quantities.ofSize(status.sizeBytes()),
-                    status.mode(),
-                    status.light(),
-                    status.uri());
+                    status.name(), Quantities.ofSize(status.sizeBytes()), status.mode(), status.light(), status.uri());
         } catch (Refusal e) {
             String word = e.kind() == Refusal.Kind.NO_DEVICE ? "gone" : client.isStarting() ? "starting" : "unknown";
             return List.of(client.name(), "-", "-", word, "-");

@@ -133,7 +133,8 @@ public final class Main {
         @Override
         public String[] getVersion() {
             ModuleDescriptor module = Main.class.getModule().getDescriptor();
-            String version = module == null ? "(not packaged)" : module.rawVersion().orElse("(not packaged)");
+            String version =
+                    module == null ? "(not packaged)" : module.rawVersion().orElse("(not packaged)");
             return new String[] {"ramback " + version};
         }
     }

@@ -86,11 +86,14 @@ final class Progress implements AutoCloseable {
         String left = "ramback: " + status.name() + " flushing, " + Quantities.ofBytes(status.dirtyBytes()) + " of "
                 + Quantities.ofBytes(peakBytes) + " left ("
                 + String.format(Locale.ROOT, "%.0f", StatusScreen.percent(peakBytes - status.dirtyBytes(), peakBytes))
-                + " % done), " + Quantities.ofRate(rate);
+                + " % done)";
         if (status.backingLastError() != null && status.state().equals("degraded")) {
             return left + "; trying again after: " + status.backingLastError();
         }
-        return rate < 1 ? left : left + ", " + Quantities.ofSeconds((double) status.dirtyBytes() / rate) + " to go";
+        return rate < 1
+                ? left
+                : left + ", " + Quantities.ofRate(rate) + ", "
+                        + Quantities.ofSeconds((double) status.dirtyBytes() / rate) + " to go";
     }
 
     @Override

@@ -17,18 +17,20 @@ final class Signals {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Object handle = Proxy.newProxyInstance(Signals.class.getClassLoader(), new Class<?>[] {handler}, (_, method, _) -> {
-                if (method.getName().equals("handle")) {
-                    action.run();
-                }
-                return null;
-            });
+            Object handle =
+                    Proxy.newProxyInstance(Signals.class.getClassLoader(), new Class<?>[] {handler}, (_, method, _) -> {
+                        if (method.getName().equals("handle")) {
+                            action.run();
+                        }
+                        return null;
+                    });
             for (String name : new String[] {"INT", "TERM"}) {
                 Object number = signal.getConstructor(String.class).newInstance(name);
                 signal.getMethod("handle", signal, handler).invoke(null, number, handle);
             }
         } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this JDK has no sun.misc.Signal; use one with the module jdk.unsupported", e);
+            throw new IllegalStateException(
+                    "this JDK has no sun.misc.Signal; use one with the module jdk.unsupported", e);
         }
     }
 }

@@ -38,24 +38,37 @@ final class StatusScreen {
      * @param earlier the status about a second ago, for the rates, or null
      * @param peakDirtyBytes the most there was to write since the flush began; what its bar is drawn against
      */
-    static List<String> lines(
-            StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, Style style) {
+    static List<String> lines(StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, Style style) {
         List<String> lines = new ArrayList<>();
         lines.add(now.name() + "  " + light(now, style) + "  " + now.state() + (now.readOnly() ? ", read-only" : ""));
-        add(lines, "size", Quantities.ofSize(now.sizeBytes()) + ", " + Quantities.ofCount(now.chunks()) + " chunks of "
-                + Quantities.ofSize(now.chunkBytes()));
-        add(lines, "mode", now.mode()
-                + (now.mode().equals(now.configuredMode()) ? "" : " (configured: " + now.configuredMode() + ")"));
+        add(
+                lines,
+                "size",
+                Quantities.ofSize(now.sizeBytes()) + ", " + Quantities.ofCount(now.chunks()) + " chunks of "
+                        + Quantities.ofSize(now.chunkBytes()));
+        add(
+                lines,
+                "mode",
+                now.mode()
+                        + (now.mode().equals(now.configuredMode())
+                                ? ""
+                                : " (configured: " + now.configuredMode() + ")"));
         add(lines, "loaded", loaded(now));
         add(lines, "dirty", dirty(now, peakDirtyBytes));
         add(lines, "at risk", atRisk(now));
-        add(lines, "committed", now.commitTime() == null
-                ? "nothing since the start"
-                : "epoch " + Quantities.ofCount(now.commitEpoch()) + " at " + now.commitTime());
+        add(
+                lines,
+                "committed",
+                now.commitTime() == null
+                        ? "nothing since the start"
+                        : "epoch " + Quantities.ofCount(now.commitEpoch()) + " at " + now.commitTime());
         add(lines, "image", now.backingUri() + (now.directIo() ? ", direct I/O" : ", through the page cache"));
         if (now.backingErrors() > 0) {
-            add(lines, "errors", Quantities.ofCount(now.backingErrors()) + " of the image"
-                    + (now.backingLastError() == null ? "" : ", the last: " + now.backingLastError()));
+            add(
+                    lines,
+                    "errors",
+                    Quantities.ofCount(now.backingErrors()) + " of the image"
+                            + (now.backingLastError() == null ? "" : ", the last: " + now.backingLastError()));
         }
         add(lines, "clients", now.clients() + ", " + Quantities.ofCount(now.inflight()) + " requests wait");
         add(lines, "requests", requests(now, earlier));
@@ -63,8 +76,11 @@ final class StatusScreen {
         if (now.tcpUri() != null) {
             add(lines, "", now.tcpUri());
         }
-        add(lines, "daemon", "pid " + now.pid() + ", up " + Quantities.ofSeconds(now.uptimeSeconds())
-                + (now.trace() ? ", trace on" : ""));
+        add(
+                lines,
+                "daemon",
+                "pid " + now.pid() + ", up " + Quantities.ofSeconds(now.uptimeSeconds())
+                        + (now.trace() ? ", trace on" : ""));
         return lines;
     }
 
@@ -91,11 +107,12 @@ final class StatusScreen {
             return bar(1, 1) + " all of it";
         }
         double rate = now.loadBytesPerSecond();
-        String text = bar(now.loadedChunks(), now.chunks()) + ", " + Quantities.ofBytes(now.loadRemainingBytes()) + " left";
+        String text =
+                bar(now.loadedChunks(), now.chunks()) + ", " + Quantities.ofBytes(now.loadRemainingBytes()) + " left";
         return rate < 1
                 ? text
-                : text + ", " + Quantities.ofRate(rate) + ", " + Quantities.ofSeconds((double) now.loadRemainingBytes() / rate)
-                        + " to go";
+                : text + ", " + Quantities.ofRate(rate) + ", "
+                        + Quantities.ofSeconds((double) now.loadRemainingBytes() / rate) + " to go";
     }
 
     private static String dirty(StatusReport now, long peakDirtyBytes) {
@@ -103,9 +120,11 @@ final class StatusScreen {
         double rate = now.backingWriteBytesPerSecond();
         String bytes = Quantities.ofBytes(now.dirtyBytes());
         if (isFlushing) {
-            String text = bar(peakDirtyBytes - now.dirtyBytes(), peakDirtyBytes) + " flushed, " + bytes + " left, "
-                    + Quantities.ofRate(rate);
-            return rate < 1 ? text : text + ", " + Quantities.ofSeconds((double) now.dirtyBytes() / rate) + " to go";
+            String text = bar(peakDirtyBytes - now.dirtyBytes(), peakDirtyBytes) + " flushed, " + bytes + " left";
+            return rate < 1
+                    ? text
+                    : text + ", " + Quantities.ofRate(rate) + ", "
+                            + Quantities.ofSeconds((double) now.dirtyBytes() / rate) + " to go";
         }
         return bar(now.dirtyBytes(), now.dirtyMaxBytes()) + " " + bytes + " of at most "
                 + Quantities.ofBytes(now.dirtyMaxBytes()) + ", " + Quantities.ofCount(now.dirtyChunks()) + " chunks"

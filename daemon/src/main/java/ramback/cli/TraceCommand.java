@@ -36,15 +36,15 @@ final class TraceCommand extends DeviceCommand {
             if (words.size() < 3 && (last.equals("on") || last.equals("off"))) {
                 return new Request(words.size() == 1 ? null : words.getFirst(), false, last);
             }
-            throw new Refusal(
-                    Refusal.Kind.USAGE, "bad trace request '" + String.join(" ", words) + "'; " + USAGE);
+            throw new Refusal(Refusal.Kind.USAGE, "bad trace request '" + String.join(" ", words) + "'; " + USAGE);
         }
     }
 
     @Override
     public Integer call() throws Refusal {
         Request request = Request.of(words);
-        if (request.isDump() && (request.argument().isEmpty() || request.argument().indexOf('\0') >= 0)) {
+        if (request.isDump()
+                && (request.argument().isEmpty() || request.argument().indexOf('\0') >= 0)) {
             throw usage("bad FILE '': not a path; " + USAGE);
         }
         ControlClient client = client(request.name());

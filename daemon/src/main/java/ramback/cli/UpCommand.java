@@ -155,7 +155,8 @@ final class UpCommand extends DeviceCommand {
 
     private Path imagePath() throws Refusal {
         if (image.startsWith("nbd://") || image.startsWith("nbd+unix://")) {
-            throw usage("bad IMAGE '" + image + "': this version serves no remote image; name a raw file or a block device");
+            throw usage("bad IMAGE '" + image
+                    + "': this version serves no remote image; name a raw file or a block device");
         }
         if (image.isEmpty() || image.indexOf('\0') >= 0) {
             throw usage("bad IMAGE '" + image.replace('\0', '?') + "': not a path; name a raw file or a block device");
@@ -170,7 +171,8 @@ final class UpCommand extends DeviceCommand {
     private Mode mode() throws Refusal {
         Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
         if (asked == Mode.CHECKPOINT) {
-            throw usage("mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or unsafe");
+            throw usage(
+                    "mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or unsafe");
         }
         return asked;
     }
@@ -235,7 +237,7 @@ final class UpCommand extends DeviceCommand {
             StatusReport status = running.status();
             shell.complain(status.name() + " still has " + Quantities.ofBytes(status.dirtyBytes()) + " ("
                     + Quantities.ofCount(status.dirtyChunks()) + " chunks) to write to " + status.backingUri()
-                    + "; goes on flushing (kill -9 would lose them)");
+                    + "; goes on flushing (a kill -9 would leave them out of it)");
         } catch (Refusal e) {
             shell.complain("everything is in the image; about to end");
         }

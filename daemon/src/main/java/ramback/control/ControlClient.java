@@ -21,7 +21,7 @@ import ramback.engine.Refusal;
 public final class ControlClient {
 
     /** How long a daemon may take to answer what it can answer at once. */
-    private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(10);
+    private static final Duration ANSWER_TIMEOUT_DEFAULT = Duration.ofSeconds(10);
 
     /** Flushing takes as long as it takes; that the daemon lives is seen by asking for its status meanwhile. */
     private static final Duration UNLIMITED = Duration.ofDays(365);
@@ -29,9 +29,16 @@ public final class ControlClient {
     private final RunDirectory runDirectory;
     private final String name;
     private final Path socket;
+    private final Duration answerTimeout;
 
     /** A client of the device of this name; whether there is one is seen at the first request. */
     public ControlClient(RunDirectory runDirectory, String name) {
+        this(runDirectory, name, ANSWER_TIMEOUT_DEFAULT);
+    }
+
+    /** As above, for who would rather go on without an answer than wait longer than this. */
+    public ControlClient(RunDirectory runDirectory, String name, Duration answerTimeout) {
+        this.answerTimeout = answerTimeout;
         this.runDirectory = runDirectory;
         this.name = name;
         this.socket = runDirectory.controlSocket(name);
@@ -44,7 +51,7 @@ public final class ControlClient {
 
     /** The status, as the daemon wrote it: JSON on one line. */
     public String statusJson() throws Refusal {
-        return request("GET", "/status", "", ANSWER_TIMEOUT);
+        return request("GET", "/status", "", answerTimeout);
     }
 
     /** The status. */
@@ -58,7 +65,7 @@ public final class ControlClient {
 
     /** Switches the mode, to one of its words or {@code auto}. */
     public void switchMode(String word) throws Refusal {
-        request("POST", "/mode", field("mode", word), ANSWER_TIMEOUT);
+        request("POST", "/mode", field("mode", word), answerTimeout);
     }
 
     /** Carries everything dirty to the image and waits for it. */
@@ -76,7 +83,7 @@ public final class ControlClient {
                     json.writeBooleanField("on", on);
                     json.writeEndObject();
                 }),
-                ANSWER_TIMEOUT);
+                answerTimeout);
     }
 
     /** Has the daemon write its newest trace events to a new file; returns how many. */
@@ -87,7 +94,7 @@ public final class ControlClient {
 
     /** Asks for a clean stop; returns the daemon's pid at once. */
     public long down() throws Refusal {
-        return count(request("POST", "/down", "", ANSWER_TIMEOUT), "pid");
+        return count(request("POST", "/down", "", answerTimeout), "pid");
     }
 
     private long count(String body, String fieldName) throws Refusal {
@@ -120,7 +127,8 @@ public final class ControlClient {
         if (!Files.exists(runDirectory.of(name), LinkOption.NOFOLLOW_LINKS)) {
             throw new Refusal(
                     Refusal.Kind.NO_DEVICE,
-                    "no device named " + name + " (looked in " + runDirectory.path() + "); 'ramback ls' shows what runs");
+                    "no device named " + name + " (looked in " + runDirectory.path()
+                            + "); 'ramback ls' shows what runs");
         }
         HttpReply reply;
         try (HttpConnection connection = HttpConnection.open(socket, timeout)) {
@@ -150,7 +158,9 @@ public final class ControlClient {
         String text = String.valueOf(e.getMessage());
         if (e instanceof SocketException && text.contains("Permission denied")) {
             return new Refusal(
-                    Refusal.Kind.FAILED, "no permission to control " + name + " (" + socket + "); run this as its owner", e);
+                    Refusal.Kind.FAILED,
+                    "no permission to control " + name + " (" + socket + "); run this as its owner",
+                    e);
         }
         boolean isGone = e instanceof ConnectException || !Files.exists(socket, LinkOption.NOFOLLOW_LINKS);
         if (isGone && isStarting()) {

@@ -45,7 +45,12 @@ public final class Daemon {
     private volatile boolean stopped;
 
     /** What exists once the device is served. */
-    private record Serving(Engine engine, NbdServer nbd, ControlServer control, String uri, @Nullable String tcpUri) {}
+    private record Serving(
+            Engine engine,
+            NbdServer nbd,
+            ControlServer control,
+            String uri,
+            @Nullable String tcpUri) {}
 
     private Daemon(Options options, Runnable onDown, DeviceDirectory directory) {
         this.options = options;
@@ -63,7 +68,8 @@ public final class Daemon {
         RunDirectory runDirectory = options.runDirectory();
         String name = options.device().name();
         RunDirectory.checkSocketPath(
-                runDirectory.controlSocket(name), "choose a shorter --run-dir (now " + runDirectory.path() + ") or --name");
+                runDirectory.controlSocket(name),
+                "choose a shorter --run-dir (now " + runDirectory.path() + ") or --name");
         RunDirectory.checkSocketPath(options.socket(), "choose a shorter path with --socket");
         Daemon daemon = new Daemon(options, onDown, DeviceDirectory.claim(runDirectory, name));
         try {

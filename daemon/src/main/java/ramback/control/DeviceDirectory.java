@@ -66,7 +66,8 @@ final class DeviceDirectory implements AutoCloseable {
                 if (attempt == ATTEMPT_COUNT_MAX) {
                     throw new Refusal(
                             Refusal.Kind.FAILED,
-                            directory + " is made and removed over and over by others; choose another name with --name");
+                            directory
+                                    + " is made and removed over and over by others; choose another name with --name");
                 }
                 FileChannel channel = tryLock(directory, lockFile, runDirectory, name);
                 if (channel != null) {

@@ -20,10 +20,11 @@ public final class ModeWords {
      * @throws Refusal of kind USAGE when there is no such mode
      */
     public static Mode parse(String word, boolean orAuto) throws Refusal {
-        return Mode.ofWord(word).orElseThrow(() -> new Refusal(
-                Refusal.Kind.USAGE,
-                "bad mode '" + word + "'; use one of "
-                        + Arrays.stream(Mode.values()).map(Mode::word).collect(Collectors.joining(", "))
-                        + (orAuto ? ", " + AUTO : "")));
+        return Mode.ofWord(word)
+                .orElseThrow(() -> new Refusal(
+                        Refusal.Kind.USAGE,
+                        "bad mode '" + word + "'; use one of "
+                                + Arrays.stream(Mode.values()).map(Mode::word).collect(Collectors.joining(", "))
+                                + (orAuto ? ", " + AUTO : "")));
     }
 }

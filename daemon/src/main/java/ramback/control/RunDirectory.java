@@ -152,13 +152,15 @@ public final class RunDirectory {
     public String only() throws Refusal {
         List<String> names = names();
         return switch (names.size()) {
-            case 0 -> throw new Refusal(
-                    Refusal.Kind.NO_DEVICE,
-                    "no device is running (looked in " + path + "); start one with 'ramback up IMAGE'");
+            case 0 ->
+                throw new Refusal(
+                        Refusal.Kind.NO_DEVICE,
+                        "no device is running (looked in " + path + "); start one with 'ramback up IMAGE'");
             case 1 -> names.getFirst();
-            default -> throw new Refusal(
-                    Refusal.Kind.USAGE,
-                    names.size() + " devices are running: " + String.join(", ", names) + "; name the one you mean");
+            default ->
+                throw new Refusal(
+                        Refusal.Kind.USAGE,
+                        names.size() + " devices are running: " + String.join(", ", names) + "; name the one you mean");
         };
     }
 

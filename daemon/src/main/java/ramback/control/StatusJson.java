@@ -149,14 +149,17 @@ public final class StatusJson {
 
         @SuppressWarnings("unchecked") // Json.readObject makes no other maps
         Fields object(String name) {
-            return map.get(name) instanceof Map<?, ?> inner ? new Fields((Map<String, @Nullable Object>) inner) : new Fields(Map.of());
+            return map.get(name) instanceof Map<?, ?> inner
+                    ? new Fields((Map<String, @Nullable Object>) inner)
+                    : new Fields(Map.of());
         }
 
         String text(String name) {
             return map.get(name) instanceof String text ? text : "";
         }
 
-        @Nullable String textOrNull(String name) {
+        @Nullable
+        String textOrNull(String name) {
             return map.get(name) instanceof String text ? text : null;
         }
 

@@ -25,7 +25,11 @@ class BadInputTest {
     private void assertRefused(int exitCode, String message, String... arguments) {
         ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
         assertThat(shell.run(arguments)).as(shell.err()).isEqualTo(exitCode);
-        assertThat(shell.err()).startsWith("ramback: ").endsWith("\n").containsOnlyOnce("\n").contains(message);
+        assertThat(shell.err())
+                .startsWith("ramback: ")
+                .endsWith("\n")
+                .containsOnlyOnce("\n")
+                .contains(message);
         assertThat(shell.out()).isEmpty();
         assertThat(directory.resolve("run")).doesNotExist();
     }
@@ -90,19 +94,33 @@ class BadInputTest {
         assertRefused(
                 2,
                 "socket path too long: 108 bytes, limit 107 (" + path + "); choose a shorter path with --socket",
-                "up", directory.resolve("disk.img").toString(), "--size", "1M", "--socket", path);
+                "up",
+                directory.resolve("disk.img").toString(),
+                "--size",
+                "1M",
+                "--socket",
+                path);
     }
 
     @Test
     void aRunDirectoryTooDeepForSocketsIsRefusedWithTheLimit() {
         Path deep = directory.resolve("d".repeat(150));
         assertRefused(
-                2, "limit 107", "up", directory.resolve("disk.img").toString(), "--size", "1M", "--run-dir", deep.toString());
+                2,
+                "limit 107",
+                "up",
+                directory.resolve("disk.img").toString(),
+                "--size",
+                "1M",
+                "--run-dir",
+                deep.toString());
         assertThat(deep).doesNotExist();
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"power", "top", "upgrade", "attach", "detach", "snapshot", "verify", "recover", "check", "x", ""})
+    @ValueSource(
+            strings = {"power", "top", "upgrade", "attach", "detach", "snapshot", "verify", "recover", "check", "x", ""
+            })
     void aCommandThatDoesNotExistIsAnsweredWithThoseThatDo(String command) {
         assertRefused(
                 2, "no command '" + command + "'; commands: up, ls, status, mode, flush, trace, down, bench", command);
@@ -181,7 +199,8 @@ class BadInputTest {
 
     @Test
     void helpAndVersionGoToStandardOutput() {
-        for (String line : List.of("--help", "help", "help up", "up --help", "status --help", "help trace", "--version")) {
+        for (String line :
+                List.of("--help", "help", "help up", "up --help", "status --help", "help trace", "--version")) {
             ShellOnPaper shell = new ShellOnPaper(directory);
             assertThat(shell.run(line.split(" "))).as(line).isZero();
             assertThat(shell.out()).as(line).contains("ramback");
@@ -195,7 +214,19 @@ class BadInputTest {
         shell.run("help", "up");
         assertThat(shell.out())
                 .contains(
-                        "--size", "--name", "--mode", "--interval", "--journal", "--chunk", "--socket", "--listen",
-                        "--dirty-max", "--ram", "--max-clients", "--ram-dir", "--run-dir", "--read-only");
+                        "--size",
+                        "--name",
+                        "--mode",
+                        "--interval",
+                        "--journal",
+                        "--chunk",
+                        "--socket",
+                        "--listen",
+                        "--dirty-max",
+                        "--ram",
+                        "--max-clients",
+                        "--ram-dir",
+                        "--run-dir",
+                        "--read-only");
     }
 }

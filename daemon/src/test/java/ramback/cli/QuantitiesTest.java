@@ -14,15 +14,24 @@ class QuantitiesTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1,1", "512,512", "4K,4096", "4k,4096", "64M,67108864", "1G,1073741824", "2T,2199023255552",
-        "9223372036854775807,9223372036854775807", "8388607T,9223370937343148032", "007,7"
+        "1,1",
+        "512,512",
+        "4K,4096",
+        "4k,4096",
+        "64M,67108864",
+        "1G,1073741824",
+        "2T,2199023255552",
+        "9223372036854775807,9223372036854775807",
+        "8388607T,9223370937343148032",
+        "007,7"
     })
     void sizesAreBytesOrPowersOf1024(String text, long bytes) throws Refusal {
         assertThat(Quantities.sizeBytes("--size", text)).isEqualTo(bytes);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", " ", "x", "G", "1.5G", "1GB", "1GiB", "1P", "0x10", "1 G", "+1", "1e9", "１", "--", "1G "})
+    @ValueSource(
+            strings = {"", " ", "x", "G", "1.5G", "1GB", "1GiB", "1P", "0x10", "1 G", "+1", "1e9", "１", "--", "1G "})
     void whatIsNotASizeIsNamedAndTheFormIsExplained(String text) {
         assertThatThrownBy(() -> Quantities.sizeBytes("--size", text))
                 .isInstanceOf(Refusal.class)
@@ -73,8 +82,14 @@ class QuantitiesTest {
 
     @ParameterizedTest
     @CsvSource({
-        "0,0 bytes", "999,999 bytes", "1000,0.98 KiB", "1024,1.00 KiB", "10240,10.0 KiB", "102400,100 KiB",
-        "1073741824,1.00 GiB", "9223372036854775807,8.00 EiB"
+        "0,0 bytes",
+        "999,999 bytes",
+        "1000,0.98 KiB",
+        "1024,1.00 KiB",
+        "10240,10.0 KiB",
+        "102400,100 KiB",
+        "1073741824,1.00 GiB",
+        "9223372036854775807,8.00 EiB"
     })
     void bytesAreShownWithThreeDigits(long bytes, String text) {
         assertThat(Quantities.ofBytes(bytes)).isEqualTo(text);
@@ -82,7 +97,12 @@ class QuantitiesTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1,1 byte", "4096,4 KiB", "1073741824,1 GiB", "1073741825,1.00 GiB", "1536,1.50 KiB", "1610612736,1536 MiB"
+        "1,1 byte",
+        "4096,4 KiB",
+        "1073741824,1 GiB",
+        "1073741825,1.00 GiB",
+        "1536,1.50 KiB",
+        "1610612736,1536 MiB"
     })
     void aSizeThatIsWholeIsShownWhole(long bytes, String text) {
         assertThat(Quantities.ofSize(bytes)).isEqualTo(text);

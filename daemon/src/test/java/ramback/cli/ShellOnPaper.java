@@ -23,8 +23,8 @@ final class ShellOnPaper {
     }
 
     ShellOnPaper(Map<String, String> environment) {
-        this.shell = new Shell(
-                new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), environment, action -> {
+        this.shell =
+                new Shell(new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), environment, action -> {
                     onStop = action;
                     listening.countDown();
                 });

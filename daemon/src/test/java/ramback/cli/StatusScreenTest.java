@@ -38,9 +38,12 @@ class StatusScreenTest {
         Style coloured = new Style(true, "●");
         assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), coloured))
                 .isEqualTo("\033[32m●\033[0m green");
-        assertThat(StatusScreen.light(SampleStatus.of("loading", 1, 0, 0), coloured)).contains("33m", "amber");
-        assertThat(StatusScreen.light(SampleStatus.of("degraded", 1, 0, 0), coloured)).contains("31m", "red");
-        assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), PLAIN)).isEqualTo("* green");
+        assertThat(StatusScreen.light(SampleStatus.of("loading", 1, 0, 0), coloured))
+                .contains("33m", "amber");
+        assertThat(StatusScreen.light(SampleStatus.of("degraded", 1, 0, 0), coloured))
+                .contains("31m", "red");
+        assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), PLAIN))
+                .isEqualTo("* green");
     }
 
     @Test
@@ -71,6 +74,6 @@ class StatusScreenTest {
         assertThat(Progress.line(SampleStatus.of("stopping", 100, 256 << 20, 64 << 20), 1024L << 20))
                 .isEqualTo("ramback: disk flushing, 256 MiB of 1.00 GiB left (75 % done), 64.0 MiB/s, 4.00 s to go");
         assertThat(Progress.line(SampleStatus.of("degraded", 100, 256 << 20, 0), 256 << 20))
-                .endsWith("(0 % done), 0 bytes/s; trying again after: no space left");
+                .endsWith("(0 % done); trying again after: no space left");
     }
 }

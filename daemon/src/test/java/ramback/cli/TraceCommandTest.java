@@ -30,6 +30,8 @@ class TraceCommandTest {
     @ParameterizedTest
     @ValueSource(strings = {"x", "dump", "disk x", "disk on off", "disk x file", "a disk dump file"})
     void anythingElseIsBadUsage(String line) {
-        assertThatThrownBy(() -> of(line)).isInstanceOf(Refusal.class).hasMessageStartingWith("bad trace request '" + line);
+        assertThatThrownBy(() -> of(line))
+                .isInstanceOf(Refusal.class)
+                .hasMessageStartingWith("bad trace request '" + line);
     }
 }

@@ -141,9 +141,11 @@ class UpDownTest {
         assertThat(ramback(0, "trace", "disk", "off").out()).isEqualTo("ramback: trace of disk is off\n");
         Path dump = directory.resolve("trace.txt");
         assertThat(ramback(0, "trace", "dump", dump.toString()).out()).endsWith(" trace events to " + dump + "\n");
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(dump))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(dump)))
+                .isEqualTo("rw-------");
         assertThat(ramback(1, "trace", "dump", dump.toString()).err()).contains(dump + " exists");
-        assertThat(ramback(1, "trace", "dump", directory.resolve("no/file").toString()).err())
+        assertThat(ramback(1, "trace", "dump", directory.resolve("no/file").toString())
+                        .err())
                 .containsOnlyOnce("\n");
     }
 
@@ -153,7 +155,9 @@ class UpDownTest {
         up.shell.signal();
         up.shell.signal();
         assertThat(up.exitCode.join()).isZero();
-        assertThat(up.shell.err()).startsWith("ramback: ").containsAnyOf("disk still has 0 bytes", "everything is in the image");
+        assertThat(up.shell.err())
+                .startsWith("ramback: ")
+                .containsAnyOf("disk still has 0 bytes", "everything is in the image");
         assertNothingLeft();
     }
 
@@ -218,7 +222,8 @@ class UpDownTest {
     @Test
     void itIsServedOnTheSocketAndThePortThatWereAsked() throws Exception {
         Path socket = directory.resolve("my.sock");
-        Up up = new Up("disk.img", "--size", "1M", "--socket", socket.toString(), "--listen", "127.0.0.1:0").awaitReady();
+        Up up = new Up("disk.img", "--size", "1M", "--socket", socket.toString(), "--listen", "127.0.0.1:0")
+                .awaitReady();
         assertThat(up.shell.out()).endsWith("?socket=" + socket + "\n");
         assertThat(ramback(0, "status", "--json").out()).contains("\"tcpUri\":\"nbd://127.0.0.1:");
         ramback(0, "down");
@@ -242,8 +247,9 @@ class UpDownTest {
             live.bind(UnixDomainSocketAddress.of(socket));
             assertRefused(1, "in use by a live server", "disk.img", "--size", "1M", "--socket", socket.toString());
         }
+        assertThat(directory.resolve("disk.img")).doesNotExist();
         assertThat(socket).exists();
-        new Up("disk.img", "--socket", socket.toString()).awaitReady();
+        new Up("disk.img", "--size", "1M", "--socket", socket.toString()).awaitReady();
     }
 
     @Test

@@ -72,7 +72,8 @@ class ControlServerTest {
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.down()).isEqualTo(ProcessHandle.current().pid());
         assertThat(device.asked)
-                .containsExactly("mode UNSAFE", "auto", "flush", "trace true", "trace false", "dump /x/ä \"q\"", "down");
+                .containsExactly(
+                        "mode UNSAFE", "auto", "flush", "trace true", "trace false", "dump /x/ä \"q\"", "down");
     }
 
     @Test
@@ -111,7 +112,17 @@ class ControlServerTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "x", "{}", "[]", "{\"on\":1}", "{\"dump\":\"relative\"}", "{\"dump\":\"\"}", "{\"on\":\"true\"}"})
+    @ValueSource(
+            strings = {
+                "",
+                "x",
+                "{}",
+                "[]",
+                "{\"on\":1}",
+                "{\"dump\":\"relative\"}",
+                "{\"dump\":\"\"}",
+                "{\"on\":\"true\"}"
+            })
     void aMalformedRequestIsRefusedAndDoesNothing(String body) throws IOException {
         HttpReply reply = send("POST", "/trace", body);
         assertThat(reply.status()).isEqualTo(400);
@@ -121,7 +132,8 @@ class ControlServerTest {
 
     @Test
     void aBodyBeyondTheLimitIsRefused() throws IOException {
-        assertThat(send("POST", "/mode", "{\"mode\":\"" + "x".repeat(33 << 10) + "\"}").status())
+        assertThat(send("POST", "/mode", "{\"mode\":\"" + "x".repeat(33 << 10) + "\"}")
+                        .status())
                 .isGreaterThanOrEqualTo(400);
         assertThat(device.asked).isEmpty();
     }
@@ -180,7 +192,8 @@ class ControlServerTest {
                 .hasMessageContaining("HTTP status 502")
                 .extracting(Refusal::kind)
                 .isEqualTo(Refusal.Kind.FAILED);
-        assertThat(Problem.read(500, "{\"error\":{\"kind\":\"later\",\"message\":\"m\"}}")).hasMessage("m");
+        assertThat(Problem.read(500, "{\"error\":{\"kind\":\"later\",\"message\":\"m\"}}"))
+                .hasMessage("m");
     }
 
     private static final class NotingDevice implements DeviceControl {

@@ -60,7 +60,8 @@ class DeviceDirectoryTest {
 
     @Test
     void whatADeadDaemonLeftIsReplaced() throws Exception {
-        RunDirectory.makePrivate(Files.createDirectories(run().path().getParent()).resolve("run"));
+        RunDirectory.makePrivate(
+                Files.createDirectories(run().path().getParent()).resolve("run"));
         Path dead = Files.createDirectory(run().of("disk"));
         for (String name : List.of("lock", "lock.1234", "pid", "control.sock", "nbd.sock")) {
             Files.writeString(dead.resolve(name), "4194305\n");

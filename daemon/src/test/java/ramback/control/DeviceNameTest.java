@@ -29,7 +29,12 @@ class DeviceNameTest {
 
     @ParameterizedTest
     @CsvSource({
-        "/x/disk.img,disk", "disk,disk", "/x/a.tar.img,a.tar", "/x/.hidden,.hidden", "/dev/nvme0n1,nvme0n1", "/x/a..img,a."
+        "/x/disk.img,disk",
+        "disk,disk",
+        "/x/a.tar.img,a.tar",
+        "/x/.hidden,.hidden",
+        "/dev/nvme0n1,nvme0n1",
+        "/x/a..img,a."
     })
     void theImagesFileNameWithoutItsSuffixIsTheName(String image, String name) throws Refusal {
         assertThat(DeviceName.ofImage(Path.of(image))).isEqualTo(name);

@@ -80,7 +80,11 @@ class HttpConnectionTest {
 
     @Test
     void aBodyInChunksIsPutTogether() throws IOException {
-        answer(false, "HTTP/1.1 409 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "A;x=y\r\n0123456789\r\n", "0\r\n\r\n");
+        answer(
+                false,
+                "HTTP/1.1 409 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                "A;x=y\r\n0123456789\r\n",
+                "0\r\n\r\n");
         assertThat(get(PATIENT)).isEqualTo(new HttpReply(409, "abc0123456789"));
     }
 

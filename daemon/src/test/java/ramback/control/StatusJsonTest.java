@@ -17,9 +17,27 @@ class StatusJsonTest {
         Map<String, Object> top = Json.readObject(StatusJson.write(SampleStatus.loading()));
         assertThat(top.keySet())
                 .containsAll(List.of(
-                        "name", "uri", "mode", "configuredMode", "state", "greenLight", "sizeBytes", "chunkBytes",
-                        "chunks", "loadedChunks", "savedChunks", "dirtyChunks", "dirtyBytes", "inflight",
-                        "lossIfPowerFailedNow", "lastCommit", "journal", "backing", "power", "clients", "trace"));
+                        "name",
+                        "uri",
+                        "mode",
+                        "configuredMode",
+                        "state",
+                        "greenLight",
+                        "sizeBytes",
+                        "chunkBytes",
+                        "chunks",
+                        "loadedChunks",
+                        "savedChunks",
+                        "dirtyChunks",
+                        "dirtyBytes",
+                        "inflight",
+                        "lossIfPowerFailedNow",
+                        "lastCommit",
+                        "journal",
+                        "backing",
+                        "power",
+                        "clients",
+                        "trace"));
         assertThat(top.get("journal")).isNull();
         assertThat(keys(top, "lossIfPowerFailedNow")).contains("bytes", "seconds");
         assertThat(keys(top, "lastCommit")).contains("epoch", "time");
@@ -53,7 +71,16 @@ class StatusJsonTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "[]", "{", "{}{}", "{\"a\":}", "<html>", "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}}"})
+    @ValueSource(
+            strings = {
+                "",
+                "[]",
+                "{",
+                "{}{}",
+                "{\"a\":}",
+                "<html>",
+                "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{}}}}}}}}}"
+            })
     void whatIsNotOneObjectOfBoundedDepthIsRefused(String text) {
         assertThatThrownBy(() -> StatusJson.read(text)).isInstanceOf(IOException.class);
     }

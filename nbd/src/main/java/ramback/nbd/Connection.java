@@ -14,12 +14,12 @@ import ramback.device.DeviceSession;
  * nothing else.
  *
  * <p>Memory: besides the session's staging area, the socket's own buffers and two stacks, a connection holds
- * 384 KiB bytes of buffers and a slot for each request that may wait; nothing in it grows.
+ * {@value #BUFFER_BYTES} bytes of buffers and a slot for each request that may wait; nothing in it grows.
  */
 final class Connection implements Runnable {
 
     /** The request thread's replies: a batch of 32 replies of 4 KiB leaves in one call. */
-    private static final int REPLY_BUFFER_BYTES = Integer.getInteger("replybuf", 256 << 10);
+    private static final int REPLY_BUFFER_BYTES = 256 << 10;
 
     /** The reply thread's replies. */
     private static final int DEFERRED_BUFFER_BYTES = 128 << 10;

@@ -12,8 +12,8 @@ public record PollingLimits(long windowNanos, int shortWaitsMin, int shortWaitsM
     /** Never poll. */
     public static final PollingLimits OFF = new PollingLimits(0, 1, 1);
 
-    /** Measured with 4 KiB requests at queue depth 1: see docs/decisions.md. */
-    public static final PollingLimits DEFAULT = new PollingLimits(50_000, 8, 1024);
+    /** A window just over the round trip to a client that sleeps on another CPU of a virtual machine (60 to 90 µs). */
+    public static final PollingLimits DEFAULT = new PollingLimits(100_000, 8, 1024);
 
     /** Refuses a negative window and runs out of order. */
     public PollingLimits {

@@ -111,7 +111,7 @@ final class RamDevice implements Device {
         private final Semaphore places = new Semaphore(deferredCountMax);
         private final AtomicInteger releaseCount = new AtomicInteger();
         private final MemorySegment staging =
-                Arena.ofAuto().allocate(Math.max(Integer.getInteger("staging", STAGING_BYTES_MIN), chunkBytes + (64 << 10)));
+                Arena.ofAuto().allocate(Math.max(STAGING_BYTES_MIN, chunkBytes + (64 << 10)));
         private volatile boolean closed;
         private Outcome deferredOutcome = Outcome.DONE;
 

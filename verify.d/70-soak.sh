@@ -1,0 +1,154 @@
+# what: hours of two devices under load: every answer held against what was written, modes switched, flushed, watched, stopped and started
+# budget: 60
+# clients: yes
+# long: only
+
+# Round after round, drawn from the seed: two devices with modes, chunks and memory of their own are started on the images
+# that the last round left. On one nbd_model holds every request against a byte array, on the other fio writes and
+# verifies, over and over. Meanwhile modes are switched, flushes asked for, traces switched, statuses held against their
+# contract, and clients vanish. Then both devices are stopped, by `down` or a signal, and both images compared.
+
+readonly PYTHON=/usr/bin/python3
+readonly ROUND_SECONDS=50
+readonly MODES=(unsafe writeback writethrough)
+readonly CHUNKS=(4K 4K 8K 64K 256K 1M)
+readonly MEMORY_KIB_MAX=$((192 << 10))
+RANDOM=$((SEED % 32768))
+
+any() { # WORD...: one of them, in ANY
+    ANY=${*:RANDOM % $# + 1:1}
+}
+
+memory_kib() { # PID: besides the device
+    awk '/^VmRSS|^RssShmem/ { kib[$1] = $2 } END { print kib["VmRSS:"] - kib["RssShmem:"] }' "/proc/$1/status"
+}
+
+contract() { # NAME
+    ramback status "$1" --json | $PYTHON "$ROOT/verify.d/status_contract.py" "backing.errors=0"
+}
+
+vanish() { # URI: clients that leave in the middle of what they said
+    $PYTHON - "$1" <<'P'
+import sys, nbd
+for turn in range(20):
+    h = nbd.NBD()
+    h.connect_uri(sys.argv[1])
+    for _ in range(8):
+        h.aio_pread(nbd.Buffer(1 << 20), 0)
+P
+}
+
+something() { # to one of the two devices
+    local name uri
+    any model fio
+    name=$ANY
+    uri=$MODEL_URI
+    if [[ $name == fio ]]; then uri=$FIO_URI; fi
+    case $((RANDOM % 10)) in
+        0 | 1 | 2)
+            any "${MODES[@]}" auto
+            printf '%s: mode %s\n' "$name" "$ANY"
+            ramback mode "$name" "$ANY" >/dev/null
+            ;;
+        3) ramback flush "$name" ;;
+        4)
+            any on off off
+            ramback trace "$name" "$ANY" >/dev/null
+            ;;
+        5) ramback ls ;;
+        6) nbdinfo --json "$uri" >/dev/null ;;
+        7) vanish "$uri" ;;
+        *) contract "$name" ;;
+    esac
+}
+
+fio_until_stop() {
+    local turn=0
+    while [[ ! -e stop ]]; do
+        SEED=$((SEED + ROUND * 1000 + turn)) fio --output=fio.log "$ROOT/verify.d/verify.fio" || {
+            grep -E 'verify|err=' fio.log
+            return 1
+        }
+        turn=$((turn + 1))
+    done
+    printf 'fio verified %d times\n' "$turn"
+    ((turn > 0))
+}
+
+stop() { # NAME PID
+    local code=0
+    if ((RANDOM % 2)); then
+        down "$1"
+    else
+        any TERM INT
+        kill -"$ANY" "$2"
+    fi
+    wait_for 120 gone "$2"
+    wait "$2" || code=$?
+    if ((code != 0)); then
+        printf '%s ended with %d\n' "$1" "$code"
+        return 1
+    fi
+}
+
+start() { # IMAGE ARGS...
+    any reserve sparse
+    up "$@" --ram "$ANY"
+}
+
+round() { # MODEL_MODE MODEL_CHUNK FIO_MODE FIO_CHUNK
+    local model fio model_pid fio_pid until kib
+    rm -f stop
+    start model.img --mode "$1" --chunk "$2"
+    MODEL_URI=$UP_URI model_pid=$UP_PID
+    start fio.img --mode "$3" --chunk "$4"
+    export FIO_URI=$UP_URI
+    fio_pid=$UP_PID
+    nbdcopy "$FIO_URI" - | cmp - fio.last
+    $PYTHON "$ROOT/verify.d/nbd_model.py" --seed $((SEED + ROUND)) --operations 1000000000 --until stop --connections 5 \
+        --chunk "$(numfmt --from=iec "$2")" --initial model.last --final model.next "$MODEL_URI" >model.log 2>&1 &
+    model=$!
+    fio_until_stop >fio.out 2>&1 &
+    fio=$!
+    until=$((SECONDS + ROUND_SECONDS))
+    while ((SECONDS < until)) && ! gone "$model" && ! gone "$fio"; do something; done
+    touch stop
+    wait "$model" || { cat model.log && return 1; }
+    wait "$fio" || { cat fio.out && return 1; }
+    cat model.log fio.out
+    for name in model fio; do contract "$name"; done
+    for pid in "$model_pid" "$fio_pid"; do
+        kib=$(memory_kib "$pid")
+        printf 'memory besides the device: %d KiB\n' "$kib"
+        if ((kib > MEMORY_KIB_MAX)); then
+            printf 'more than %d KiB\n' "$MEMORY_KIB_MAX"
+            return 1
+        fi
+    done
+    nbdcopy "$FIO_URI" fio.last
+    stop model "$model_pid"
+    stop fio "$fio_pid"
+    mv model.next model.last
+    cmp model.last model.img
+    cmp fio.last fio.img
+}
+
+head -c 60000037 /dev/urandom >model.img
+head -c $((256 << 20)) /dev/urandom >fio.img
+cp model.img model.last
+cp fio.img fio.last
+ROUND=0
+END=$((SECONDS + LONG_MINUTES * 60))
+while ((SECONDS < END)); do
+    ROUND=$((ROUND + 1))
+    any "${MODES[@]}"
+    model_mode=$ANY
+    any "${CHUNKS[@]}"
+    model_chunk=$ANY
+    any "${MODES[@]}"
+    fio_mode=$ANY
+    any "${CHUNKS[@]}"
+    RANDOM=$(((SEED + ROUND) % 32768)) # a round's draws are its own, however many the one before made
+    must "round $ROUND: model $model_mode $model_chunk, fio $fio_mode $ANY" round "$model_mode" "$model_chunk" "$fio_mode" "$ANY"
+    grep -E '^fio verified|^memory|[0-9] write,' "check-$CHECKS.log" | sed 's/^/        /'
+done
