@@ -39,7 +39,7 @@ TESTS = {"untar": untar, "sync": create_and_sync}
 
 
 def on_filesystem(shop, device, tar, settle=lambda: None):
-    """Runs both tests on a new ext4 on a device, each on a disk that has nothing else to do; returns seconds by test."""
+    """Runs both tests on a new ext4, each on a disk that has nothing else to do; returns seconds by test."""
     run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", device)
     directory, unmount = shop.mount(device)
     times = {}
@@ -74,10 +74,10 @@ def bench(shop, options, say):
         "The test of 2008",
         ["ext4, sync included", "the disk itself, s", "ramback over it, s", "×", "goal"],
         notes=[
-            "A hard disk's stand-in of 8 ms a request and 500 Mbit/s (nbdkit, one request at a time), through nbdfuse and a",
-            f"loop device, with and without ramback in `unsafe` before it, which is attached the same way; {what};",
-            f"medians of {options.rounds} rounds. When the second test had ended, write-behind had everything on the disk",
-            f"after {median([times['behind'] for times in cached]):.1f} s more.",
+            "A hard disk's stand-in of 8 ms a request and 500 Mbit/s (nbdkit, one request at a time), through nbdfuse",
+            f"and a loop device, with and without ramback in `unsafe` before it, attached the same way; {what};",
+            f"medians of {options.rounds} rounds. When the second test had ended, write-behind had everything on the",
+            f"disk after {median([times['behind'] for times in cached]):.1f} s more.",
         ],
         raw={"disk": direct, "ramback": cached},
     )
@@ -87,5 +87,6 @@ def bench(shop, options, say):
     ):
         ratio = median([slow[name] / fast[name] for slow, fast in zip(direct, cached)])
         slow, fast = (median([times[name] for times in side]) for side in (direct, cached))
-        part.row(label, number(slow), number(fast), f"**{ratio:.1f}**", goal=Goal(ratio, at_least=goal) if goal else None)
+        met = Goal(ratio, at_least=goal) if goal else None
+        part.row(label, number(slow), number(fast), f"**{ratio:.1f}**", goal=met)
     return part

@@ -64,9 +64,10 @@ def bench(shop, options, say):
         "Population",
         ["loading while somebody reads what is not loaded", "the disk itself", "ramback", "ratio", "goal"],
         notes=[
-            f"A {DISK_BYTES // MIB} MiB device on the same stand-in. The disk itself is read past the page cache in blocks of",
-            f"{best // MIB} MiB, the best of {', '.join(str(block // MIB) for block in BLOCK_BYTES)} MiB; an application reads",
-            f"{READS_PER_SECOND} chunks a second at random places that are not loaded; medians of {options.rounds} rounds.",
+            f"A {DISK_BYTES // MIB} MiB device on the same stand-in. The disk itself is read past the page cache in",
+            f"blocks of {best // MIB} MiB, the best of {', '.join(str(block // MIB) for block in BLOCK_BYTES)}; an",
+            f"application reads {READS_PER_SECOND} chunks a second at random places that are not loaded; medians of",
+            f"{options.rounds} rounds.",
         ],
         raw={"disk": own, "diskByBlock": by_block, "diskWait": own_wait, "ramback": loaded, "waits": waits},
     )

@@ -31,7 +31,7 @@ def speed_goal(workload, placement):
 
 
 def measure_all(shop, options, say):
-    """Returns the servers' names, and a sample a round and server for each placement and workload that was asked for."""
+    """Returns the servers' names, and a sample a round and server for each placement and workload asked for."""
     content = os.path.join(shop.ram_dir, "content.img")
     write_noise(content, SIZE_BYTES)
     servers = [start(shop, content, SIZE_BYTES) for start in (nbdkit_memory, qemu_nbd_unsafe, ramback_unsafe)]
@@ -91,9 +91,10 @@ def bench(shop, options, say):
             *("CPU µs a request", "× nbdkit's", "goal", "with writing behind", "p50 / p99 / p99.9 µs", "nbdkit's"),
         ],
         notes=[
-            f"fio's nbd engine on one Unix-socket connection; a {SIZE_BYTES // MIB} MiB device, fully loaded, ramback in",
+            f"fio's nbd engine on one Unix-socket connection; a {SIZE_BYTES // MIB} MiB device, loaded, ramback in",
             f"`unsafe` with its image on the machine's own disk; medians of {options.rounds} alternating rounds of",
-            f"{options.seconds} s, ratios taken round by round.",
+            f"{options.seconds} s, ratios taken round by round. Writing behind: the server's CPU a request, again as a",
+            "multiple of nbdkit's, when everything written has reached the image too.",
         ],
     )
     for (placement, workload), rows in samples.items():

@@ -1,4 +1,4 @@
-"""What a run starts, mounts and attaches, undone in the opposite order however the run ends; and what it reads of /proc."""
+"""What a run starts, mounts and attaches, undone in the opposite order however it ends; and what it reads of /proc."""
 
 import contextlib
 import os
@@ -74,18 +74,19 @@ class Workshop(contextlib.ExitStack):
         stack = self.enter_context(contextlib.ExitStack())
         pid_file = os.path.join(self.disk_dir, os.path.basename(directory) + ".pid")
         nbdfuse = self.start("nbdfuse", "--pidfile", pid_file, file, uri)
+        # What undoes a step is there before the step: a signal may come in the middle of it.
         stack.callback(unmount_fuse, file, nbdfuse)
         wait_until(f"nbdfuse {uri}", 30, lambda: alive(nbdfuse, "nbdfuse") and os.path.exists(pid_file))
+        stack.callback(detach_loops, file)
         device = run("losetup", "--find", "--show", "--direct-io=on", file).strip()
-        stack.callback(detach_loop, device)
         return device, stack.close
 
     def mount(self, device):
         """Mounts a device; returns the directory and an unmounter."""
         directory = tempfile.mkdtemp(prefix="mount.", dir=self.disk_dir)
-        run("mount", device, directory)
         stack = self.enter_context(contextlib.ExitStack())
-        stack.callback(run, "umount", directory)
+        stack.callback(unmount, directory)
+        run("mount", device, directory)
         return directory, stack.close
 
 
@@ -114,14 +115,21 @@ def unmount_fuse(file, nbdfuse):
     stop(nbdfuse)
 
 
-def detach_loop(device):
-    run("losetup", "--detach", device)
+def unmount(directory):
+    if os.path.ismount(directory):
+        run("umount", directory)
+
+
+def loops_of(file):
+    listed = run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines()
+    return [line.split(None, 1)[0] for line in listed if line.split(None, 1)[1:] == [file]]
+
+
+def detach_loops(file):
+    for device in loops_of(file):
+        run("losetup", "--detach", device)
     # The kernel detaches when the last reader of the device, udev for example, has closed it.
-    wait_until(f"detaching {device}", 30, lambda: loop_is_free(device))
-
-
-def loop_is_free(device):
-    return subprocess.run(["losetup", device], capture_output=True, check=False).returncode != 0
+    wait_until(f"detaching loop devices from {file}", 30, lambda: not loops_of(file))
 
 
 def cpu_seconds(pid):

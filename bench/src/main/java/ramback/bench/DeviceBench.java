@@ -46,7 +46,8 @@ public final class DeviceBench implements Bench {
                 } else {
                     throw new Refusal(
                             Refusal.Kind.USAGE,
-                            "bad argument '" + argument + "' of bench; use --write (OVERWRITES the device) or --seconds N");
+                            "bad argument '" + argument
+                                    + "' of bench; use --write (OVERWRITES the device) or --seconds N");
                 }
             }
             return new Options(writes, seconds);

@@ -23,9 +23,10 @@ final class Fio {
      */
     static String check() throws Refusal, InterruptedException {
         try {
-            if (run(List.of("fio", "--enghelp")).lines().noneMatch(line -> line.strip().equals("nbd"))) {
-                throw new Refusal(
-                        Refusal.Kind.FAILED, "the fio on PATH was built without its nbd engine; " + INSTALL);
+            if (run(List.of("fio", "--enghelp"))
+                    .lines()
+                    .noneMatch(line -> line.strip().equals("nbd"))) {
+                throw new Refusal(Refusal.Kind.FAILED, "the fio on PATH was built without its nbd engine; " + INSTALL);
             }
             return run(List.of("fio", "--version")).strip();
         } catch (IOException e) {
@@ -76,7 +77,8 @@ final class Fio {
         try {
             Process process = new ProcessBuilder(command)
                     .redirectErrorStream(true)
-                    .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
+                    .redirectInput(
+                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
                     .redirectOutput(output.toFile())
                     .start();
             try {

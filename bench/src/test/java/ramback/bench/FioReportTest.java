@@ -8,8 +8,7 @@ import org.junit.jupiter.api.Test;
 
 class FioReportTest {
 
-    private static final String REPORT =
-            """
+    private static final String REPORT = """
             fio: connected to NBD server
             {
               "fio version" : "fio-3.33",

@@ -15,12 +15,12 @@ class ParkedPayloadTest {
 
     private record Held(int part, int begin, int length) {}
 
-    @Property(tries = 200)
+    @Property(tries = 100)
     void partsNeverOverlapAndAreFreeAgainInOrder(@ForAll long seed, @ForAll @IntRange(min = 1, max = 20) int lengthShift) {
         ParkedPayload payload = new ParkedPayload(4096);
         Random random = new Random(seed);
         List<Held> held = new ArrayList<>();
-        for (int i = 0; i < 3000; i++) {
+        for (int i = 0; i < 1000; i++) {
             if (random.nextInt(5) < 3) {
                 int length = 1 + random.nextInt(1 << lengthShift);
                 boolean room = payload.hasRoom(length);
@@ -32,11 +32,11 @@ class ParkedPayloadTest {
                 }
                 int begin = payload.begin(part);
                 assertThat(begin).isBetween(0, CAPACITY - length);
+                assertThat(held).noneMatch(other -> other.part() == part);
                 for (Held other : held) {
-                    assertThat(other.part()).isNotEqualTo(part);
-                    assertThat(begin + length <= other.begin() || other.begin() + other.length() <= begin)
-                            .as("part at %d of %d and %s are disjoint", begin, length, other)
-                            .isTrue();
+                    if (begin + length > other.begin() && other.begin() + other.length() > begin) {
+                        throw new AssertionError("part at " + begin + " of " + length + " overlaps " + other);
+                    }
                 }
                 held.add(new Held(part, begin, length));
             } else if (!held.isEmpty()) {

@@ -64,7 +64,7 @@ final class LoadingModel implements Explorer.Model {
                         .inRam(),
                 scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND)))
                         .inRam()
-                        .withFailures(1),
+                        .withFailures(2),
                 scenario(
                                 "modes",
                                 Mode.WRITETHROUGH,

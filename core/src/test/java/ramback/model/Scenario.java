@@ -91,7 +91,7 @@ record Scenario(
         words.append(holes == 0 ? "" : ", the second chunk a hole");
         words.append(isSparse ? ", sparse" : "");
         words.append(isSplit ? ", a word a chunk" : "");
-        words.append(failureCount == 0 ? "" : ", " + failureCount + " failure");
+        words.append(failureCount == 0 ? "" : ", failures: " + failureCount);
         return words.toString();
     }
 

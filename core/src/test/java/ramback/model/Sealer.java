@@ -60,13 +60,13 @@ final class Sealer implements Process {
 
     @Override
     public String describe(int choice) {
-        return "sealer: " + (step == Step.IDLE ? choice == SEAL ? "CUT begins" : "GIVE_BACK begins" : step);
+        return "sealer: " + (step == Step.IDLE ? choice == GIVE_BACK ? "GIVE_BACK begins" : "CUT begins" : step);
     }
 
     @Override
     public boolean act(int choice) {
         if (step == Step.IDLE) {
-            return choice == SEAL ? beginSeal() : beginGiveBack();
+            return choice == GIVE_BACK ? beginGiveBack() : beginSeal();
         }
         return choice == SEAL && actNow();
     }

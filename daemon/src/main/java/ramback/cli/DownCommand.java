@@ -43,7 +43,8 @@ final class DownCommand extends DeviceCommand {
             throw new Refusal(
                     Refusal.Kind.FAILED,
                     "the daemon of " + client.name() + " (pid " + pid
-                            + ") ended before it had stopped cleanly; see its messages, start it again with 'ramback up'");
+                            + ") ended before it had stopped cleanly; see its messages and start it again with"
+                            + " 'ramback up'");
         }
         shell.say(client.name() + " has stopped");
         return ExitCode.OK;

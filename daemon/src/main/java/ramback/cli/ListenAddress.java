@@ -38,8 +38,8 @@ final class ListenAddress {
         if (!address.isLoopbackAddress()) {
             throw bad(
                     text,
-                    "this version serves NBD without encryption, and so on the loopback only; use localhost or 127.0.0.1,"
-                            + " and a tunnel (ssh -L) from elsewhere");
+                    "this version serves NBD without encryption, and so on the loopback only; use localhost or"
+                            + " 127.0.0.1, and a tunnel (ssh -L) from elsewhere");
         }
         return new InetSocketAddress(address, port);
     }

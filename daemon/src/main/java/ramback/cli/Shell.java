@@ -7,11 +7,11 @@ import ramback.engine.Refusal;
 /**
  * What a command was started in.
  *
- * @param signals how it hears of SIGINT and SIGTERM
+ * @param signals how it hears of the signals that ask for an end
  */
 record Shell(PrintStream out, PrintStream err, Map<String, String> environment, StopSignals signals) {
 
-    /** SIGINT and SIGTERM, or what stands for them. */
+    /** The signals that ask for an end, or what stands for them. */
     interface StopSignals {
         /** Runs this at every such signal from now on, instead of ending the process. */
         void onStop(Runnable action);

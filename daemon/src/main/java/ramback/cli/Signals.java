@@ -3,16 +3,17 @@ package ramback.cli;
 import java.lang.reflect.Proxy;
 
 /**
- * SIGINT and SIGTERM. A shutdown hook would see only the first signal and could not put off the end of the process; the
- * second one must be answered while we go on flushing, and {@code sun.misc.Signal} (module jdk.unsupported) is the
- * JDK's only way to hear it. It is reached by reflection, because javac warns of every mention of its name, our build
- * fails on warnings, and this one can't be switched off.
+ * SIGINT, SIGTERM and SIGHUP (the terminal went away; nohup(1) keeps it from us). A shutdown hook would see only the
+ * first signal and could not put off the end of the process; the second one must be answered while we go on flushing,
+ * and {@code sun.misc.Signal} (module jdk.unsupported) is the JDK's only way to hear it. It is
+ * reached by reflection, because javac warns of every mention of its name, our build fails on warnings, and this one
+ * can't be switched off.
  */
 final class Signals {
 
     private Signals() {}
 
-    /** Runs this on every SIGINT and SIGTERM from now on, instead of ending the process; each on a thread of its own. */
+    /** Runs this on each of them from now on, instead of ending the process; each on a thread of its own. */
     static void onStop(Runnable action) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");
@@ -24,7 +25,7 @@ final class Signals {
                         }
                         return null;
                     });
-            for (String name : new String[] {"INT", "TERM"}) {
+            for (String name : new String[] {"INT", "TERM", "HUP"}) {
                 Object number = signal.getConstructor(String.class).newInstance(name);
                 signal.getMethod("handle", signal, handler).invoke(null, number, handle);
             }

@@ -6,8 +6,8 @@ import java.util.ResourceBundle;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the log calls of all packages and libraries come to: warnings and errors, one line each on standard error, as every
- * other message. The JDK's own logging would be configured from files, take time to start and write two lines.
+ * What the log calls of all packages and libraries come to: warnings and errors, one line each on standard error, as
+ * every other message. The JDK's own logging would be configured from files, take time to start and write two lines.
  */
 public final class StandardErrorLogs extends System.LoggerFinder {
 

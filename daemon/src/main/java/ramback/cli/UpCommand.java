@@ -172,7 +172,8 @@ final class UpCommand extends DeviceCommand {
         Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
         if (asked == Mode.CHECKPOINT) {
             throw usage(
-                    "mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or unsafe");
+                    "mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or"
+                            + " unsafe");
         }
         return asked;
     }

@@ -10,8 +10,8 @@ import ramback.control.StatusReport;
 import ramback.engine.Refusal;
 
 /**
- * {@code status --watch}: the screen redrawn every second on a terminal, a block of lines every second elsewhere, until q
- * or Ctrl-C is pressed or the device stops.
+ * {@code status --watch}: the screen redrawn every second on a terminal, a block of lines every second elsewhere, until
+ * q or Ctrl-C is pressed or the device stops.
  */
 final class Watch {
 

@@ -124,7 +124,7 @@ public final class ControlClient {
 
     private String request(String method, String path, String body, Duration timeout) throws Refusal {
         RunDirectory.checkSocketPath(socket, "choose a shorter run directory (now " + runDirectory.path() + ")");
-        if (!Files.exists(runDirectory.of(name), LinkOption.NOFOLLOW_LINKS)) {
+        if (Files.notExists(runDirectory.of(name), LinkOption.NOFOLLOW_LINKS)) { // not so if we may not even look
             throw new Refusal(
                     Refusal.Kind.NO_DEVICE,
                     "no device named " + name + " (looked in " + runDirectory.path()

@@ -19,8 +19,8 @@ import java.util.Locale;
 
 /**
  * The client's end of one HTTP/1.1 exchange over a Unix socket, as much of RFC 9112 as it takes: a response framed by
- * Content-Length or in chunks. By hand, because a command has half a second with the JVM's start in it and an HTTP client
- * library takes that alone (docs/decisions.md). For one thread.
+ * Content-Length or in chunks. By hand, because a command has half a second with the JVM's start in it and an HTTP
+ * client library takes that alone (docs/decisions.md). For one thread.
  */
 final class HttpConnection implements AutoCloseable {
 

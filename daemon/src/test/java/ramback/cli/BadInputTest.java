@@ -198,6 +198,11 @@ class BadInputTest {
     }
 
     @Test
+    void withoutTheBenchmarksBenchSaysWhereTheyAre() {
+        assertRefused(1, "the benchmarks (module ramback.bench) are not installed here", "bench", "nbd://localhost/x");
+    }
+
+    @Test
     void helpAndVersionGoToStandardOutput() {
         for (String line :
                 List.of("--help", "help", "help up", "up --help", "status --help", "help trace", "--version")) {

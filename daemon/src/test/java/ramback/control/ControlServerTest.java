@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -132,9 +133,12 @@ class ControlServerTest {
 
     @Test
     void aBodyBeyondTheLimitIsRefused() throws IOException {
-        assertThat(send("POST", "/mode", "{\"mode\":\"" + "x".repeat(33 << 10) + "\"}")
-                        .status())
-                .isGreaterThanOrEqualTo(400);
+        String tooLong = "{\"mode\":\"" + "x".repeat(33 << 10) + "\"}";
+        try {
+            assertThat(send("POST", "/mode", tooLong).status()).isGreaterThanOrEqualTo(400);
+        } catch (EOFException e) {
+            // The server closed while we were still sending: as good a refusal.
+        }
         assertThat(device.asked).isEmpty();
     }
 

@@ -89,8 +89,10 @@ final class Connection implements Runnable {
                 Replies replies = new Replies(own, wire, REPLY_BUFFER_BYTES, arena);
                 Replies deferred = new Replies(own, wire, DEFERRED_BUFFER_BYTES, arena);
                 DeferredReplies deferredReplies = new DeferredReplies(own, slots, deferred, traffic);
-                replyThread =
-                        Thread.ofPlatform().daemon().name("reply-" + number).start(() -> runReplies(deferredReplies, slots, own));
+                replyThread = Thread.ofPlatform()
+                        .daemon()
+                        .name("reply-" + number)
+                        .start(() -> runReplies(deferredReplies, slots, own));
                 Transmission transmission =
                         new Transmission(agreed.export().device(), own, wire, slots, replies, traffic);
                 finish(transmission.run(), slots);

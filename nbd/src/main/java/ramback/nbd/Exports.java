@@ -19,7 +19,8 @@ record Exports(List<Export> all) {
     }
 
     /** Returns the export of this name; the empty name means the only export, and nothing when there are several. */
-    @Nullable Export find(String name) {
+    @Nullable
+    Export find(String name) {
         if (name.isEmpty()) {
             return all.size() == 1 ? all.getFirst() : null;
         }

@@ -49,10 +49,10 @@ final class Handshake {
      * @return what was agreed, or null when the client said goodbye
      * @throws ProtocolViolation when the connection must be closed without an answer
      */
-    @Nullable Agreed run() throws IOException {
-        out.putLong(Protocol.NBDMAGIC)
-                .putLong(Protocol.IHAVEOPT)
-                .putShort((short) (Protocol.FLAG_FIXED_NEWSTYLE | Protocol.FLAG_NO_ZEROES));
+    @Nullable
+    Agreed run() throws IOException {
+        out.putLong(Protocol.NBDMAGIC).putLong(Protocol.IHAVEOPT).putShort((short)
+                (Protocol.FLAG_FIXED_NEWSTYLE | Protocol.FLAG_NO_ZEROES));
         send();
         int clientFlags = receive(Integer.BYTES).getInt();
         if ((clientFlags & ~Protocol.CLIENT_FLAGS_KNOWN) != 0) {
@@ -101,7 +101,8 @@ final class Handshake {
                 reply(code, Protocol.REP_ACK);
                 aborted = true;
             }
-            case HandshakeOption.Unknown ignored -> refuse(code, Protocol.REP_ERR_UNSUP, "option " + code + " is unknown");
+            case HandshakeOption.Unknown ignored ->
+                refuse(code, Protocol.REP_ERR_UNSUP, "option " + code + " is unknown");
             case HandshakeOption.Malformed(String why) -> refuse(code, Protocol.REP_ERR_INVALID, why);
             case HandshakeOption.TooBig(long lengthBytes) ->
                 refuse(

@@ -82,7 +82,8 @@ final class Protocol {
     /** "Size constraints": any byte range may be asked for. */
     static final int BLOCK_BYTES_MIN = 1;
 
-    // -------------------------------------------------------------------------- "Request message", "Simple reply message"
+    // -------------------------------------------------------------------------- "Request message", "Simple reply
+    // message"
 
     static final int REQUEST_MAGIC = 0x25609513;
     static final int SIMPLE_REPLY_MAGIC = 0x67446698;
@@ -109,9 +110,7 @@ final class Protocol {
 
     /** The flags documented for a command; another one is EINVAL. FUA is accepted on every command. */
     static int commandFlagsAllowed(int command) {
-        return command == CMD_WRITE_ZEROES
-                ? CMD_FLAG_FUA | CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO
-                : CMD_FLAG_FUA;
+        return command == CMD_WRITE_ZEROES ? CMD_FLAG_FUA | CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO : CMD_FLAG_FUA;
     }
 
     // ------------------------------------------------------------------------------------------------ "Error values"

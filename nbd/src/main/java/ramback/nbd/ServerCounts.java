@@ -7,14 +7,7 @@ package ramback.nbd;
  * @param failedCount the requests that were answered with an error
  */
 public record ServerCounts(
-        int clientCount,
-        Tally read,
-        Tally write,
-        Tally zero,
-        Tally trim,
-        Tally cache,
-        Tally flush,
-        long failedCount) {
+        int clientCount, Tally read, Tally write, Tally zero, Tally trim, Tally cache, Tally flush, long failedCount) {
 
     /** Requests of one kind, and the bytes that they asked for. */
     public record Tally(long requestCount, long bytes) {}

@@ -45,12 +45,7 @@ final class Transmission {
     private boolean streamEnded;
 
     Transmission(
-            Device device,
-            DeviceSession session,
-            Wire wire,
-            DeferredSlots slots,
-            Replies replies,
-            Traffic traffic) {
+            Device device, DeviceSession session, Wire wire, DeferredSlots slots, Replies replies, Traffic traffic) {
         this.session = session;
         this.sizeBytes = device.sizeBytes();
         this.readOnly = device.readOnly();

@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * <p>The JDK takes paths of 106 bytes at most, and the hidden path is longer than the final one, so the socket is bound
  * and probed through short symbolic links in a directory of its own under {@code java.io.tmpdir}.
  */
-record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileKey) implements Closeable {
+record UnixSocket(
+        ServerSocketChannel channel, Path file, @Nullable Object fileKey) implements Closeable {
 
     /** The longest path, in bytes, that Linux takes for a Unix socket (unix(7): sun_path, less the final zero). */
     static final int PATH_BYTES_MAX = 107;
@@ -100,8 +101,8 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
         }
         if (!Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
                 .isOther()) {
-            throw new IOException("socket path exists and is not a socket; remove it or choose another with --socket: "
-                    + file);
+            throw new IOException(
+                    "socket path exists and is not a socket; remove it or choose another with --socket: " + file);
         }
         Path shortcut = Files.createSymbolicLink(shortcuts.resolve("f"), file.toAbsolutePath());
         try (SocketChannel probe = SocketChannel.open(StandardProtocolFamily.UNIX)) {
@@ -119,13 +120,15 @@ record UnixSocket(ServerSocketChannel channel, Path file, @Nullable Object fileK
     private static Path makePrivateDirectory(Path file) throws IOException {
         Path parent = Objects.requireNonNullElse(file.getParent(), Path.of(""));
         while (true) {
-            Path directory = parent.resolve(".nbd-" + ThreadLocalRandom.current().nextInt(0, 1 << 24));
+            Path directory =
+                    parent.resolve(".nbd-" + ThreadLocalRandom.current().nextInt(0, 1 << 24));
             try {
                 return Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(OWNER_ENTERS));
             } catch (FileAlreadyExistsException e) {
                 // Somebody has this name: take another.
             } catch (NoSuchFileException e) {
-                throw new IOException("no directory for the socket; make it or choose another with --socket: " + file, e);
+                throw new IOException(
+                        "no directory for the socket; make it or choose another with --socket: " + file, e);
             }
         }
     }

@@ -26,8 +26,7 @@ final class DeferralTest {
 
     @BeforeEach
     void serve() throws IOException {
-        RamDevice device =
-                new RamDevice("disk", RamDevice.ofSize(64 << 20).memory, 4096, false, 16, DEFERRED_MAX);
+        RamDevice device = new RamDevice("disk", RamDevice.ofSize(64 << 20).memory, 4096, false, 16, DEFERRED_MAX);
         device.memory.fill((byte) 42);
         fixture = new ServerFixture(device, ServerLimits.DEFAULT);
         client = fixture.transmitting();

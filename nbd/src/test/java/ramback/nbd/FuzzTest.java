@@ -105,7 +105,9 @@ final class FuzzTest {
                 byte[] noise = new byte[random.nextInt(2000)];
                 random.nextBytes(noise);
                 throwAt(fixture.connect(), ByteBuffer.allocate(noise.length).put(noise));
-                throwAt(fixture.transmitting(), ByteBuffer.allocate(noise.length).put(noise));
+                throwAt(
+                        fixture.transmitting(),
+                        ByteBuffer.allocate(noise.length).put(noise));
             }
             expectServing(fixture);
         }

@@ -60,7 +60,8 @@ final class HandshakeTest {
     @Test
     void aWrongOptionMagicClosesTheConnection() throws IOException {
         NbdClient client = greeted();
-        client.send(ByteBuffer.allocate(16).putLong(0x49484156454F5055L).putInt(3).putInt(0));
+        client.send(
+                ByteBuffer.allocate(16).putLong(0x49484156454F5055L).putInt(3).putInt(0));
         client.expectClosed();
     }
 
@@ -140,7 +141,9 @@ final class HandshakeTest {
     @Test
     void theEmptyNameMeansTheOnlyExport() throws IOException {
         NbdClient client = greeted();
-        assertThat(client.option(Protocol.OPT_INFO, NbdClient.infoData("", 1)).get(1).text())
+        assertThat(client.option(Protocol.OPT_INFO, NbdClient.infoData("", 1))
+                        .get(1)
+                        .text())
                 .isEqualTo("\0\1disk");
         client.go("");
         assertThat(client.read(1, 0, 1)).hasSize(1);
@@ -177,8 +180,7 @@ final class HandshakeTest {
 
     @Test
     void aNameOf4096BytesIsAskedForInVain() throws IOException {
-        expectError(
-                greeted(), Protocol.OPT_GO, NbdClient.infoData("x".repeat(4096)), Protocol.REP_ERR_UNKNOWN);
+        expectError(greeted(), Protocol.OPT_GO, NbdClient.infoData("x".repeat(4096)), Protocol.REP_ERR_UNKNOWN);
     }
 
     @Test
@@ -316,8 +318,7 @@ final class HandshakeTest {
     @Test
     void whoWithholdsBytesIsClosedWhenTheTimeIsUp() throws IOException {
         fixture.close();
-        fixture = new ServerFixture(
-                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(50), PollingLimits.OFF));
+        fixture = new ServerFixture(RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(50), PollingLimits.OFF));
         NbdClient silent = fixture.connect();
         NbdClient inTheHeader = greeted();
         inTheHeader.send(ByteBuffer.allocate(9));
@@ -332,8 +333,8 @@ final class HandshakeTest {
     @Test
     void aClientOutlivesTheHandshakesTimeOnceItTransmits() throws Exception {
         fixture.close();
-        fixture = new ServerFixture(
-                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(100), PollingLimits.OFF));
+        fixture =
+                new ServerFixture(RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(100), PollingLimits.OFF));
         NbdClient client = fixture.transmitting();
         NbdClient silent = fixture.connect(); // its end shows that the time was up for the client as well
         silent.receive(18);
@@ -344,8 +345,7 @@ final class HandshakeTest {
     @Test
     void aNewcomerTakesTheOldestPlaceInAFullHandshake() throws IOException {
         fixture.close();
-        fixture = new ServerFixture(
-                RamDevice.ofSize(1), new ServerLimits(2, Duration.ofHours(1), PollingLimits.OFF));
+        fixture = new ServerFixture(RamDevice.ofSize(1), new ServerLimits(2, Duration.ofHours(1), PollingLimits.OFF));
         NbdClient oldest = fixture.connect().greet(3);
         NbdClient second = fixture.connect().greet(3);
         NbdClient third = fixture.connect().greet(3);

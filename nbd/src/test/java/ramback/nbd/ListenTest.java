@@ -50,7 +50,8 @@ final class ListenTest {
     void theSocketIsTheOwnersAlone() throws IOException {
         Path socket = directory.resolve("nbd.sock");
         server.listenUnix(socket);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+                .isEqualTo("rw-------");
         try (var files = Files.list(directory)) {
             assertThat(files).as("nothing else is left").containsExactly(socket);
         }

@@ -32,7 +32,9 @@ final class MemoryWindowsTest {
             MemorySegment memory = sparse.map(FileChannel.MapMode.READ_WRITE, 0, SIZE_BYTES, arena);
             MemoryWindows windows = new MemoryWindows(memory, PAYLOAD_MAX);
             long gib = 1L << 30;
-            long[] begins = {0, 1, gib - 1, gib, 2 * gib - PAYLOAD_MAX, 3 * gib - 1, 4 * gib + 5, 5 * gib, SIZE_BYTES - 1};
+            long[] begins = {
+                0, 1, gib - 1, gib, 2 * gib - PAYLOAD_MAX, 3 * gib - 1, 4 * gib + 5, 5 * gib, SIZE_BYTES - 1
+            };
             for (long begin : begins) {
                 int lengthBytes = (int) Math.min(PAYLOAD_MAX, SIZE_BYTES - begin);
                 byte mark = (byte) (begin / 977 + 1);
@@ -53,7 +55,8 @@ final class MemoryWindowsTest {
     void aMemoryOfWholeWindowsEndsWithTheLast() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment memory = arena.allocate(10);
-            assertThat(new MemoryWindows(memory, PAYLOAD_MAX).range(0, 10).remaining()).isEqualTo(10);
+            assertThat(new MemoryWindows(memory, PAYLOAD_MAX).range(0, 10).remaining())
+                    .isEqualTo(10);
         }
     }
 }

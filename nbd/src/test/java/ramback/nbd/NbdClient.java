@@ -135,7 +135,8 @@ final class NbdClient implements AutoCloseable {
 
     void write(long cookie, long offset, byte[] payload) throws IOException {
         send(ByteBuffer.allocate(28 + payload.length)
-                .put(header(0, Protocol.CMD_WRITE, cookie, offset, payload.length).flip())
+                .put(header(0, Protocol.CMD_WRITE, cookie, offset, payload.length)
+                        .flip())
                 .put(payload));
     }
 
@@ -170,8 +171,8 @@ final class NbdClient implements AutoCloseable {
         ByteBuffer bytes = ByteBuffer.allocate(lengthBytes);
         while (bytes.hasRemaining()) {
             if (channel.read(bytes) < 0) {
-                throw new IOException("the server closed the connection after " + bytes.position() + " of " + lengthBytes
-                        + " bytes");
+                throw new IOException(
+                        "the server closed the connection after " + bytes.position() + " of " + lengthBytes + " bytes");
             }
         }
         return bytes.flip();

@@ -52,7 +52,8 @@ final class RamDevice implements Device {
     volatile java.util.function.@Nullable Function<Seen, @Nullable Outcome> failWith;
     volatile @Nullable CountDownLatch storeGate;
 
-    RamDevice(String name, MemorySegment memory, int chunkBytes, boolean readOnly, int sessionCountMax, int deferredMax) {
+    RamDevice(
+            String name, MemorySegment memory, int chunkBytes, boolean readOnly, int sessionCountMax, int deferredMax) {
         this.name = name;
         this.memory = memory;
         this.sizeBytes = memory.byteSize();
@@ -167,7 +168,10 @@ final class RamDevice implements Device {
         }
 
         private boolean isOutside(long offsetBytes, long lengthBytes) {
-            return offsetBytes < 0 || lengthBytes < 0 || offsetBytes > sizeBytes || lengthBytes > sizeBytes - offsetBytes;
+            return offsetBytes < 0
+                    || lengthBytes < 0
+                    || offsetBytes > sizeBytes
+                    || lengthBytes > sizeBytes - offsetBytes;
         }
 
         @Override

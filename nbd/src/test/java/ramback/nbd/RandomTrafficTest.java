@@ -30,10 +30,13 @@ final class RandomTrafficTest {
 
     @ParameterizedTest
     @CsvSource({
-        "1,4096,true,false", "2,4096,false,true", "3,65536,true,true", "4,1048576,true,false", "5,1048576,false,true"
+        "1,4096,true,false",
+        "2,4096,false,true",
+        "3,65536,true,true",
+        "4,1048576,true,false",
+        "5,1048576,false,true"
     })
-    void everyReadReturnsWhatWasWritten(long seed, int chunkBytes, boolean direct, boolean deferring)
-            throws Exception {
+    void everyReadReturnsWhatWasWritten(long seed, int chunkBytes, boolean direct, boolean deferring) throws Exception {
         RamDevice device = new RamDevice("disk", Arena.ofAuto().allocate(SIZE), chunkBytes, false, 4, 8);
         device.logging = false;
         device.direct = direct;

@@ -63,10 +63,13 @@ final class SteadyStateTest {
             int payloadBytes = 4096;
             ByteBuffer batch = ByteBuffer.allocateDirect(BATCH * (28 * 3 + payloadBytes));
             for (int i = 0; i < BATCH; i++) {
-                batch.put(NbdClient.header(0, Protocol.CMD_READ, i, i * 4096L, payloadBytes).flip());
-                batch.put(NbdClient.header(0, Protocol.CMD_WRITE, i, i * 4096L, payloadBytes).flip());
+                batch.put(NbdClient.header(0, Protocol.CMD_READ, i, i * 4096L, payloadBytes)
+                        .flip());
+                batch.put(NbdClient.header(0, Protocol.CMD_WRITE, i, i * 4096L, payloadBytes)
+                        .flip());
                 batch.put(new byte[payloadBytes]);
-                batch.put(NbdClient.header(0, Protocol.CMD_WRITE_ZEROES, i, i, 100).flip());
+                batch.put(NbdClient.header(0, Protocol.CMD_WRITE_ZEROES, i, i, 100)
+                        .flip());
             }
             assertThat(allocatedBytes(client, batch, BATCH * (16 * 3 + payloadBytes), MEASURED_ROUNDS))
                     .as("bytes for %s requests", MEASURED_ROUNDS * 3 * BATCH)
@@ -82,7 +85,8 @@ final class SteadyStateTest {
             NbdClient client = fixture.transmitting();
             int payloadBytes = Replies.COPIED_BYTES_MAX + 1;
             ByteBuffer batch = ByteBuffer.allocateDirect(28)
-                    .put(NbdClient.header(0, Protocol.CMD_READ, 1, 0, payloadBytes).flip());
+                    .put(NbdClient.header(0, Protocol.CMD_READ, 1, 0, payloadBytes)
+                            .flip());
             assertThat(allocatedBytes(client, batch, 16 + payloadBytes, 100L * MEASURED_ROUNDS))
                     .isLessThanOrEqualTo(100L * MEASURED_ROUNDS);
         }

@@ -65,7 +65,16 @@ final class TransmissionTest {
 
     @ParameterizedTest
     @CsvSource({
-        "0,0", "0,1", "1,1", "4095,2", "5,4096", "3,65536", "3,65537", "4096,131072", "1,1048577", "0,33554432",
+        "0,0",
+        "0,1",
+        "1,1",
+        "4095,2",
+        "5,4096",
+        "3,65536",
+        "3,65537",
+        "4096,131072",
+        "1,1048577",
+        "0,33554432",
         "8388611,33554432"
     })
     void whatIsWrittenIsRead(long offset, int lengthBytes) throws IOException {
@@ -120,7 +129,9 @@ final class TransmissionTest {
     @Test
     void aBatchOfRequestsIsAnsweredWhileTheNextIsHalfThere() throws IOException {
         ByteBuffer one = NbdClient.header(0, Protocol.CMD_FLUSH, 1, 0, 0).flip();
-        client.send(ByteBuffer.allocate(28 + 13).put(one).put(NbdClient.header(0, 0, 2, 0, 5).array(), 0, 13));
+        client.send(ByteBuffer.allocate(28 + 13)
+                .put(one)
+                .put(NbdClient.header(0, 0, 2, 0, 5).array(), 0, 13));
         client.expect(1, 0);
         client.send(ByteBuffer.allocate(15).put(NbdClient.header(0, 0, 2, 0, 5).array(), 13, 15));
         client.expect(2, 0);
@@ -277,8 +288,13 @@ final class TransmissionTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"IO_ERROR," + EIO, "NO_SPACE," + ENOSPC, "SHUTTING_DOWN," + ESHUTDOWN, "INVALID," + EINVAL,
-        "READ_ONLY," + EPERM})
+    @CsvSource({
+        "IO_ERROR," + EIO,
+        "NO_SPACE," + ENOSPC,
+        "SHUTTING_DOWN," + ESHUTDOWN,
+        "INVALID," + EINVAL,
+        "READ_ONLY," + EPERM
+    })
     void theDevicesOutcomesBecomeErrorValues(Outcome outcome, int error) throws IOException {
         fixture.device.failWith = request -> outcome;
         client.request(Protocol.CMD_READ, 1, 0, 70_000);
@@ -343,7 +359,10 @@ final class TransmissionTest {
                         new ServerCounts.Tally(0, 0),
                         new ServerCounts.Tally(0, 0),
                         1));
-        assertThat(afterwards).usingRecursiveComparison().ignoringFields("clientCount").isEqualTo(whileOpen);
+        assertThat(afterwards)
+                .usingRecursiveComparison()
+                .ignoringFields("clientCount")
+                .isEqualTo(whileOpen);
         assertThat(afterwards.clientCount()).isZero();
     }
 }

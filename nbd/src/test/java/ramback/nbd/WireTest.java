@@ -134,7 +134,9 @@ final class WireTest {
             Thread.onSpinWait();
         }
         sendOne();
-        assertThat(receiveOne(wire)).as("receiving goes on while the sender waits").isEqualTo(1);
+        assertThat(receiveOne(wire))
+                .as("receiving goes on while the sender waits")
+                .isEqualTo(1);
         assertThat(ours.isBlocking()).as("and does not poll meanwhile").isTrue();
         ByteBuffer all = ByteBuffer.allocate(16 + lengthBytes);
         while (all.hasRemaining()) {
