@@ -58,11 +58,11 @@ start_on_slow_disk() { # FILESYSTEM MODE; sets IMAGE, DISK, DEVICE
     IMAGE=$1.img
     slow_disk "$WORK/$IMAGE" $DELAY $RATE
     if [[ $1 == ext4 ]]; then
-        attach_nbd "$SLOW_URI" # a block device as image
+        attach_nbd "$DISK_URI" # a block device as image
         DISK=$LOOP
         up "$DISK" --name "$1" --mode "$2"
     else
-        mount_nbd "$SLOW_URI" # a file as image
+        mount_nbd "$DISK_URI" # a file as image
         DISK=$NBD_MOUNT
         up "$NBD_FILE" --name "$1" --mode "$2"
     fi
@@ -74,7 +74,7 @@ stop_on_slow_disk() { # FILESYSTEM
     detach "$DEVICE"
     down "$1"
     if [[ $DISK == /dev/* ]]; then detach "$DISK"; else unmount_nbd "$DISK"; fi
-    end_slow_disk
+    end_disk
 }
 
 in_plain_image() { # IMAGE CHECK DIR

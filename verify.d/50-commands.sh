@@ -55,7 +55,7 @@ cd in
 
 head -c $((128 << 20)) /dev/urandom >slow.img
 slow_disk "$WORK/in/slow.img" 1ms 64M
-mount_nbd "$SLOW_URI"
+mount_nbd "$DISK_URI"
 SLOW_MOUNT=$NBD_MOUNT
 SLOW_FILE=$NBD_FILE
 up "$SLOW_FILE" --name slow --mode unsafe --dirty-max 120M
@@ -101,10 +101,27 @@ os.write(2, data)' 2>tail.bin)
     awk -v s="$seconds" 'BEGIN { exit !(s < 4) }'
 }
 
+waiting_holds_nobody_up() { # on one connection: twelve reads that must be loaded first, and behind them one that need not
+    sh_nbd "$SLOW_DEVICE" '
+h.pread(4096, 0)
+answered, buffers = [], []
+for turn in range(12):
+    buffers.append(nbd.Buffer(4096))
+    h.aio_pread(buffers[-1], (100 << 20) - (turn << 20), lambda error, turn=turn: answered.append(turn) or 1)
+buffers.append(nbd.Buffer(4096))
+h.aio_pread(buffers[-1], 0, lambda error: answered.append("loaded") or 1)
+while len(answered) < 13:
+    h.poll(-1)
+print(answered)
+assert answered.index("loaded") < 6'
+    status_is slow .state loading
+}
+
 check 'up says one line: name, size, mode, URI' one_ready_line slow '128 MiB, unsafe'
 check 'status --json while loading keeps the contract' contract slow state=loading greenLight=false name=slow mode=unsafe \
     configuredMode=unsafe sizeBytes=$((128 << 20)) chunkBytes=4096 chunks=32768 journal=null power.state=none trace=false
 check 'a read of the last chunk is answered long before loading gets there' loads_on_demand
+check 'a request that waits for loading does not hold up the one behind it' waiting_holds_nobody_up
 check 'status shows a bar of what is loaded' says '^ *loaded .*\[#*-+\] +[0-9]+ %' ramback status slow
 check 'ls shows name, size, mode, light, URI' says "^slow +128 MiB +unsafe +amber +nbd\+unix:///slow" ramback ls
 check 'status --watch, not on a terminal, follows loading with bar and rate up to the green light' watch_loading
@@ -252,7 +269,7 @@ ended "$SLOW_PID_UP"
 check 'then it ends with 0' test "$ENDED" = 0
 check 'and the image has everything' in_image
 unmount_nbd "$SLOW_MOUNT"
-end_slow_disk
+end_disk
 
 interrupted() { # SIGINT from another process, which a shell's background jobs ignore unless told otherwise
     env --default-signal=INT "$ROOT/ramback" up sigint.img --size 16M --ram-dir "$RAM" >sigint.log 2>&1 </dev/null &
@@ -356,6 +373,25 @@ check 'trace off: no more events' trace_off
 check 'trace without a word' refused 2 "trace" ramback trace
 check 'trace with a wrong word' refused 2 "maybe.*'off'" ramback trace traced maybe
 rm -f trace.txt trace2.txt
+
+# --- bench ---
+
+bench_reads_only() { # by name and by URI; what it measures is not overwritten
+    sh_nbd "$UP_URI" 'h.pwrite(os.urandom(8 << 20), 0)'
+    ramback flush traced
+    sha256sum traced.img >traced.sum
+    says 'MiB/s' ramback bench traced -- --seconds 1
+    grep -q 'Only reads were measured' said.txt
+    says 'MiB/s' ramback bench "$UP_URI" -- --seconds 1
+    ramback flush traced
+    sha256sum --check traced.sum
+    rm traced.sum
+}
+
+check 'bench measures by name and by URI, and reads only' bench_reads_only
+check 'bench of what nobody serves' refused 1 'nobody\.sock' ramback bench "nbd+unix:///x?socket=$PWD/nobody.sock"
+check 'bench of no such device' refused 3 'nosuch.*ramback ls' ramback bench nosuch
+check 'bench with a wrong argument' refused 2 "'--fast'.*--seconds" ramback bench traced -- --fast
 
 # --- bad input ---
 

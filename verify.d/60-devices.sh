@@ -147,6 +147,89 @@ check 'a block device as image, locked meanwhile' block_device
 check 'a block device that is mounted is refused' block_device_in_use
 check 'a write-protected block device is refused, and served with --read-only' block_device_write_protected
 
+# --- disks that are slow, or fail for a while ---
+
+answers_while_loading() { # partial and whole writes, trims and reads of what the loader is about to bring
+    head -c 24000001 /dev/urandom >loading.img
+    cp loading.img loading.initial
+    slow_disk "$WORK/loading.img" 1ms 64M
+    mount_nbd "$DISK_URI"
+    up "$NBD_FILE" --name loading --mode unsafe
+    model 600 --initial loading.initial --final loading.final "$UP_URI" &
+    local model=$!
+    test "$(json loading .state)" = loading
+    wait "$model"
+    down
+    unmount_nbd "$NBD_MOUNT"
+    end_disk
+    cmp loading.final loading.img
+    rm -r loading.*
+}
+
+fails_for_a_while() { # what was acknowledged from RAM gets to the image once the disk is back
+    head -c $((16 << 20)) /dev/urandom >failing.img
+    failing_disk "$WORK/failing.img" "$WORK/trouble"
+    mount_nbd "$DISK_URI"
+    up "$NBD_FILE" --name failing --mode unsafe
+    wait_loaded failing
+    touch trouble
+    sh_nbd "$UP_URI" '
+data = os.urandom(4 << 20)
+open("failing.wrote", "wb").write(data)
+h.pwrite(data, 2 << 20)'
+    wait_for 20 status_is failing .state degraded
+    ramback status failing --json | $PYTHON "$ROOT/verify.d/status_contract.py" state=degraded greenLight=false
+    test "$(json failing .backing.errors)" -gt 0
+    says_red
+    refuses 1 'flush failed.*dirty' ramback flush failing
+    sh_nbd "$UP_URI" 'assert h.pread(4 << 20, 2 << 20) == open("failing.wrote", "rb").read()'
+    rm trouble
+    wait_for 60 status_is failing .dirtyBytes 0
+    wait_for 20 status_is failing .state ready
+    cmp -n $((4 << 20)) -i 0:$((2 << 20)) failing.wrote failing.img
+    down
+    unmount_nbd "$NBD_MOUNT"
+    end_disk
+    rm failing.*
+}
+
+says_red() {
+    ramback ls >ls.txt
+    cat ls.txt
+    grep -q '^failing .* red ' ls.txt
+}
+
+fails_to_load() { # EIO for what cannot be loaded, and for that alone; loaded when the disk is back
+    head -c $((64 << 20)) /dev/urandom >unloaded.img
+    failing_disk "$WORK/unloaded.img" "$WORK/trouble"
+    mount_nbd "$DISK_URI"
+    touch trouble
+    up "$NBD_FILE" --name unloaded --mode unsafe
+    sh_nbd "$UP_URI" '
+try:
+    h.pread(4096, 8 << 20)
+except nbd.Error as error:
+    assert error.errno == "EIO", error
+else:
+    raise AssertionError("read what could not be loaded")
+h.pwrite(bytes(4096), 40 << 20)
+assert h.pread(4096, 40 << 20) == bytes(4096)'
+    rm trouble
+    wait_loaded unloaded
+    cp unloaded.img unloaded.expected
+    nbdcopy "$UP_URI" unloaded.copy
+    down
+    unmount_nbd "$NBD_MOUNT"
+    end_disk
+    cmp unloaded.copy unloaded.img
+    cmp -n $((8 << 20)) -i $((8 << 20)) unloaded.expected unloaded.copy
+    rm unloaded.*
+}
+
+check 'every request answered right while a slow disk is loading' answers_while_loading
+check 'a disk that fails for a while: red, nothing lost, green again' fails_for_a_while
+check 'a disk that fails while loading: EIO for that alone, loaded when it is back' fails_to_load
+
 # --- holes ---
 
 sparse_stays_sparse() {

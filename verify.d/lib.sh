@@ -28,7 +28,8 @@
 #   attach_nbd URI                 a loop device (O_DIRECT) over nbdfuse over URI; sets LOOP and NBD_MOUNT, undone by detach
 #   detach LOOP                    gives back what attach_loop or attach_nbd made
 #   slow_disk FILE DELAY RATE      FILE behind nbdkit, each request DELAY late and RATE bits a second in each direction;
-#                                  sets SLOW_URI and SLOW_PID, which end_slow_disk ends
+#                                  sets DISK_URI and DISK_PID, ended by end_disk
+#   failing_disk FILE TRIGGER      the same, each request failing with EIO for as long as the file TRIGGER exists
 #   free_port                      prints a TCP port on which nobody listens
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
 #
@@ -230,19 +231,31 @@ detach() {
 }
 
 slow_disk() {
-    local work
-    work=$(mktemp -d "$WORK/slow.XXXXXX")
-    nbdkit --unix "$work/sock" --pidfile "$work/pid" --filter=delay --filter=rate \
-        file "$1" rdelay="$2" wdelay="$2" rate="$3" burstiness=0.25
-    wait_for 10 test -s "$work/pid"
-    SLOW_PID=$(cat "$work/pid")
-    # shellcheck disable=SC2034 # the section's
-    SLOW_URI="nbd+unix:///?socket=$work/sock"
+    serve_disk "$1" --filter=delay --filter=rate -- rdelay="$2" wdelay="$2" rate="$3" burstiness=0.25
 }
 
-end_slow_disk() {
-    kill -TERM "$SLOW_PID"
-    wait_for 30 gone "$SLOW_PID"
+failing_disk() {
+    serve_disk "$1" --filter=error -- error=EIO error-rate=100% error-file="$2"
+}
+
+serve_disk() { # FILE NBDKIT_OPTION... -- PARAMETER...
+    local file=$1 options=() work
+    shift
+    while [[ $1 != -- ]]; do
+        options+=("$1")
+        shift
+    done
+    work=$(mktemp -d "$WORK/disk.XXXXXX")
+    nbdkit --unix "$work/sock" --pidfile "$work/pid" "${options[@]}" file "$file" "${@:2}"
+    wait_for 10 test -s "$work/pid"
+    DISK_PID=$(cat "$work/pid")
+    # shellcheck disable=SC2034 # the section's
+    DISK_URI="nbd+unix:///?socket=$work/sock"
+}
+
+end_disk() {
+    kill -TERM "$DISK_PID"
+    wait_for 30 gone "$DISK_PID"
 }
 
 free_port() {

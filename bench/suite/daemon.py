@@ -49,7 +49,7 @@ def bench_idle(shop, options, say):
         notes=[f"Loaded and clean, no client, over {IDLE_SECONDS} s; `--ram sparse`."],
         raw={"percent": percent},
     )
-    part.row(IDLE_SIZE + "iB", f"**{percent:.2f}**", goal=Goal(percent, at_most=IDLE_GOAL_PERCENT))
+    part.row(f"{IDLE_SIZE[:-1]} GiB", f"**{percent:.2f}**", goal=Goal(percent, at_most=IDLE_GOAL_PERCENT))
     return part
 
 

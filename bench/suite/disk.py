@@ -1,5 +1,6 @@
 """A stand-in for a hard disk, and the files that are put on it."""
 
+import json
 import mmap
 import os
 import random
@@ -63,21 +64,17 @@ def random_read_seconds(device, count):
         os.close(descriptor)
 
 
-def sequential_bytes_per_second(device, block_bytes):
+def sequential_bytes_per_second(shop, device, block_bytes, depth):
     """The rate at which the disk itself is read from end to end, past the page cache, after a rest."""
     rest()
-    descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT)
-    try:
-        buffer = mmap.mmap(-1, block_bytes)
-        began = time.perf_counter()
-        total = 0
-        while True:
-            got = os.preadv(descriptor, [buffer], total)
-            if got == 0:
-                return total / (time.perf_counter() - began)
-            total += got
-    finally:
-        os.close(descriptor)
+    output = os.path.join(shop.disk_dir, "sequential.json")
+    run(
+        *("fio", "--name=sequential", f"--filename={device}", "--readonly", "--rw=read", "--direct=1"),
+        *("--ioengine=libaio", f"--bs={block_bytes}", f"--iodepth={depth}"),
+        *("--output-format=json", f"--output={output}"),
+    )
+    with open(output, encoding="utf-8") as file:
+        return json.load(file)["jobs"][0]["read"]["bw_bytes"]
 
 
 def source_tree(shop):

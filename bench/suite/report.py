@@ -42,7 +42,7 @@ class Part:
 
     def markdown(self):
         lines = [f"### {self.title}", ""]
-        lines += [f"{note}" for note in self.notes] + ([""] if self.notes else [])
+        lines += [*self.notes, ""] if self.notes else []
         width = len(self.columns)
         lines.append("| " + " | ".join(self.columns) + " |")
         lines.append("|" + "|".join(["---"] + ["---:"] * (width - 1)) + "|")

@@ -16,7 +16,10 @@ public final class SignalStress {
 
     /** Who takes the flag sees what was written before it was raised. Fails when raising is opaque (on AArch64). */
     @JCStressTest
-    @Outcome(id = {"0, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "raised means written")
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "raised means written")
     @State
     public static class RaisedMeansWritten {
         private final Signal signal = new Signal(Clock.SYSTEM);
@@ -40,7 +43,10 @@ public final class SignalStress {
      * Fails on x86 without the full fence in {@code raise}, when the work is written plainly.
      */
     @JCStressTest
-    @Outcome(id = {"1, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "no work is left without a flag")
+    @Outcome(
+            id = {"1, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "no work is left without a flag")
     @State
     public static class RaisedAlready {
         private final Signal signal = new Signal(Clock.SYSTEM);

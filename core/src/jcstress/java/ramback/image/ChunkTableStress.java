@@ -82,7 +82,10 @@ public final class ChunkTableStress {
 
     /** Nobody gets what another one got. Fails when {@code tryLockSome} reads and then sets (everywhere). */
     @JCStressTest
-    @Outcome(id = {"3, 4", "2, 5", "1, 6"}, expect = Expect.ACCEPTABLE, desc = "each chunk has one holder")
+    @Outcome(
+            id = {"3, 4", "2, 5", "1, 6"},
+            expect = Expect.ACCEPTABLE,
+            desc = "each chunk has one holder")
     @State
     public static class LockSome {
         private final ChunkTable table = StressTable.create();
@@ -103,7 +106,10 @@ public final class ChunkTableStress {
      * the bytes (everywhere), or with an opaque {@code publishLoaded} (on AArch64; by the compiler elsewhere).
      */
     @JCStressTest
-    @Outcome(id = {"0, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "loaded is loaded")
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "loaded is loaded")
     @State
     public static class PublishLoaded {
         private final ChunkTable table = StressTable.create();
@@ -127,7 +133,10 @@ public final class ChunkTableStress {
      * {@code publishData} comes before the bytes (everywhere), or is opaque (on AArch64).
      */
     @JCStressTest
-    @Outcome(id = {"1, 0", "1, 1", "0, 1"}, expect = Expect.ACCEPTABLE, desc = "zeroes, or the new bytes")
+    @Outcome(
+            id = {"1, 0", "1, 1", "0, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "zeroes, or the new bytes")
     @State
     public static class PublishData {
         private final ChunkTable table = StressTable.create();
@@ -156,7 +165,10 @@ public final class ChunkTableStress {
      * takes whatever the memory holds for data.
      */
     @JCStressTest
-    @Outcome(id = {"0, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "a loaded hole reads as zeroes")
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "a loaded hole reads as zeroes")
     @State
     public static class MarkZeroThenLoaded {
         private final ChunkTable table = StressTable.create();
@@ -179,7 +191,10 @@ public final class ChunkTableStress {
      * the mark comes after the bytes (everywhere), or is opaque and without its fence (on AArch64).
      */
     @JCStressTest
-    @Outcome(id = {"0, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "no unmarked change")
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "no unmarked change")
     @State
     public static class DirtyBeforeBytes {
         private final ChunkTable table = StressTable.create();
@@ -228,7 +243,10 @@ public final class ChunkTableStress {
      * mark goes first (everywhere), or when {@code dirty} is read opaque (on AArch64).
      */
     @JCStressTest
-    @Outcome(id = {"1, 0", "1, 1", "0, 1"}, expect = Expect.ACCEPTABLE, desc = "somebody owes it to the image")
+    @Outcome(
+            id = {"1, 0", "1, 1", "0, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "somebody owes it to the image")
     @State
     public static class Captured {
         private final ChunkTable table = StressTable.create();
@@ -255,7 +273,10 @@ public final class ChunkTableStress {
      * sealer found nothing dirty left, misses no stale chunk. Fails when the summary is raised after {@code clearDirty}.
      */
     @JCStressTest
-    @Outcome(id = {"1, -1", "1, 0", "0, 0"}, expect = Expect.ACCEPTABLE, desc = "what is captured is found")
+    @Outcome(
+            id = {"1, -1", "1, 0", "0, 0"},
+            expect = Expect.ACCEPTABLE,
+            desc = "what is captured is found")
     @State
     public static class SummaryOfCaptured {
         private final ChunkTable table = StressTable.create();

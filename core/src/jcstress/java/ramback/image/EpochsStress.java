@@ -106,7 +106,10 @@ public final class EpochsStress {
      * epoch. Fails when {@code noteDirty} comes after the acknowledgement (everywhere).
      */
     @JCStressTest
-    @Outcome(id = {"0, 0", "0, 1", "1, 1"}, expect = Expect.ACCEPTABLE, desc = "what was acknowledged is noted")
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "what was acknowledged is noted")
     @State
     public static class NotedBeforeAcknowledged {
         private final Epochs epochs = new Epochs(1, Clock.SYSTEM, () -> {});

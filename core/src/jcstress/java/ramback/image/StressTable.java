@@ -7,15 +7,15 @@ import ramback.memory.SegmentLayout;
 final class StressTable {
     private static final int LINE_LONGS = 16;
     private static final int CHUNK_COUNT = 128;
-    private static final SegmentLayout LAYOUT = new SegmentLayout(
-            (long) CHUNK_COUNT * SegmentLayout.CHUNK_BYTES_MIN, SegmentLayout.CHUNK_BYTES_MIN, 1);
+    private static final SegmentLayout LAYOUT =
+            new SegmentLayout((long) CHUNK_COUNT * SegmentLayout.CHUNK_BYTES_MIN, SegmentLayout.CHUNK_BYTES_MIN, 1);
 
     private StressTable() {}
 
     /** A table of two words, all clear. */
     static ChunkTable create() {
-        MemorySegment all = MemorySegment.ofArray(
-                new long[LINE_LONGS * (SegmentLayout.PLANE_COUNT + SegmentLayout.SUMMARY_COUNT)]);
+        MemorySegment all =
+                MemorySegment.ofArray(new long[LINE_LONGS * (SegmentLayout.PLANE_COUNT + SegmentLayout.SUMMARY_COUNT)]);
         long lineBytes = LINE_LONGS * 8L;
         return new ChunkTable(
                 LAYOUT,

@@ -129,6 +129,8 @@ public final class ChunkStore {
         }
         // Memory may be given back in a sparse device: whoever does that waits until no reader is inside.
         epochs.enter(worker.index);
+        // Dekker with whoever marks a chunk as zeroes and then looks who is inside: we are inside before we look at Z.
+        VarHandle.fullFence();
         try {
             copyInside(offsetBytes, lengthBytes, into, intoOffsetBytes);
         } finally {
@@ -219,7 +221,8 @@ public final class ChunkStore {
                 return MEMORY_GONE;
             }
             long epoch = epochs.open();
-            if (!captureSealed(epoch, lowWord, lowMask) || (highMask != 0 && !captureSealed(epoch, highWord, highMask))) {
+            if (!captureSealed(epoch, lowWord, lowMask)
+                    || (highMask != 0 && !captureSealed(epoch, highWord, highMask))) {
                 return FULL;
             }
             markDirtyData(epoch, lowWord, lowMask);
@@ -542,7 +545,8 @@ public final class ChunkStore {
         if (candidates == null || memory == null || !candidates.take()) {
             return;
         }
-        // Readers who saw a chunk before it was marked as zeroes may still be copying it. One that held data again since,
+        // Readers who saw a chunk before it was marked as zeroes may still be copying it. One that held data again
+        // since,
         // and became zeroes once more, was noted anew; it is left to the next batch and its own grace.
         epochs.awaitGrace(backoff);
         long chunks = Math.max(1, SegmentLayout.GRANULE_BYTES >>> shift);
@@ -553,10 +557,11 @@ public final class ChunkStore {
         }
     }
 
-    private void giveBack(
-            GiveBack candidates, Granules memory, Backoff backoff, long granule, long first, long last)
+    private void giveBack(GiveBack candidates, Granules memory, Backoff backoff, long granule, long first, long last)
             throws PosixException {
         long word = wordOf(first);
+        // Before the chunks: who takes memory holds this lock and no chunk, and nobody waits while holding one.
+        memory.lockTaking();
         try {
             for (; word <= wordOf(last); word++) {
                 table.lock(word, maskOf(word, first, last), backoff);
@@ -571,6 +576,7 @@ public final class ChunkStore {
             while (--word >= wordOf(first)) {
                 table.unlock(word, maskOf(word, first, last));
             }
+            memory.unlockTaking();
         }
     }
 

@@ -46,8 +46,7 @@ public final class ChunkTable {
     }
 
     /** A table over any memory; planes and summaries are numbered as in {@link SegmentLayout}. */
-    ChunkTable(
-            SegmentLayout layout, IntFunction<MemorySegment> planes, IntFunction<MemorySegment> planeSummaries) {
+    ChunkTable(SegmentLayout layout, IntFunction<MemorySegment> planes, IntFunction<MemorySegment> planeSummaries) {
         this.layout = layout;
         locks = planes.apply(0);
         dirty = new MemorySegment[] {planes.apply(1), planes.apply(2)};

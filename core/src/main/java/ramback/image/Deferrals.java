@@ -46,7 +46,9 @@ final class Deferrals {
         Outcome outcome = Outcome.DONE;
         Promise promise = Promise.NOTHING;
         long epoch = -1;
-        @Nullable Slot next;
+
+        @Nullable
+        Slot next;
     }
 
     /** A part of a request that is parked: a range to be loaded, and then perhaps stored. */
@@ -138,11 +140,13 @@ final class Deferrals {
             tail = slot;
         }
 
-        @Nullable Slot peek() {
+        @Nullable
+        Slot peek() {
             return head;
         }
 
-        @Nullable Slot poll() {
+        @Nullable
+        Slot poll() {
             Slot first = head;
             if (first != null) {
                 head = first.next;
@@ -169,11 +173,13 @@ final class Deferrals {
             tail = part;
         }
 
-        @Nullable Part peek() {
+        @Nullable
+        Part peek() {
             return head;
         }
 
-        @Nullable Part poll() {
+        @Nullable
+        Part poll() {
             Part first = head;
             if (first != null) {
                 head = (Part) first.next;
@@ -187,7 +193,8 @@ final class Deferrals {
     // -------------------------------------------------------------------------------------------- request thread
 
     /** Takes a slot, waiting until one is free; null when the session is closed. */
-    @Nullable Slot takeSlot(long token) {
+    @Nullable
+    Slot takeSlot(long token) {
         while (!closed) {
             lock.lock();
             try {
@@ -385,6 +392,18 @@ final class Deferrals {
             replySignal.await(nextDeadlineNanos());
         }
         return ramback.device.DeviceSession.CLOSED;
+    }
+
+    /** Whether {@link #awaitDeferred} would return a request without waiting for anybody. */
+    boolean hasFinished() {
+        lock.lock();
+        try {
+            moveKept(waitingWrites);
+            moveKept(waitingFlushes);
+            return finished.peek() != null || ready.peek() != null;
+        } finally {
+            lock.unlock();
+        }
     }
 
     Outcome lastOutcome() {

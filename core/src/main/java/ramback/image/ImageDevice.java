@@ -114,12 +114,7 @@ public final class ImageDevice implements Device {
             for (int i = 0; i < sessions.length; i++) {
                 if (sessions[i] == null) {
                     ImageSession session = new ImageSession(
-                            this,
-                            i,
-                            segment.staging(i),
-                            connected(loading),
-                            connected(promises),
-                            connected(admission));
+                            this, i, segment.staging(i), connected(loading), connected(promises), connected(admission));
                     sessions[i] = session;
                     return session;
                 }

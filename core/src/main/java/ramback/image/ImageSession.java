@@ -374,6 +374,11 @@ final class ImageSession implements DeviceSession {
         return deferrals.lastOutcome();
     }
 
+    @Override
+    public boolean hasDeferred() {
+        return deferrals.hasFinished();
+    }
+
     void wake() {
         deferrals.wake();
     }

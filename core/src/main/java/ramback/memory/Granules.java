@@ -81,24 +81,32 @@ public final class Granules {
         }
     }
 
+    /** Keeps everybody from taking memory; before chunks are locked for {@link #giveBack}. */
+    public void lockTaking() {
+        taking.lock();
+    }
+
+    /** The end of {@link #lockTaking}. */
+    public void unlockTaking() {
+        taking.unlock();
+    }
+
     /**
      * Gives a granule's memory back. Every chunk of it must be locked by the caller, read as zeroes, and no reader may
      * be in it; the bit goes down first, so that a writer who looks again under its lock takes the granule anew.
-     * Nobody takes it in between: the bit would be up and the memory gone. (Who takes memory holds no chunk, so the wait
-     * for him ends.)
+     * Nobody may take it in between, or the bit would be up and the memory gone: between {@link #lockTaking} and
+     * {@link #unlockTaking}.
      */
     public void giveBack(long granule) throws PosixException {
-        long begin = granule << SHIFT;
-        taking.lock();
-        try {
-            LONG.getAndBitwiseAnd(bits, granule >>> 6 << 3, ~(1L << granule));
-            Posix.fallocate(
-                    fd,
-                    Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE,
-                    dataOffset + begin,
-                    Math.min(SegmentLayout.GRANULE_BYTES, dataBytes - begin));
-        } finally {
-            taking.unlock();
+        if (!taking.isHeldByCurrentThread()) {
+            throw new IllegalStateException("memory is given back while somebody may be taking it");
         }
+        long begin = granule << SHIFT;
+        LONG.getAndBitwiseAnd(bits, granule >>> 6 << 3, ~(1L << granule));
+        Posix.fallocate(
+                fd,
+                Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE,
+                dataOffset + begin,
+                Math.min(SegmentLayout.GRANULE_BYTES, dataBytes - begin));
     }
 }

@@ -69,8 +69,9 @@ public final class SharedSegment implements AutoCloseable {
     private static void checkRoom(int fd, Path path, SegmentLayout layout, boolean sparse) throws IOException {
         FilesystemStatus filesystem = Posix.filesystemStatus(fd);
         if (filesystem.type() != FilesystemStatus.TYPE_TMPFS) {
-            throw new IOException("--ram-dir " + path.getParent()
-                    + " is not on tmpfs, so the device would not be in memory; give a directory on tmpfs such as /dev/shm");
+            throw new IOException(
+                    "--ram-dir " + path.getParent()
+                            + " is not on tmpfs, so the device would not be in memory; give a directory on tmpfs such as /dev/shm");
         }
         long needBytes = sparse ? layout.stagingOffset() : layout.reservedBytes();
         long memoryBytes = SystemMemory.availableBytes();
@@ -94,7 +95,9 @@ public final class SharedSegment implements AutoCloseable {
             if (e.errno() == Errno.ENOSPC || e.errno() == Errno.ENOMEM) {
                 long haveBytes = Posix.filesystemStatus(fd).availableBytes();
                 throw new MemoryShortageException(
-                        sparse ? layout.stagingOffset() : layout.reservedBytes(), haveBytes, "tmpfs at " + path.getParent());
+                        sparse ? layout.stagingOffset() : layout.reservedBytes(),
+                        haveBytes,
+                        "tmpfs at " + path.getParent());
             }
             throw e;
         }
@@ -103,7 +106,8 @@ public final class SharedSegment implements AutoCloseable {
     /** Takes memory with as many threads as there are processors: the kernel zeroes it page by page. */
     private static void allocateInParallel(int fd, long offset, long length) throws PosixException {
         int count = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, ALLOCATOR_COUNT_MAX);
-        long share = Math.ceilDiv(Math.ceilDiv(length, count), SegmentLayout.GRANULE_BYTES) * SegmentLayout.GRANULE_BYTES;
+        long share =
+                Math.ceilDiv(Math.ceilDiv(length, count), SegmentLayout.GRANULE_BYTES) * SegmentLayout.GRANULE_BYTES;
         AtomicReference<@Nullable PosixException> failure = new AtomicReference<>();
         List<Thread> threads = new ArrayList<>();
         for (long begin = 0; begin < length; begin += share) {

@@ -17,7 +17,8 @@ final class SystemMemory {
     static long availableBytes() throws IOException {
         for (String line : Files.readAllLines(MEMINFO)) {
             if (line.startsWith(AVAILABLE)) {
-                String kibibytes = line.substring(AVAILABLE.length()).replace("kB", "").strip();
+                String kibibytes =
+                        line.substring(AVAILABLE.length()).replace("kB", "").strip();
                 return Long.parseLong(kibibytes) << 10;
             }
         }

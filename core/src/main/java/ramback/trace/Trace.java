@@ -16,7 +16,8 @@ public final class Trace {
     /** How many events are kept. A power of two. */
     public static final int EVENT_COUNT_MAX = 1 << 16;
 
-    // An event in the ring, in longs: 0 sequence + 1 (CLAIMED while being written), 1 nanos, 2 thread << 8 | kind, 3, 4 numbers.
+    // An event in the ring, in longs: 0 sequence + 1 (CLAIMED while being written), 1 nanos, 2 thread << 8 | kind, 3, 4
+    // numbers.
     private static final int EVENT_LONGS = 5;
     private static final long CLAIMED = -1;
 
@@ -64,7 +65,8 @@ public final class Trace {
         }
         long sequence = (long) NEXT.getAndAdd(this, 1L);
         int at = (int) (sequence & (EVENT_COUNT_MAX - 1)) * EVENT_LONGS;
-        // A seqlock an event: claimed, filled, then published under its sequence number. Whoever was overtaken by a whole
+        // A seqlock an event: claimed, filled, then published under its sequence number. Whoever was overtaken by a
+        // whole
         // ring of events, or finds somebody still in this place, gives up his event instead of mixing the two.
         long before = (long) LONGS.getOpaque(events, at);
         if (before == CLAIMED || before > sequence || !LONGS.compareAndSet(events, at, before, CLAIMED)) {

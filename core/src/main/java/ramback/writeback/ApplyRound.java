@@ -3,13 +3,17 @@ package ramback.writeback;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import ramback.clock.Rate;
 import ramback.image.ChunkStore;
 import ramback.image.ChunkTable;
 
 /**
  * One carrying of everything stale to the image: hands out the words in ascending order, in batches, to as many appliers
- * as take part, and remembers what failed. Nothing is captured while a round runs, so the stale chunks are the same from
- * its beginning to its end. Safe for use by many threads.
+ * as take part, and remembers what failed. Nothing is captured while a round runs, so no chunk becomes stale from its
+ * beginning to its end.
+ *
+ * <p>A long round has parts: when one has written enough, no more is handed out until it has been made durable and clean,
+ * so that a round of minutes gives room back, and shows progress, all along. Safe for use by many threads.
  */
 final class ApplyRound {
 
@@ -19,18 +23,25 @@ final class ApplyRound {
     /** More failed ranges than this are not told apart: then all of the round is taken as failed. */
     private static final int FAILED_COUNT_MAX = 1024;
 
+    /** A part has written enough with so much. */
+    private static final long PART_BYTES_MAX = 64L << 20;
+
     private record Range(long first, long last) {}
 
     private final ChunkTable table;
     private final ReentrantLock lock = new ReentrantLock();
     private final List<Range> failed = new ArrayList<>();
     private boolean allFailed;
+    private final Rate rate;
     private long cursorWord;
     private int activeCount;
-    private long writtenBytes;
+    private long partFirstWord;
+    private long partBytes;
+    private boolean partClosed;
 
-    ApplyRound(ChunkStore store) {
+    ApplyRound(ChunkStore store, Rate rate) {
         table = store.table();
+        this.rate = rate;
     }
 
     /** Begins a round. */
@@ -40,23 +51,29 @@ final class ApplyRound {
             cursorWord = 0;
             failed.clear();
             allFailed = false;
-            writtenBytes = 0;
+            beginPart(0);
         } finally {
             lock.unlock();
         }
+    }
+
+    private void beginPart(long firstWord) {
+        partFirstWord = firstWord;
+        partBytes = 0;
+        partClosed = false;
     }
 
     /**
      * Takes the next batch.
      *
      * @param words where the words' numbers go
-     * @return how many there are; 0 when nothing is left to take
+     * @return how many there are; 0 when nothing is left to take in this part
      */
     int take(long[] words) {
         lock.lock();
         try {
             int count = 0;
-            while (count < Math.min(words.length, BATCH_WORD_COUNT) && cursorWord >= 0) {
+            while (!partClosed && count < Math.min(words.length, BATCH_WORD_COUNT) && cursorWord >= 0) {
                 long word = table.nextStaleWord(cursorWord);
                 if (word < 0) {
                     cursorWord = -1;
@@ -84,29 +101,66 @@ final class ApplyRound {
         }
     }
 
-    /** Whether all batches have been taken and written. */
-    boolean isOver() {
+    /** Hands nothing more out in this part. */
+    void closePart() {
         lock.lock();
         try {
-            return cursorWord < 0 && activeCount == 0;
+            partClosed = true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether what was handed out in this part has been written, and no more is going to be. */
+    boolean isPartOver() {
+        lock.lock();
+        try {
+            return (partClosed || cursorWord < 0) && activeCount == 0;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The first word of the part; with {@link #partEndWord}, what must become durable before it is clean. */
+    long partFirstWord() {
+        lock.lock();
+        try {
+            return partFirstWord;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The word behind the last one of the part. */
+    long partEndWord() {
+        lock.lock();
+        try {
+            return cursorWord < 0 ? table.wordCount() : cursorWord;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Goes on to the next part; false when there is none. */
+    boolean nextPart() {
+        lock.lock();
+        try {
+            if (cursorWord < 0) {
+                return false;
+            }
+            beginPart(cursorWord);
+            return true;
         } finally {
             lock.unlock();
         }
     }
 
     void noteWritten(long bytes) {
+        rate.add(bytes);
         lock.lock();
         try {
-            writtenBytes += bytes;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    long writtenBytes() {
-        lock.lock();
-        try {
-            return writtenBytes;
+            partBytes += bytes;
+            partClosed |= partBytes >= PART_BYTES_MAX;
         } finally {
             lock.unlock();
         }

@@ -167,7 +167,8 @@ public final class Population implements Loading {
         private final Signal signal = new Signal(clock);
         private final Backoff backoff = new Backoff();
         private final Arena arena = Arena.ofShared();
-        private final int bufferBytes = Math.max(Courtesy.RANGE_BYTES_MAX, store.layout().chunkBytes());
+        private final int bufferBytes =
+                Math.max(Courtesy.RANGE_BYTES_MAX, store.layout().chunkBytes());
         private @Nullable MemorySegment buffer;
 
         // The range being read, guarded by the population's lock; none if first > last.

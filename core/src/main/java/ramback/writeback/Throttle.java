@@ -16,6 +16,9 @@ public final class Throttle implements Admission {
     /** The share of the limit, in percent, from which on writes are delayed. */
     static final int DELAY_PERCENT = 60;
 
+    /** The share from which on write-behind does not wait for the lag. */
+    static final int MUCH_PERCENT = 30;
+
     private static final long DELAY_NANOS_MAX = 100_000_000L;
     private static final long ROOM_RETRY_NANOS = 2_000_000L;
     private static final long TOO_SHORT_NANOS = 20_000L;
@@ -25,9 +28,11 @@ public final class Throttle implements Admission {
     private final Clock clock;
     private final DirtyCount dirty;
     private final int chunkBytes;
+    private final Runnable onMuch;
     private final Runnable onPressure;
     private final AtomicLong nextNanos = new AtomicLong();
     private volatile long limitChunks;
+    private volatile long muchChunks;
     private volatile long delayChunks;
     private volatile double bytesPerSecond = RATE_ASSUMED;
     private volatile long throttledNanos = -QUEUE_NANOS_MAX;
@@ -35,12 +40,15 @@ public final class Throttle implements Admission {
     /**
      * A throttle with this limit.
      *
+     * @param onMuch called by a writer when dirty data is on the way to be delayed; must not block
      * @param onPressure called by a writer who is delayed, so that write-behind does its utmost; must not block
      */
-    public Throttle(Clock clock, DirtyCount dirty, int chunkBytes, long limitBytes, Runnable onPressure) {
+    public Throttle(
+            Clock clock, DirtyCount dirty, int chunkBytes, long limitBytes, Runnable onMuch, Runnable onPressure) {
         this.clock = clock;
         this.dirty = dirty;
         this.chunkBytes = chunkBytes;
+        this.onMuch = onMuch;
         this.onPressure = onPressure;
         setLimit(limitBytes);
     }
@@ -48,6 +56,7 @@ public final class Throttle implements Admission {
     /** Changes the limit; at least {@link WriteBehind#DIRTY_CHUNKS_MIN} chunks. */
     public void setLimit(long limitBytes) {
         long chunks = Math.max(WriteBehind.DIRTY_CHUNKS_MIN, limitBytes / chunkBytes);
+        muchChunks = chunks * MUCH_PERCENT / 100;
         delayChunks = chunks * DELAY_PERCENT / 100;
         limitChunks = chunks;
     }
@@ -70,6 +79,9 @@ public final class Throttle implements Admission {
     @Override
     public long admit(long chunkCount, boolean isDelayed) {
         long before = dirty.dataChunkCount();
+        if (before + chunkCount > muchChunks) {
+            onMuch.run();
+        }
         if (before + chunkCount > delayChunks) {
             long now = clock.nanoTime();
             onPressure.run();

@@ -38,8 +38,8 @@ import ramback.trace.TraceEvent;
  *   applier-n                           (help when it is urgent)
  * </pre>
  *
- * <p>An epoch is cut when a request waits for it, when writers are throttled, or when its oldest change has reached the
- * lag. Safe for use by many threads.
+ * <p>An epoch is cut when a request waits for it, when dirty data comes near its limit, or when its oldest change has reached
+ * the lag. Safe for use by many threads.
  */
 public final class WriteBehind implements Promises {
 
@@ -51,6 +51,9 @@ public final class WriteBehind implements Promises {
 
     private static final long RETRY_NANOS_MIN = 200_000_000L;
     private static final long RETRY_NANOS_MAX = 30_000_000_000L;
+    /** A part of a round is made durable and clean when it has lasted as long. */
+    private static final long PART_NANOS_MAX = 1_000_000_000L;
+
     private static final int BATCH_WORDS = 16;
     private static final int BUFFER_ALIGNMENT = 4096;
 
@@ -78,6 +81,7 @@ public final class WriteBehind implements Promises {
     private volatile long committed = -1;
     private volatile @Nullable Instant commitTime;
     private volatile boolean pressed;
+    private volatile boolean cutDue;
 
     /** The epoch being applied, or -1. Set by the sealer, cleared by the applier that ends the round. */
     private volatile long applying = -1;
@@ -130,8 +134,8 @@ public final class WriteBehind implements Promises {
         this.onCommit = onCommit;
         this.sealerSignal = sealerSignal;
         this.writeRate = new Rate(clock);
-        this.round = new ApplyRound(store);
-        this.throttle = new Throttle(clock, dirty, store.layout().chunkBytes(), limitBytes, this::press);
+        this.round = new ApplyRound(store, writeRate);
+        this.throttle = new Throttle(clock, dirty, store.layout().chunkBytes(), limitBytes, this::cutSoon, this::press);
         for (int i = 0; i < APPLIER_COUNT; i++) {
             appliers.add(new Applier(i));
         }
@@ -183,6 +187,14 @@ public final class WriteBehind implements Promises {
     public void demandAll() {
         if (dirty.chunkCount() > 0) {
             demand(epochs.open());
+        }
+    }
+
+    /** Cuts the open epoch without waiting for its lag, but without haste. */
+    private void cutSoon() {
+        if (!cutDue) {
+            cutDue = true;
+            sealerSignal.raise();
         }
     }
 
@@ -307,14 +319,16 @@ public final class WriteBehind implements Promises {
                 return now;
             }
             long first = epochs.firstDirtyNanos(open);
-            if (first == 0) {
+            if (first == 0 || retryNanos != Clock.NEVER) {
+                // After a failure whoever presses waits with the rest: a failing disk is not asked without a pause.
                 return retryNanos;
             }
-            return pressed ? now : Math.min(first + lagNanos, retryNanos);
+            return pressed || cutDue ? now : first + lagNanos;
         }
 
         private void seal() {
             pressed = false;
+            cutDue = false;
             retryNanos = Clock.NEVER;
             long firstNanos = epochs.firstDirtyNanos(epochs.open());
             if (applyingFirstNanos == 0) {
@@ -365,7 +379,8 @@ public final class WriteBehind implements Promises {
         private final Arena arena = Arena.ofShared();
         private final long[] words = new long[BATCH_WORDS];
         private @Nullable Runs runs;
-        private long beganNanos;
+        private long partBeganNanos;
+        private long cleanedChunks;
         private long beganEpoch = -1;
         private long retryDelayNanos = RETRY_NANOS_MIN;
 
@@ -386,7 +401,8 @@ public final class WriteBehind implements Promises {
             }
             if (beganEpoch != epoch) {
                 beganEpoch = epoch;
-                beganNanos = clock.nanoTime();
+                cleanedChunks = 0;
+                beginPart();
             }
             int count = round.take(words);
             if (count > 0) {
@@ -402,9 +418,19 @@ public final class WriteBehind implements Promises {
                     // Only the first applier ends the round, and it may be waiting for this batch.
                     appliers.getFirst().signal.raise();
                 }
+                if (number == 0 && clock.nanoTime() - partBeganNanos > PART_NANOS_MAX) {
+                    round.closePart();
+                }
                 return 0;
             }
-            if (number == 0 && round.isOver()) {
+            if (number == 0 && round.isPartOver()) {
+                endPart();
+                if (round.nextPart()) {
+                    if (isUrgent()) {
+                        wakeAppliers();
+                    }
+                    return 0;
+                }
                 end(epoch);
             }
             return Clock.NEVER;
@@ -423,24 +449,37 @@ public final class WriteBehind implements Promises {
             mine.finish();
         }
 
-        /** Makes the round durable, and only then what it carried clean. */
-        private void end(long epoch) {
-            boolean synced = sync();
-            long cleaned = 0;
-            if (synced) {
-                for (long word = store.table().nextStaleWord(0);
-                        word >= 0;
+        private void beginPart() {
+            partBeganNanos = clock.nanoTime();
+        }
+
+        /** Makes a part of the round durable, and only then what it carried clean. */
+        private void endPart() {
+            long first = round.partFirstWord();
+            long end = round.partEndWord();
+            if (sync()) {
+                long cleaned = 0;
+                for (long word = store.table().nextStaleWord(first);
+                        word >= 0 && word < end;
                         word = store.table().nextStaleWord(word + 1)) {
                     long mask = store.table().stale(word) & ~round.failedMask(word);
                     store.cleanWord(word, mask, backoff);
                     cleaned += Long.bitCount(mask);
                 }
+                savedChunks.add(cleaned);
+                cleanedChunks += cleaned;
+                noteRate(cleaned);
+            } else {
+                // What was written since the last good sync may be lost: all of it stays stale and is written again.
+                round.noteFailed(first << 6, (end << 6) - 1);
             }
-            savedChunks.add(cleaned);
-            noteRate(cleaned);
-            boolean whole = synced && !round.hasFailed();
+            beginPart();
+        }
+
+        private void end(long epoch) {
+            boolean whole = !round.hasFailed();
             if (whole) {
-                commit(epoch, cleaned);
+                commit(epoch, cleanedChunks);
                 retryDelayNanos = RETRY_NANOS_MIN;
             } else {
                 retryNanos = clock.nanoTime() + retryDelayNanos;
@@ -463,7 +502,6 @@ public final class WriteBehind implements Promises {
                 backing.sync();
                 return true;
             } catch (IOException e) {
-                // What was written since the last good sync may be lost: all of it stays stale and is written again.
                 faults.note(Faults.Kind.SYNC, 0, e);
                 return false;
             }
@@ -487,8 +525,7 @@ public final class WriteBehind implements Promises {
         }
 
         private void noteRate(long cleaned) {
-            writeRate.add(round.writtenBytes());
-            long nanos = clock.nanoTime() - beganNanos;
+            long nanos = clock.nanoTime() - partBeganNanos;
             if (cleaned > 0 && nanos > 0) {
                 throttle.noteRate(cleaned * (double) store.layout().chunkBytes() / nanos * 1e9);
             }

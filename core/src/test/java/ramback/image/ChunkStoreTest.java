@@ -72,7 +72,9 @@ class ChunkStoreTest {
     }
 
     private void cleanAll() {
-        for (long word = store.table().nextStaleWord(0); word >= 0; word = store.table().nextStaleWord(word + 1)) {
+        for (long word = store.table().nextStaleWord(0);
+                word >= 0;
+                word = store.table().nextStaleWord(word + 1)) {
             store.cleanWord(word, store.table().stale(word), backoff);
         }
     }

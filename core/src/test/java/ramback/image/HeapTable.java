@@ -10,10 +10,11 @@ final class HeapTable {
     private HeapTable() {}
 
     static ChunkTable ofChunks(long chunkCount) {
-        SegmentLayout layout = new SegmentLayout(chunkCount * SegmentLayout.CHUNK_BYTES_MIN, SegmentLayout.CHUNK_BYTES_MIN, 1);
+        SegmentLayout layout =
+                new SegmentLayout(chunkCount * SegmentLayout.CHUNK_BYTES_MIN, SegmentLayout.CHUNK_BYTES_MIN, 1);
         int planeLongs = (int) (layout.wordCount() + LINE_LONGS - 1) / LINE_LONGS * LINE_LONGS;
-        MemorySegment all = MemorySegment.ofArray(
-                new long[planeLongs * (SegmentLayout.PLANE_COUNT + SegmentLayout.SUMMARY_COUNT)]);
+        MemorySegment all =
+                MemorySegment.ofArray(new long[planeLongs * (SegmentLayout.PLANE_COUNT + SegmentLayout.SUMMARY_COUNT)]);
         long planeBytes = planeLongs * 8L;
         return new ChunkTable(
                 layout,

@@ -189,7 +189,8 @@ class ImageSessionTest {
         second.release();
         assertThatThrownBy(device::openSession).isInstanceOf(TooManySessionsException.class);
         second.release();
-        assertThat(device.openSession().staging().address()).isEqualTo(second.staging().address());
+        assertThat(device.openSession().staging().address())
+                .isEqualTo(second.staging().address());
         device.refuseRequests();
         assertThatThrownBy(device::openSession).isInstanceOf(IllegalStateException.class);
         assertThat(session.prepareRead(0, 1, 1)).isEqualTo(Outcome.SHUTTING_DOWN);

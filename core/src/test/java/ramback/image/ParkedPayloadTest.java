@@ -16,7 +16,8 @@ class ParkedPayloadTest {
     private record Held(int part, int begin, int length) {}
 
     @Property(tries = 100)
-    void partsNeverOverlapAndAreFreeAgainInOrder(@ForAll long seed, @ForAll @IntRange(min = 1, max = 20) int lengthShift) {
+    void partsNeverOverlapAndAreFreeAgainInOrder(
+            @ForAll long seed, @ForAll @IntRange(min = 1, max = 20) int lengthShift) {
         ParkedPayload payload = new ParkedPayload(4096);
         Random random = new Random(seed);
         List<Held> held = new ArrayList<>();

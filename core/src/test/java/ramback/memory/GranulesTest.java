@@ -1,6 +1,7 @@
 package ramback.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
@@ -8,6 +9,7 @@ import java.util.Objects;
 import java.util.concurrent.CyclicBarrier;
 import org.junit.jupiter.api.Test;
 import ramback.posix.Posix;
+import ramback.posix.PosixException;
 
 class GranulesTest {
     private static final long GRANULE = SegmentLayout.GRANULE_BYTES;
@@ -18,6 +20,23 @@ class GranulesTest {
             return Posix.status(fd).allocatedBytes();
         } finally {
             Posix.close(fd);
+        }
+    }
+
+    private static void giveBack(Granules granules, long granule) throws PosixException {
+        granules.lockTaking();
+        try {
+            granules.giveBack(granule);
+        } finally {
+            granules.unlockTaking();
+        }
+    }
+
+    @Test
+    void memoryIsGivenBackOnlyWhileNobodyTakesIt() {
+        try (TemporarySegment temporary = new TemporarySegment(GRANULE, 4096, 1, true)) {
+            Granules granules = Objects.requireNonNull(temporary.segment().granules());
+            assertThatThrownBy(() -> granules.giveBack(0)).isInstanceOf(IllegalStateException.class);
         }
     }
 
@@ -37,7 +56,7 @@ class GranulesTest {
             assertThat(allocatedBytes(segment) - before).isEqualTo(2 * GRANULE + 4096);
             segment.data().set(ValueLayout.JAVA_BYTE, 5 * GRANULE + 4095, (byte) 1);
             for (long granule : new long[] {0, 1, 5}) {
-                granules.giveBack(granule);
+                giveBack(granules, granule);
                 assertThat(granules.holds(granule * GRANULE, 1)).isFalse();
             }
             assertThat(allocatedBytes(segment)).isEqualTo(before);
@@ -57,7 +76,7 @@ class GranulesTest {
                 Thread giver = Thread.ofPlatform().start(() -> {
                     try {
                         together.await();
-                        granules.giveBack(0);
+                        giveBack(granules, 0);
                     } catch (Exception e) {
                         throw new AssertionError(e);
                     }
@@ -69,9 +88,11 @@ class GranulesTest {
                 granules.take(0, GRANULE);
                 giver.join();
                 if (granules.holds(0, 1)) {
-                    assertThat(allocatedBytes(segment) - before).as("round %d", i).isEqualTo(GRANULE);
+                    assertThat(allocatedBytes(segment) - before)
+                            .as("round %d", i)
+                            .isEqualTo(GRANULE);
                 }
-                granules.giveBack(0);
+                giveBack(granules, 0);
             }
         }
     }

@@ -37,7 +37,8 @@ class SegmentLayoutTest {
         assertThat(layout.stagingOffset() % 4096).isZero();
         assertThat(layout.stagingBytes()).isGreaterThanOrEqualTo((1 << chunkShift) + SegmentLayout.RUN_BYTES);
         assertThat(layout.stagingBytes() % 4096).isZero();
-        assertThat(layout.dataOffset()).isGreaterThanOrEqualTo(layout.stagingOffset() + (long) sessions * layout.stagingBytes());
+        assertThat(layout.dataOffset())
+                .isGreaterThanOrEqualTo(layout.stagingOffset() + (long) sessions * layout.stagingBytes());
         assertThat(layout.dataOffset() % SegmentLayout.GRANULE_BYTES).isZero();
         assertThat(layout.segmentBytes()).isEqualTo(layout.dataOffset() + layout.dataBytes());
     }

@@ -59,7 +59,8 @@ class SharedSegmentTest {
     @Test
     void anExistingFileIsLeftAlone() throws IOException {
         Files.writeString(path, "somebody's");
-        assertThatThrownBy(() -> SharedSegment.create(path, SMALL, false, IMAGE)).isInstanceOf(IOException.class);
+        assertThatThrownBy(() -> SharedSegment.create(path, SMALL, false, IMAGE))
+                .isInstanceOf(IOException.class);
         assertThat(path).hasContent("somebody's");
     }
 

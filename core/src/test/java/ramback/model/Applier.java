@@ -34,6 +34,10 @@ final class Applier implements Process {
     private Step step = Step.IDLE;
     /** Stale chunks that have not been written in this round. */
     private int todo;
+    /** Chunks written since the image was synced. */
+    private int part;
+    /** The first chunk of the part. */
+    private int partFirst;
     /** Chunks being copied, then written. */
     private int run;
 
@@ -59,6 +63,8 @@ final class Applier implements Process {
     public void layout(Bits bits) {
         step = bits.constant(step, STEPS);
         todo = bits.field(todo, World.CHUNK_COUNT);
+        part = bits.field(part, World.CHUNK_COUNT);
+        partFirst = bits.field(partFirst, World.CHUNK_COUNT);
         run = bits.field(run, World.CHUNK_COUNT);
         zeroes = bits.field(zeroes, World.CHUNK_COUNT);
         cursor = bits.field(cursor, 3);
@@ -112,6 +118,12 @@ final class Applier implements Process {
     }
 
     private boolean goOn(Step done) {
+        if (done == Step.CLEAN && todo != 0) {
+            // The end of a part, not of the round.
+            partFirst = Integer.numberOfTrailingZeros(todo);
+            synced = false;
+            return go(Step.LOCK);
+        }
         int next = endOrder.indexOf(done) + 1;
         return next == endOrder.size() ? reset() : enter(endOrder.get(next));
     }
@@ -119,7 +131,12 @@ final class Applier implements Process {
     private boolean enter(Step next) {
         if (next == Step.CLEAN) {
             boolean isSafe = synced || mutant == Mutant.H_CLEARED_BEFORE_SYNC;
-            toClean = isSafe ? world.stale & ~(mutant == Mutant.FAILED_WRITE_CLEANED ? 0 : failed) : 0;
+            // As in the code: whatever is stale in the words of the part, which reaches to the next word to be written.
+            int from = mutant == Mutant.PART_CLEANS_THE_ROUND ? 0 : partFirst;
+            int to = todo == 0 || mutant == Mutant.PART_CLEANS_THE_ROUND ? 0 : Integer.lowestOneBit(todo);
+            int written = World.ALL_CHUNKS & -(1 << from) & (to - 1);
+            part = 0;
+            toClean = isSafe ? world.stale & written & ~(mutant == Mutant.FAILED_WRITE_CLEANED ? 0 : failed) : 0;
         }
         return go(next);
     }
@@ -137,11 +154,13 @@ final class Applier implements Process {
             return false;
         }
         todo = world.stale;
+        partFirst = 0;
         return nextRun();
     }
 
     private boolean nextRun() {
-        return todo == 0 ? enter(endOrder.getFirst()) : go(Step.LOCK);
+        boolean isPartOver = part != 0 && world.scenario.hasParts();
+        return todo == 0 || isPartOver ? enter(endOrder.getFirst()) : go(Step.LOCK);
     }
 
     /** Neighbours in one word are locked and copied together. */
@@ -199,6 +218,7 @@ final class Applier implements Process {
 
     private boolean written(int chunk) {
         todo &= ~(1 << chunk);
+        part |= 1 << chunk;
         run &= ~(1 << chunk);
         zeroes &= run;
         return run != 0 || nextRun();
@@ -214,6 +234,7 @@ final class Applier implements Process {
         if (step == Step.SYNC) {
             world.failSync();
             synced = mutant == Mutant.SYNC_FAILURE_IGNORED;
+            failed |= synced || mutant == Mutant.PART_FAILURE_FORGOTTEN ? 0 : part;
             return goOn(Step.SYNC);
         }
         int chunk = Integer.numberOfTrailingZeros(run);

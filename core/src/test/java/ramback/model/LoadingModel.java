@@ -65,6 +65,10 @@ final class LoadingModel implements Explorer.Model {
                 scenario("failures", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(SECOND)))
                         .inRam()
                         .withFailures(2),
+                scenario("parts", Mode.WRITEBACK, List.of(write(BOTH), flush()), List.of(write(SECOND)))
+                        .inRam()
+                        .inParts()
+                        .withFailures(1),
                 scenario(
                                 "modes",
                                 Mode.WRITETHROUGH,

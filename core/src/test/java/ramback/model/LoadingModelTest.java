@@ -35,7 +35,7 @@ class LoadingModelTest {
         // Nothing promises more for a write that nobody has acknowledged; docs/models.md says so.
         Result result = LoadingModel.explore(LoadingModel.atomicReads(), Mutant.NONE);
         assertThat(result.violation()).startsWith("CONTENT:");
-        assertThat(result.way().getLast()).contains("READ_COPY");
+        assertThat(result.way().getLast()).contains("READ COPY");
     }
 
     @Test

@@ -46,6 +46,8 @@ enum Mutant {
     FAILED_WRITE_CLEANED("failures", "CLEAN", "H is cleared although the write to the image failed"),
     COMMITS_DESPITE_FAILURE("failures", "POWER", "an epoch counts as durable although a write of its round failed"),
     SYNC_FAILURE_IGNORED("failures", "CLEAN", "a failed sync is taken for a good one"),
+    PART_CLEANS_THE_ROUND("parts", "CLEAN", "a part of a round cleans what the round has yet to write"),
+    PART_FAILURE_FORGOTTEN("parts", "POWER", "an epoch counts as durable although the sync of a part failed"),
     FAILURE_NOT_RETRIED("failures", "END", "after a round that failed nobody begins another"),
 
     // Promises.

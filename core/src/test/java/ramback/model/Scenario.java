@@ -14,6 +14,7 @@ import ramback.device.Mode;
  * @param holes chunks that are a hole in the image at the beginning; the others hold data
  * @param isSparse whether memory is taken when it is needed and given back; the chunks share one granule
  * @param isSplit whether the chunks lie in different words of the planes
+ * @param hasParts whether write-behind makes each run durable and clean before it writes the next
  * @param failureCount how many writes or syncs of the image may fail
  * @param readsAreAtomic see {@link #withAtomicReads}
  * @param scripts the requests of each client, one after the other; writes are numbered in this order
@@ -25,6 +26,7 @@ record Scenario(
         int holes,
         boolean isSparse,
         boolean isSplit,
+        boolean hasParts,
         int failureCount,
         boolean readsAreAtomic,
         List<List<Request>> scripts) {
@@ -41,33 +43,48 @@ record Scenario(
     @SafeVarargs
     @SuppressWarnings("varargs") // the scripts are only read
     static Scenario scenario(String name, Mode mode, List<Request>... scripts) {
-        return new Scenario(name, mode, 0, 0, false, false, 0, false, List.of(scripts));
+        return new Scenario(name, mode, 0, 0, false, false, false, 0, false, List.of(scripts));
     }
 
     Scenario inRam() {
         return new Scenario(
-                name, mode, World.ALL_CHUNKS, holes, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
+                name,
+                mode,
+                World.ALL_CHUNKS,
+                holes,
+                isSparse,
+                isSplit,
+                hasParts,
+                failureCount,
+                readsAreAtomic,
+                scripts);
     }
 
     Scenario withHoles(int chunks) {
-        return new Scenario(name, mode, loaded, chunks, isSparse, isSplit, failureCount, readsAreAtomic, scripts);
+        return new Scenario(
+                name, mode, loaded, chunks, isSparse, isSplit, hasParts, failureCount, readsAreAtomic, scripts);
     }
 
     Scenario sparse() {
-        return new Scenario(name, mode, loaded, holes, true, isSplit, failureCount, readsAreAtomic, scripts);
+        return new Scenario(name, mode, loaded, holes, true, isSplit, hasParts, failureCount, readsAreAtomic, scripts);
     }
 
     Scenario split() {
-        return new Scenario(name, mode, loaded, holes, isSparse, true, failureCount, readsAreAtomic, scripts);
+        return new Scenario(name, mode, loaded, holes, isSparse, true, hasParts, failureCount, readsAreAtomic, scripts);
+    }
+
+    /** With a word a chunk, and each of them a part of the round. */
+    Scenario inParts() {
+        return new Scenario(name, mode, loaded, holes, isSparse, true, true, failureCount, readsAreAtomic, scripts);
     }
 
     Scenario withFailures(int count) {
-        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, count, readsAreAtomic, scripts);
+        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, hasParts, count, readsAreAtomic, scripts);
     }
 
     /** Asks for more than is promised: no read returns something older than what a read before it returned. */
     Scenario withAtomicReads() {
-        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, failureCount, true, scripts);
+        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, hasParts, failureCount, true, scripts);
     }
 
     /** The number of a client's first write among all writes, from 1 on. */
@@ -91,6 +108,7 @@ record Scenario(
         words.append(holes == 0 ? "" : ", the second chunk a hole");
         words.append(isSparse ? ", sparse" : "");
         words.append(isSplit ? ", a word a chunk" : "");
+        words.append(hasParts ? ", in parts" : "");
         words.append(failureCount == 0 ? "" : ", failures: " + failureCount);
         return words.toString();
     }

@@ -37,7 +37,8 @@ class DevicePropertyTest {
     record Step(Kind kind, int offset, int length, boolean chunks, boolean flag, boolean force, int number) {}
 
     /** What stays the same throughout a sequence. */
-    record Setting(int sizeBytes, int chunkShift, boolean sparse, Mode mode, boolean eager, int dataShare, boolean slow) {}
+    record Setting(
+            int sizeBytes, int chunkShift, boolean sparse, Mode mode, boolean eager, int dataShare, boolean slow) {}
 
     @Property(tries = 120, shrinking = ShrinkingMode.BOUNDED)
     void aDeviceIsAnArrayOfBytes(@ForAll("settings") Setting setting, @ForAll("steps") List<Step> steps) {
@@ -129,7 +130,8 @@ class DevicePropertyTest {
                     if (random.nextInt(4) < setting.dataShare()) {
                         byte[] bytes = bytes(random, length);
                         System.arraycopy(bytes, 0, model, at, length);
-                        backing.write(at, arena.allocate(length).copyFrom(java.lang.foreign.MemorySegment.ofArray(bytes)));
+                        backing.write(
+                                at, arena.allocate(length).copyFrom(java.lang.foreign.MemorySegment.ofArray(bytes)));
                     }
                 }
                 backing.sync();
@@ -214,7 +216,8 @@ class DevicePropertyTest {
                     }
                 }
                 case MODE -> {
-                    mode = List.of(Mode.UNSAFE, Mode.WRITEBACK, Mode.WRITETHROUGH).get(step.number() % 3);
+                    mode = List.of(Mode.UNSAFE, Mode.WRITEBACK, Mode.WRITETHROUGH)
+                            .get(step.number() % 3);
                     rig.switchMode(mode);
                 }
                 case LOAD -> gate.letThrough(step.number() % 3);
@@ -257,7 +260,9 @@ class DevicePropertyTest {
 
     private static void same(String what, byte[] actual, byte[] expected) {
         int at = Arrays.mismatch(actual, expected);
-        assertThat(at).as("%s: first difference of %d bytes", what, expected.length).isEqualTo(-1);
+        assertThat(at)
+                .as("%s: first difference of %d bytes", what, expected.length)
+                .isEqualTo(-1);
     }
 
     /** Random, and often the same byte again and again, zero too. */

@@ -136,8 +136,7 @@ final class DeviceRig implements AutoCloseable {
         backing = plan.backing;
         gates = plan.gates;
         SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);
-        segment = SharedSegment.create(
-                directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
+        segment = SharedSegment.create(directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
         Signal sealerSignal = new Signal(clock);
         epochs = new Epochs(ImageDevice.workerCount(plan.sessionCountMax), clock, sealerSignal::raise);
         store = new ChunkStore(segment, epochs, Captures.NONE, dirty, trace);
@@ -257,7 +256,9 @@ final class DeviceRig implements AutoCloseable {
         assertThat(device.waitingCount()).as("waiting requests").isZero();
         assertThat(device.sessionCount()).as("sessions").isZero();
         for (int plane = 0; plane < 4; plane++) {
-            assertThat(bitCount(plane)).as("set bits of plane %d (L D0 D1 H)", plane).isZero();
+            assertThat(bitCount(plane))
+                    .as("set bits of plane %d (L D0 D1 H)", plane)
+                    .isZero();
         }
         closed = true;
         release();

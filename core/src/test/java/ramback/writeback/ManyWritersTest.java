@@ -219,8 +219,7 @@ class ManyWritersTest {
                 while (!over.get()) {
                     rig.switchMode(modes.get(random.nextInt(3)));
                     long before = seen;
-                    DeviceRig.awaitTrue(
-                            "another commit", () -> over.get() || rig.writeBehind.committed() > before);
+                    DeviceRig.awaitTrue("another commit", () -> over.get() || rig.writeBehind.committed() > before);
                     seen = rig.writeBehind.committed();
                 }
             });
@@ -308,8 +307,7 @@ class ManyWritersTest {
                         byte[] bytes = new byte[1 + random.nextInt(100_000)];
                         inFlight.add(client.startWrite(random.nextInt((16 << 20) - bytes.length), bytes, false));
                     }
-                    inFlight.forEach(
-                            write -> assertThat(RigClient.await(write)).isEqualTo(Outcome.DONE));
+                    inFlight.forEach(write -> assertThat(RigClient.await(write)).isEqualTo(Outcome.DONE));
                 });
             }
             runAll(writers);
@@ -324,8 +322,11 @@ class ManyWritersTest {
     @Test
     void readersBesideWritersAndTrimsSeeOnlyBytesThatSomebodyWrote() {
         MemoryBacking backing = new MemoryBacking(8 << 20);
-        try (DeviceRig rig =
-                DeviceRig.over(backing).sparse(true).mode(Mode.UNSAFE).lagNanos(1).start()) {
+        try (DeviceRig rig = DeviceRig.over(backing)
+                .sparse(true)
+                .mode(Mode.UNSAFE)
+                .lagNanos(1)
+                .start()) {
             AtomicBoolean over = new AtomicBoolean();
             RigClient writing = rig.connect();
             RigClient reading = rig.connect();
@@ -344,7 +345,8 @@ class ManyWritersTest {
                 Random random = new Random(1);
                 while (!over.get()) {
                     long offset = (long) random.nextInt(127) * (64 << 10);
-                    assertThat(RigClient.await(reading.startRead(offset, 64 << 10))).isEqualTo(Outcome.DONE);
+                    assertThat(RigClient.await(reading.startRead(offset, 64 << 10)))
+                            .isEqualTo(Outcome.DONE);
                     reading.session().copy(offset, 64 << 10, into, 0);
                     for (long at = 0; at < into.byteSize(); at++) {
                         byte value = into.get(ValueLayout.JAVA_BYTE, at);

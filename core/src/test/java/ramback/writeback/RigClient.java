@@ -143,7 +143,9 @@ final class RigClient implements AutoCloseable {
                 if (sent == bytes.length) {
                     assertThat(taken).as("taken of the last piece").isEqualTo(available);
                 } else if (available >= device.chunkBytes() + (64 << 10)) {
-                    assertThat(taken).as("taken of a piece of a chunk and 64 KiB").isPositive();
+                    assertThat(taken)
+                            .as("taken of a piece of a chunk and 64 KiB")
+                            .isPositive();
                 }
                 // What was taken may be overwritten at once.
                 staging.asSlice(begin, taken).fill((byte) 0xee);

@@ -105,7 +105,8 @@ class SparseDeviceTest {
                             "-c",
                             "mount -t tmpfs -o size=12m ramback-test \"$0\" && exec \"$@\"",
                             directory.toString(),
-                            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
                             "-ea",
                             "-Xmx256m",
                             "--enable-native-access=ALL-UNNAMED",

@@ -26,7 +26,7 @@ class ThrottleTest {
     private final DirtyCount dirty = new DirtyCount();
     private final AtomicInteger pressures = new AtomicInteger();
     private final Throttle throttle =
-            new Throttle(clock, dirty, CHUNK, (long) LIMIT_CHUNKS * CHUNK, pressures::incrementAndGet);
+            new Throttle(clock, dirty, CHUNK, (long) LIMIT_CHUNKS * CHUNK, () -> {}, pressures::incrementAndGet);
 
     private static byte[] filled(int length, int value) {
         byte[] bytes = new byte[length];
@@ -37,7 +37,7 @@ class ThrottleTest {
     /** How long a store of so many chunks is told to wait when so many are dirty. */
     private long delayNanos(long dirtyChunks, long chunkCount) {
         DirtyCount count = new DirtyCount();
-        Throttle own = new Throttle(clock, count, CHUNK, (long) LIMIT_CHUNKS * CHUNK, () -> {});
+        Throttle own = new Throttle(clock, count, CHUNK, (long) LIMIT_CHUNKS * CHUNK, () -> {}, () -> {});
         own.noteRate(CHUNK * 1000.0);
         count.reserve(dirtyChunks, LIMIT_CHUNKS);
         long admitted = own.admit(chunkCount, false);
@@ -166,7 +166,8 @@ class ThrottleTest {
                 }
             });
             try {
-                // Two or three are stored before the throttle, and 1 MiB of payload is parked, before the thread must wait.
+                // Two or three are stored before the throttle, and 1 MiB of payload is parked, before the thread must
+                // wait.
                 DeviceRig.awaitTrue("1 MiB of payload is parked", () -> issued.get() >= 2 + 16);
             } finally {
                 client.session().close();

@@ -43,7 +43,8 @@ class WriteBehindTest {
                 CompletableFuture<Outcome> flushed = client.startFlush();
                 gate.awaitArrived(1);
                 // The older version is on its way to the disk. Nobody waits for it.
-                assertThat(client.startWrite(3 * CHUNK, filled(CHUNK, 2), false)).isCompletedWithValue(Outcome.DONE);
+                assertThat(client.startWrite(3 * CHUNK, filled(CHUNK, 2), false))
+                        .isCompletedWithValue(Outcome.DONE);
                 CompletableFuture<Outcome> flushedAgain = client.startFlush();
                 assertThat(flushed).isNotDone();
                 // The newer version is not issued while the older one is in flight: nothing else comes to the gate.
@@ -68,7 +69,8 @@ class WriteBehindTest {
     @Test
     void aFlushWaitsForWhatOtherSessionsWereAcknowledged() {
         MemoryBacking backing = new MemoryBacking(16 * CHUNK);
-        try (DeviceRig rig = DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
             RigClient writer = rig.connect();
             RigClient flusher = rig.connect();
             for (int i = 1; i < 100; i++) {
@@ -164,7 +166,8 @@ class WriteBehindTest {
     @Test
     void whatIsWrittenBecomesCleanByItself() {
         MemoryBacking backing = new MemoryBacking(64 * CHUNK);
-        try (DeviceRig rig = DeviceRig.over(backing).mode(Mode.UNSAFE).lagNanos(1).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).mode(Mode.UNSAFE).lagNanos(1).start()) {
             RigClient client = rig.connect();
             for (int i = 0; i < 200; i++) {
                 client.write(i % 64 * CHUNK, filled(CHUNK, i));
@@ -177,7 +180,8 @@ class WriteBehindTest {
     @Test
     void aFailedWriteLeavesItsChunksDirtyAndIsRepeated() {
         MemoryBacking backing = new MemoryBacking(16 * CHUNK);
-        try (DeviceRig rig = DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
             rig.awaitLoaded();
             AtomicBoolean broken = new AtomicBoolean(true);
             backing.failWhile(call -> isWrite(call) && call.offsetBytes() >= 8 * CHUNK && broken.get(), Errno.ENOSPC);
@@ -200,7 +204,8 @@ class WriteBehindTest {
     @Test
     void afterAFailedSyncEverythingIsWrittenAgainBeforeTheNextOne() {
         MemoryBacking backing = new MemoryBacking(64 * CHUNK);
-        try (DeviceRig rig = DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
             rig.awaitLoaded();
             backing.failCall(Operation.SYNC, 1, Errno.EIO);
             RigClient client = rig.connect();
@@ -223,7 +228,8 @@ class WriteBehindTest {
     @Test
     void drainingFailsWithTheDiskAndSucceedsWithIt() throws InterruptedException {
         MemoryBacking backing = new MemoryBacking(64 * CHUNK);
-        try (DeviceRig rig = DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
             rig.awaitLoaded();
             backing.failWhile(call -> call.operation() == Operation.SYNC, Errno.EIO);
             rig.connect().write(0, filled(CHUNK, 1));
@@ -290,7 +296,8 @@ class WriteBehindTest {
     @Test
     void zeroesBecomeHolesWhateverLiesBetweenThem() {
         MemoryBacking backing = MemoryBacking.holding(filled(64 * CHUNK, 5));
-        try (DeviceRig rig = DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
+        try (DeviceRig rig =
+                DeviceRig.over(backing).lagNanos(DeviceRig.LAG_NEVER).start()) {
             rig.awaitLoaded();
             RigClient client = rig.connect();
             client.trim(0, 64 * CHUNK);

@@ -171,9 +171,8 @@ final class UpCommand extends DeviceCommand {
     private Mode mode() throws Refusal {
         Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
         if (asked == Mode.CHECKPOINT) {
-            throw usage(
-                    "mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or"
-                            + " unsafe");
+            throw usage("mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or"
+                    + " unsafe");
         }
         return asked;
     }

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reads and writes control messages through Jackson's streams; its object binding would take longer to start than to run. */
+/** Reads and writes control messages through Jackson's streams: its object binding takes longer to start than to run. */
 final class Json {
 
     private static final int NESTING_DEPTH_MAX = 8;

@@ -38,8 +38,11 @@ import ramback.writeback.WriteBehind;
  */
 public final class Engine implements AutoCloseable {
 
-    /** How old a change may get before its epoch is cut, when nobody waits for it. */
-    private static final long LAG_NANOS = 500_000_000L;
+    /**
+     * How old a change may get before its epoch is cut, when nobody waits for it. As long as a kernel's page cache waits:
+     * what is changed again meanwhile is written once, and what lies close together is written at once.
+     */
+    private static final long LAG_NANOS = 5_000_000_000L;
     /** The default limit on dirty bytes: this share of the device. */
     private static final int DIRTY_SHARE = 4;
     /** What the default limit is at least. */
@@ -77,8 +80,7 @@ public final class Engine implements AutoCloseable {
         this.segment = segment;
         SegmentLayout layout = segment.layout();
         Signal sealerSignal = new Signal(clock);
-        Epochs epochs =
-                new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise);
+        Epochs epochs = new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise);
         this.store = new ChunkStore(segment, epochs, Captures.NONE, dirty, trace);
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), options.mode(), segment, store, epochs, dirty, clock, trace);
@@ -247,8 +249,7 @@ public final class Engine implements AutoCloseable {
     public long dumpTrace(Path file) throws Refusal {
         AtomicLong lines = new AtomicLong();
         try {
-            Files.createFile(
-                    file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
             try (var writer = Files.newBufferedWriter(file, StandardOpenOption.WRITE)) {
                 long first = Math.max(0, trace.eventCount() - Trace.EVENT_COUNT_MAX);
                 trace.copyTo(
@@ -262,8 +263,7 @@ public final class Engine implements AutoCloseable {
         } catch (FileAlreadyExistsException e) {
             throw new Refusal(Refusal.Kind.FAILED, "trace file " + file + " exists; name a new file", e);
         } catch (IOException e) {
-            throw new Refusal(
-                    Refusal.Kind.FAILED, "trace file " + file + " can't be written: " + e.getMessage(), e);
+            throw new Refusal(Refusal.Kind.FAILED, "trace file " + file + " can't be written: " + e.getMessage(), e);
         }
         return lines.get();
     }

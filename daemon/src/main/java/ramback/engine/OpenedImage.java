@@ -19,8 +19,7 @@ record OpenedImage(FileBacking backing, boolean created) {
         Path image = options.image();
         boolean create = !Files.exists(image);
         if (create && options.sizeBytes().isEmpty()) {
-            throw new Refusal(
-                    Refusal.Kind.USAGE, "image " + image + " does not exist; give --size SIZE to create it");
+            throw new Refusal(Refusal.Kind.USAGE, "image " + image + " does not exist; give --size SIZE to create it");
         }
         if (create && options.readOnly()) {
             throw new Refusal(
@@ -45,11 +44,10 @@ record OpenedImage(FileBacking backing, boolean created) {
     }
 
     private static Refusal refusal(BackingOpenException e) {
-        Refusal.Kind kind =
-                switch (e.reason()) {
-                    case MISSING, NOT_AN_IMAGE, EMPTY, TOO_LARGE -> Refusal.Kind.USAGE;
-                    case EXISTS, NOT_PERMITTED, IN_USE, NO_SPACE, FAILED -> Refusal.Kind.FAILED;
-                };
+        Refusal.Kind kind = switch (e.reason()) {
+            case MISSING, NOT_AN_IMAGE, EMPTY, TOO_LARGE -> Refusal.Kind.USAGE;
+            case EXISTS, NOT_PERMITTED, IN_USE, NO_SPACE, FAILED -> Refusal.Kind.FAILED;
+        };
         return new Refusal(kind, String.valueOf(e.getMessage()), e);
     }
 
@@ -59,7 +57,8 @@ record OpenedImage(FileBacking backing, boolean created) {
             throw new Refusal(
                     Refusal.Kind.USAGE,
                     "image " + options.image() + " has " + sizeBytes + " bytes, not the "
-                            + options.sizeBytes().getAsLong() + " of --size; leave --size out, or give the image's size");
+                            + options.sizeBytes().getAsLong()
+                            + " of --size; leave --size out, or give the image's size");
         }
         if (sizeBytes > SegmentLayout.SIZE_BYTES_MAX) {
             throw new Refusal(

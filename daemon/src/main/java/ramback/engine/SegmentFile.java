@@ -70,8 +70,7 @@ final class SegmentFile {
             throw new Refusal(
                     Refusal.Kind.FAILED, "--ram-dir " + directory + " is not a directory; name another, or remove it");
         }
-        Set<PosixFilePermission> permissions =
-                Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS);
+        Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(directory, LinkOption.NOFOLLOW_LINKS);
         Integer owner = (Integer) Files.getAttribute(directory, "unix:uid", LinkOption.NOFOLLOW_LINKS);
         boolean writableByOthers = permissions.contains(PosixFilePermission.GROUP_WRITE)
                 || permissions.contains(PosixFilePermission.OTHERS_WRITE);
@@ -104,7 +103,8 @@ final class SegmentFile {
             case IN_USE ->
                 throw new Refusal(
                         Refusal.Kind.FAILED,
-                        "image " + options.image() + " is in use: its memory segment " + leftover + " is locked by a live daemon");
+                        "image " + options.image() + " is in use: its memory segment " + leftover
+                                + " is locked by a live daemon");
             case CLEAN -> Files.delete(leftover);
             case DIRTY ->
                 throw new Refusal(

@@ -9,7 +9,7 @@ import java.util.List;
 
 /**
  * Serves memory over NBD until it is killed, to try real clients by hand and to measure the server alone:
- * {@code ServeRam SOCKET MIB [WINDOW_MICROS [SHORT_WAITS]]}.
+ * {@code ServeRam SOCKET MIB [WINDOW_MICROS [SHORT_WAITS]]}, with the memory in a file in {@code -Dram=DIR}.
  */
 final class ServeRam {
 
@@ -24,7 +24,7 @@ final class ServeRam {
                         arguments.length > 3 ? Integer.parseInt(arguments[3]) : 8,
                         1024)
                 : PollingLimits.DEFAULT;
-        Path file = Files.createTempFile(Path.of("/dev/shm"), "serve-ram", null);
+        Path file = Files.createTempFile(Path.of(System.getProperty("ram", "/dev/shm")), "serve-ram", null);
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             Files.delete(file);
             channel.write(java.nio.ByteBuffer.allocate(1), sizeBytes - 1);
