@@ -1,5 +1,5 @@
 # what: every command and option, live modes under load, signals, and every bad input with its exit code, its one line and nothing half made
-# budget: 170
+# budget: 180
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3
@@ -51,9 +51,10 @@ mkdir -p in "$RAM"
 cd in
 
 # --- a device on a slow disk: what is seen of loading and flushing ---
-# 8 MB/s: 16 s to load 128 MiB.
+# 8 MB/s: 24 s to load 192 MiB.
 
-head -c $((128 << 20)) /dev/urandom >slow.img
+readonly SLOW_SIZE=$((192 << 20))
+head -c $SLOW_SIZE /dev/urandom >slow.img
 slow_disk "$WORK/in/slow.img" 1ms 64M
 mount_nbd "$DISK_URI"
 SLOW_MOUNT=$NBD_MOUNT
@@ -79,6 +80,18 @@ end_watch() {
     test "$ENDED" = 0
 }
 
+flush_beside_loading() { # a flush gets its share of the disk: it returns long before loading is done
+    ramback mode slow writeback
+    sh_nbd "$SLOW_DEVICE" '
+start = time.monotonic()
+for offset in range(0, 6 << 20, 1 << 20):
+    h.pwrite(os.urandom(1 << 20), offset)
+h.flush()
+print(time.monotonic() - start)'
+    status_is slow .state loading
+    ramback mode slow auto
+}
+
 watch_loading() {
     watch "$WORK/watch.txt"
     wait_for 20 grep -qE '\[#+-+\] +[0-9]+ %.*MiB/s' "$WORK/watch.txt"
@@ -88,11 +101,11 @@ watch_loading() {
     test "$(grep -c '^slow ' "$WORK/watch.txt")" -ge 3
 }
 
-loads_on_demand() { # an application's read does not wait for its turn: the last chunk of 16 s of loading
+loads_on_demand() { # an application's read does not wait for its turn: the last chunk of 24 s of loading
     local seconds
     seconds=$(sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
-data = h.pread(4096, (128 << 20) - 4096)
+data = h.pread(4096, (192 << 20) - 4096)
 print(time.monotonic() - start)
 os.write(2, data)' 2>tail.bin)
     printf 'read the last 4 KiB in %s s\n' "$seconds"
@@ -107,7 +120,7 @@ h.pread(4096, 0)
 answered, buffers = [], []
 for turn in range(12):
     buffers.append(nbd.Buffer(4096))
-    h.aio_pread(buffers[-1], (100 << 20) - (turn << 20), lambda error, turn=turn: answered.append(turn) or 1)
+    h.aio_pread(buffers[-1], (150 << 20) - (turn << 20), lambda error, turn=turn: answered.append(turn) or 1)
 buffers.append(nbd.Buffer(4096))
 h.aio_pread(buffers[-1], 0, lambda error: answered.append("loaded") or 1)
 while len(answered) < 13:
@@ -117,15 +130,16 @@ assert answered.index("loaded") < 6'
     status_is slow .state loading
 }
 
-check 'up says one line: name, size, mode, URI' one_ready_line slow '128 MiB, unsafe'
+check 'up says one line: name, size, mode, URI' one_ready_line slow '192 MiB, unsafe'
 check 'status --json while loading keeps the contract' contract slow state=loading greenLight=false name=slow mode=unsafe \
-    configuredMode=unsafe sizeBytes=$((128 << 20)) chunkBytes=4096 chunks=32768 journal=null power.state=none trace=false
+    configuredMode=unsafe sizeBytes=$SLOW_SIZE chunkBytes=4096 chunks=49152 journal=null power.state=none trace=false
 check 'a read of the last chunk is answered long before loading gets there' loads_on_demand
 check 'a request that waits for loading does not hold up the one behind it' waiting_holds_nobody_up
 check 'status shows a bar of what is loaded' says '^ *loaded .*\[#*-+\] +[0-9]+ %' ramback status slow
-check 'ls shows name, size, mode, light, URI' says "^slow +128 MiB +unsafe +amber +nbd\+unix:///slow" ramback ls
+check 'ls shows name, size, mode, light, URI' says "^slow +192 MiB +unsafe +amber +nbd\+unix:///slow" ramback ls
+check 'a flush returns while loading goes on' flush_beside_loading
 check 'status --watch, not on a terminal, follows loading with bar and rate up to the green light' watch_loading
-check 'status --json when loaded keeps the contract' contract slow state=ready greenLight=true loadedChunks=32768 dirtyBytes=0 \
+check 'status --json when loaded keeps the contract' contract slow state=ready greenLight=true loadedChunks=49152 dirtyBytes=0 \
     lossIfPowerFailedNow.bytes=0
 check 'ls shows the green light' says '^slow .* green ' ramback ls
 check 'status shows the green light' says '^slow .*green' ramback status
@@ -170,7 +184,7 @@ flush_with_progress() {
     ramback flush slow >flush.out 2>flush.err &
     local flushing=$!
     wait_for 20 status_is slow .state flushing
-    contract slow state=flushing greenLight=false lossIfPowerFailedNow.bytes=$((128 << 20))
+    contract slow state=flushing greenLight=false lossIfPowerFailedNow.bytes=$SLOW_SIZE
     wait_for 20 grep -qE '\[#+-+\] +[0-9]+ % flushed.*MiB/s' "$WORK/watch.txt"
     wait "$flushing"
     end_watch

@@ -1,12 +1,13 @@
 package ramback.writeback;
 
+import java.util.function.BooleanSupplier;
 import ramback.clock.Clock;
 
 /**
  * The balance between population and applications: how much background reading may be queued at the disk. While nobody
- * asks for unloaded chunks, as much as keeps any disk busy. While somebody does, and the disk is slow, only one range,
- * of the smallest size that still keeps the disk busy, because a demand waits behind what is queued already. Guarded by
- * the population's lock.
+ * asks for unloaded chunks, as much as keeps any disk busy. While somebody does, or waits for write-behind, and the disk is
+ * slow, only one range, of the smallest size that still keeps the disk busy, because a demand or a write waits behind what
+ * is queued already. Guarded by the population's lock.
  */
 final class Courtesy {
 
@@ -20,11 +21,18 @@ final class Courtesy {
     private static final long SLOW_RANGE_NANOS = 2_000_000L;
 
     private final Clock clock;
+    private final BooleanSupplier writeBehindIsUrgent;
     private long lastDemandNanos = -DEMAND_MEMORY_NANOS;
     private double nanosPerByte;
 
-    Courtesy(Clock clock) {
+    /**
+     * A balance.
+     *
+     * @param writeBehindIsUrgent whether somebody waits for write-behind, on the same disk
+     */
+    Courtesy(Clock clock, BooleanSupplier writeBehindIsUrgent) {
         this.clock = clock;
+        this.writeBehindIsUrgent = writeBehindIsUrgent;
     }
 
     void noteDemand() {
@@ -37,8 +45,8 @@ final class Courtesy {
     }
 
     private boolean isCareful() {
-        return clock.nanoTime() - lastDemandNanos < DEMAND_MEMORY_NANOS
-                && nanosPerByte * RANGE_BYTES_MIN > SLOW_RANGE_NANOS;
+        return nanosPerByte * RANGE_BYTES_MIN > SLOW_RANGE_NANOS
+                && (clock.nanoTime() - lastDemandNanos < DEMAND_MEMORY_NANOS || writeBehindIsUrgent.getAsBoolean());
     }
 
     int rangeBytes() {

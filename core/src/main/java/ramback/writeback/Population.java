@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
 import ramback.clock.Agent;
@@ -61,6 +62,7 @@ public final class Population implements Loading {
     private final ArrayDeque<DemandQueue> round = new ArrayDeque<>();
     private final ArrayDeque<Demand> blocked = new ArrayDeque<>();
     private final Courtesy courtesy;
+    private volatile BooleanSupplier writeBehindIsUrgent = () -> false;
     private long cursorChunk;
     private long dataEndChunk;
     private boolean scanning;
@@ -82,7 +84,7 @@ public final class Population implements Loading {
         this.rate = new Rate(clock);
         this.shift = store.layout().chunkShift();
         this.chunkCount = store.layout().chunkCount();
-        this.courtesy = new Courtesy(clock);
+        this.courtesy = new Courtesy(clock, () -> writeBehindIsUrgent.getAsBoolean());
         if (segment.granules() != null) {
             populatedBytes = store.layout().dataBytes();
         }
@@ -94,6 +96,11 @@ public final class Population implements Loading {
     /** The loaders, to be stepped; a simulation's alternative to {@link #start}. */
     public List<? extends Agent> agents() {
         return loaders;
+    }
+
+    /** Tells whom background reading steps back for, besides its own demands: write-behind, when somebody waits for it. */
+    public void stepBackWhile(BooleanSupplier isUrgent) {
+        writeBehindIsUrgent = isUrgent;
     }
 
     /** Starts the loaders' threads. */

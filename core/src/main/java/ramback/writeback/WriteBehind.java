@@ -365,7 +365,8 @@ public final class WriteBehind implements Promises {
         }
     }
 
-    private boolean isUrgent() {
+    /** Whether somebody waits for what write-behind has to do now: a request, a flush, a throttled writer. */
+    public boolean isUrgent() {
         return pressed || demanded.get() > committed;
     }
 

@@ -31,11 +31,11 @@ class ChunkTableTest {
     @Property(tries = 50)
     void theSummaryFindsEveryMarkedWordAndOnlyThose(@ForAll long seed) {
         Random random = new Random(seed);
-        long wordCount = 1 + random.nextInt(700);
-        ChunkTable table = HeapTable.ofChunks(wordCount * 64 - random.nextInt(64));
+        int wordCount = 1 + random.nextInt(700);
+        ChunkTable table = HeapTable.ofChunks(wordCount * 64L - random.nextInt(64));
         BitSet marked = new BitSet();
         for (int i = 0; i < random.nextInt(100); i++) {
-            int word = random.nextInt((int) wordCount);
+            int word = random.nextInt(wordCount);
             table.markDirty(1, word, 1);
             table.markStale(word, 1);
             marked.set(word);

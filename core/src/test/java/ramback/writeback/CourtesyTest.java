@@ -7,7 +7,7 @@ import ramback.clock.ManualClock;
 
 class CourtesyTest {
     private final ManualClock clock = new ManualClock();
-    private final Courtesy courtesy = new Courtesy(clock);
+    private final Courtesy courtesy = new Courtesy(clock, () -> false);
 
     private void assertCareful(boolean careful) {
         assertThat(courtesy.rangeBytes()).isEqualTo(careful ? Courtesy.RANGE_BYTES_MIN : Courtesy.RANGE_BYTES_MAX);

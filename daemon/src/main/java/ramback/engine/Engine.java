@@ -98,6 +98,7 @@ public final class Engine implements AutoCloseable {
                 options.dirtyMaxBytes().orElse(Math.max(DIRTY_BYTES_MIN, layout.sizeBytes() / DIRTY_SHARE)),
                 device::wakeSessions,
                 sealerSignal);
+        population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.tracePrinter = AgentThread.start(new TracePrinter(), clock, traceSignal);
         writeBehind.start();
