@@ -71,10 +71,11 @@ class Workshop(contextlib.ExitStack):
         """Makes a block device of an NBD export, through nbdfuse and a loop device; returns its path and a detacher."""
         directory = tempfile.mkdtemp(prefix="fuse.", dir=self.disk_dir)
         file = os.path.join(directory, "nbd")
-        stack = self.enter_context(contextlib.ExitStack())
         pid_file = os.path.join(self.disk_dir, os.path.basename(directory) + ".pid")
         nbdfuse = self.start("nbdfuse", "--pidfile", pid_file, file, uri)
-        # What undoes a step is there before the step: a signal may come in the middle of it.
+        # Entered after the process was: so it is left before the process is stopped. And what undoes a step is there
+        # before the step: a signal may come in the middle of it.
+        stack = self.enter_context(contextlib.ExitStack())
         stack.callback(unmount_fuse, file, nbdfuse)
         wait_until(f"nbdfuse {uri}", 30, lambda: alive(nbdfuse, "nbdfuse") and os.path.exists(pid_file))
         stack.callback(detach_loops, file)

@@ -160,7 +160,7 @@ final class Applier implements Process {
 
     private boolean nextRun() {
         boolean isPartOver = part != 0 && world.scenario.hasParts();
-        return todo == 0 || isPartOver ? enter(endOrder.getFirst()) : go(Step.LOCK);
+        return (todo == 0 || isPartOver) ? enter(endOrder.getFirst()) : go(Step.LOCK);
     }
 
     /** Neighbours in one word are locked and copied together. */

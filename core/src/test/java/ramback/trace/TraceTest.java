@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -62,7 +63,7 @@ class TraceTest {
         List<String> lines = lines(0);
         assertThat(lines).hasSameSizeAs(TraceEvent.values());
         for (TraceEvent event : TraceEvent.values()) {
-            assertThat(lines.get(event.ordinal())).contains(" " + event.name().toLowerCase() + " ");
+            assertThat(lines.get(event.ordinal())).contains(" " + event.name().toLowerCase(Locale.ROOT) + " ");
         }
     }
 

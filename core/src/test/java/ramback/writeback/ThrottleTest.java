@@ -2,10 +2,7 @@ package ramback.writeback;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import ramback.backing.BackingIoException.Operation;
@@ -158,10 +155,9 @@ class ThrottleTest {
             rig.hold(call -> call.operation() == Operation.WRITE);
             RigClient client = rig.connect();
             AtomicInteger issued = new AtomicInteger();
-            List<CompletableFuture<Outcome>> writes = new ArrayList<>();
             Thread issuing = Thread.ofPlatform().start(() -> {
                 for (int i = 0; i < 100; i++) {
-                    writes.add(client.startWrite((long) i * (64 << 10), filled(64 << 10, i), false));
+                    client.startWrite((long) i * (64 << 10), filled(64 << 10, i), false);
                     issued.incrementAndGet();
                 }
             });
