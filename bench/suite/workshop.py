@@ -117,8 +117,12 @@ def unmount_fuse(file, nbdfuse):
 
 
 def unmount(directory):
+    """Unmounts; a mount that an interrupted command still uses goes as soon as that has ended."""
     if os.path.ismount(directory):
-        run("umount", directory)
+        try:
+            run("umount", directory)
+        except Failure:
+            run("umount", "--lazy", directory)
 
 
 def loops_of(file):

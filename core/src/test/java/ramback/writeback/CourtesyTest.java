@@ -7,7 +7,8 @@ import ramback.clock.ManualClock;
 
 class CourtesyTest {
     private final ManualClock clock = new ManualClock();
-    private final Courtesy courtesy = new Courtesy(clock, () -> false);
+    private boolean writeBehindIsUrgent;
+    private final Courtesy courtesy = new Courtesy(clock, () -> writeBehindIsUrgent);
 
     private void assertCareful(boolean careful) {
         assertThat(courtesy.rangeBytes()).isEqualTo(careful ? Courtesy.RANGE_BYTES_MIN : Courtesy.RANGE_BYTES_MAX);
@@ -49,6 +50,15 @@ class CourtesyTest {
         for (int i = 0; i < 20; i++) {
             courtesy.noteRange(4 << 20, 2_000_000);
         }
+        assertCareful(false);
+    }
+
+    @Test
+    void aSlowDiskIsNotQueuedFullWhileSomebodyWaitsForWriteBehind() {
+        courtesy.noteRange(1 << 20, 15_000_000);
+        writeBehindIsUrgent = true;
+        assertCareful(true);
+        writeBehindIsUrgent = false;
         assertCareful(false);
     }
 }
