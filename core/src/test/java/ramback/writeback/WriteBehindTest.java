@@ -82,6 +82,32 @@ class WriteBehindTest {
     }
 
     @Test
+    void aLongRoundBecomesDurablePartByPart() {
+        int mebibyte = 1 << 20;
+        int written = 72;
+        MemoryBacking backing = new MemoryBacking(80 * mebibyte);
+        try (DeviceRig rig = DeviceRig.over(backing)
+                .lagNanos(DeviceRig.LAG_NEVER)
+                .limitBytes(400L * mebibyte)
+                .start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            for (int i = 0; i < written; i++) {
+                client.write((long) i * mebibyte, filled(mebibyte, i + 1));
+            }
+            backing.forgetCalls();
+            assertThat(client.flush()).isEqualTo(Outcome.DONE);
+            // The first part ends after 64 MiB, or after a second on a slow machine.
+            assertThat(backing.calls(Operation.SYNC)).hasSizeGreaterThanOrEqualTo(2);
+            byte[] durable = backing.durableContent();
+            for (int i = 0; i < written; i++) {
+                assertThat(durable[i * mebibyte]).isEqualTo((byte) (i + 1));
+                assertThat(durable[(i + 1) * mebibyte - 1]).isEqualTo((byte) (i + 1));
+            }
+        }
+    }
+
+    @Test
     void aFlushOfACleanDeviceCostsTheDiskNothing() {
         MemoryBacking backing = new MemoryBacking(16 * CHUNK);
         try (DeviceRig rig = DeviceRig.over(backing).start()) {
