@@ -10,9 +10,10 @@
 
 readonly PYTHON=/usr/bin/python3
 readonly ROUND_SECONDS=50
+readonly LONG_ROUND_SECONDS=300 # every fifth, for what grows slowly
 readonly MODES=(unsafe writeback writethrough)
 readonly CHUNKS=(4K 4K 8K 64K 256K 1M)
-readonly MEMORY_KIB_MAX=$((192 << 10))
+readonly MEMORY_KIB_MAX=$((256 << 10)) # after a minute or five under load
 RANDOM=$((SEED % 32768))
 
 any() { # WORD...: one of them, in ANY
@@ -110,7 +111,7 @@ round() { # MODEL_MODE MODEL_CHUNK FIO_MODE FIO_CHUNK
     model=$!
     fio_until_stop >fio.out 2>&1 &
     fio=$!
-    until=$((SECONDS + ROUND_SECONDS))
+    until=$((SECONDS + (ROUND % 5 == 0 ? LONG_ROUND_SECONDS : ROUND_SECONDS)))
     while ((SECONDS < until)) && ! gone "$model" && ! gone "$fio"; do something; done
     touch stop
     wait "$model" || { cat model.log && return 1; }
