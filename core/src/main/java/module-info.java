@@ -13,6 +13,8 @@ module ramback.core {
     exports ramback.clock to
             ramback.daemon,
             ramback.bench;
+    exports ramback.mutant to
+            ramback.daemon;
     exports ramback.posix to
             ramback.daemon,
             ramback.bench;

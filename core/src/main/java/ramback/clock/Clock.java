@@ -1,6 +1,7 @@
 package ramback.clock;
 
 import java.time.Instant;
+import java.util.concurrent.locks.LockSupport;
 
 /** Reads time. Safe for use by many threads. */
 public interface Clock {
@@ -20,6 +21,15 @@ public interface Clock {
         public Instant now() {
             return Instant.now();
         }
+
+        @Override
+        public void park(Object blocker, long deadlineNanos) {
+            if (deadlineNanos == NEVER) {
+                LockSupport.park(blocker);
+            } else {
+                LockSupport.parkNanos(blocker, Math.max(1, deadlineNanos - nanoTime()));
+            }
+        }
     };
 
     /** Where the system clock's nanoseconds begin. */
@@ -30,4 +40,13 @@ public interface Clock {
 
     /** The time of day, for people. */
     Instant now();
+
+    /**
+     * Lets others go on until this thread is unparked or a time has come; may return earlier, as
+     * {@link LockSupport#park} may. A simulation runs the others here.
+     *
+     * @param blocker what is waited for, for those who look at threads
+     * @param deadlineNanos a time of this clock, or {@link #NEVER}
+     */
+    void park(Object blocker, long deadlineNanos);
 }

@@ -74,15 +74,10 @@ public final class Signal {
         WAITER.setVolatile(this, Thread.currentThread());
         try {
             while (!take()) {
-                if (deadlineNanos == Clock.NEVER) {
-                    LockSupport.park(this);
-                } else {
-                    long nanos = deadlineNanos - clock.nanoTime();
-                    if (nanos <= 0) {
-                        return false;
-                    }
-                    LockSupport.parkNanos(this, nanos);
+                if (deadlineNanos != Clock.NEVER && deadlineNanos <= clock.nanoTime()) {
+                    return false;
                 }
+                clock.park(this, deadlineNanos);
                 // An interrupt would make park return at once for ever; nobody here is stopped by one.
                 boolean _ = Thread.interrupted();
             }

@@ -1,42 +1,66 @@
 package ramback.journal;
 
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
+import java.time.Instant;
 
 /**
  * A durable sequence of epochs, each a set of chunk versions that becomes durable as a whole or not at all. Epochs are
- * appended and committed in order by one thread, and truncated in order by another once the image has them. A log may be
- * a local file or a replicated service; nothing here assumes that appending is cheap or that the log is near.
+ * appended and committed in order, and truncated in order once the image has them. One thread calls everything but
+ * {@link #usedBytes} and {@link #tail}, which any may. A log may be a local file or a replicated service; nothing here
+ * assumes that appending is cheap or that the log is near.
+ *
+ * <p>When {@link #append}, {@link #barrier} or {@link #commit} throws, the log stands where it stood after the last of these
+ * that made something durable ({@link #barrier} or {@link #commit}): the caller appends again all that it appended since.
  */
 public interface EpochLog extends AutoCloseable {
 
     /**
      * Whether the log keeps the versions of chunks. If not, an epoch is durable only when the image has it, and
-     * {@link #append} is not called.
+     * nothing is appended.
      */
     boolean keepsVersions();
 
+    /** Adds versions to the epoch after the last committed one; not durable before {@link #barrier} or {@link #commit}. */
+    void append(long epoch, VersionBatch batch) throws IOException;
+
+    /** Makes what was appended durable, so that the caller may forget it. The epoch is not committed by that. */
+    void barrier() throws IOException;
+
     /**
-     * Adds a chunk's version to an epoch; not durable before {@link #commit}.
+     * Commits an epoch: durable from now on, with everything appended to it and all epochs before it.
      *
-     * @param content the chunk's bytes, or empty for a chunk of zeroes
+     * @param time of day, for people: what a recovery says it went back to
      */
-    void append(long epoch, long chunk, MemorySegment content) throws IOException;
+    void commit(long epoch, Instant time) throws IOException;
 
     /**
-     * Makes an epoch durable, with everything appended to it and all epochs before it. When this throws, nothing is
-     * known about the epoch: it is appended again as a whole.
+     * Makes sure that whoever had the log before can append nothing any more; before the first append.
      */
-    void commit(long epoch, long chunkCount) throws IOException;
-
-    /** Makes sure that whoever had the log before can append nothing any more; before the first append. */
     void fence() throws IOException;
 
     /** The oldest epoch that has not been truncated, or -1 if there is none. */
     long tail();
 
-    /** Forgets an epoch and all before it: the image has them, durably. */
+    /** Forgets an epoch and all before it, durably: the image has them. Their space is free when this returns. */
     void truncate(long epoch) throws IOException;
+
+    /**
+     * Says, durably, that from now on the image is changed without this log, so that it may be torn, and forgets all epochs. The
+     * next {@link #commit} takes that back: its epoch then holds everything that the image may lack.
+     */
+    void suspend() throws IOException;
+
+    /** Whether {@link #suspend} was called and no epoch has been committed since. */
+    boolean isSuspended();
+
+    /** Says, durably, that the image has everything: nothing is to be recovered. The last call before {@link #close}. */
+    void markClean() throws IOException;
+
+    /** How many bytes of epochs fit, all in all; 0 for a log that keeps none. */
+    long capacityBytes();
+
+    /** How much of that the committed epochs take that have not been truncated. */
+    long usedBytes();
 
     @Override
     void close() throws IOException;

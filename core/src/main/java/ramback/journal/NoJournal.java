@@ -1,6 +1,6 @@
 package ramback.journal;
 
-import java.lang.foreign.MemorySegment;
+import java.time.Instant;
 
 /**
  * A log that keeps nothing: an epoch is durable when the image has it. What the device then promises is what an ordinary
@@ -17,12 +17,17 @@ public final class NoJournal implements EpochLog {
     }
 
     @Override
-    public void append(long epoch, long chunk, MemorySegment content) {
+    public void append(long epoch, VersionBatch batch) {
         throw new IllegalStateException("no versions are kept, so none may be appended");
     }
 
     @Override
-    public void commit(long epoch, long chunkCount) {
+    public void barrier() {
+        // Nothing was appended.
+    }
+
+    @Override
+    public void commit(long epoch, Instant time) {
         // The image has it by now: there is nothing else to make durable.
     }
 
@@ -39,6 +44,31 @@ public final class NoJournal implements EpochLog {
     @Override
     public void truncate(long epoch) {
         // Nothing was kept.
+    }
+
+    @Override
+    public void suspend() {
+        // It keeps nothing anyway.
+    }
+
+    @Override
+    public boolean isSuspended() {
+        return true;
+    }
+
+    @Override
+    public void markClean() {
+        // There is nothing to recover from here.
+    }
+
+    @Override
+    public long capacityBytes() {
+        return 0;
+    }
+
+    @Override
+    public long usedBytes() {
+        return 0;
     }
 
     @Override

@@ -510,7 +510,7 @@ public final class WriteBehind implements Promises {
 
         private void commit(long epoch, long chunkCount) {
             try {
-                log.commit(epoch, chunkCount);
+                log.commit(epoch, clock.now());
                 log.truncate(epoch);
             } catch (IOException e) {
                 throw new IllegalStateException("a log that keeps nothing can't fail", e);

@@ -2,6 +2,7 @@ package ramback.clock;
 
 import java.time.Instant;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /** A clock that a test moves. */
 public final class ManualClock implements Clock {
@@ -15,6 +16,12 @@ public final class ManualClock implements Clock {
     @Override
     public Instant now() {
         return Instant.ofEpochSecond(0, nanos.get());
+    }
+
+    @Override
+    public void park(Object blocker, long deadlineNanos) {
+        // Whoever moves this clock wakes nobody.
+        LockSupport.parkNanos(blocker, 100_000);
     }
 
     /** Lets time pass. */

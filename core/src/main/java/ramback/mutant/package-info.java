@@ -1,0 +1,8 @@
+/**
+ * Faults that a test plants in the running code, to prove that the proofs find them. Depends on nothing; every other package
+ * of the core may ask {@link ramback.mutant.Mutant#isOn()}.
+ */
+@NullMarked
+package ramback.mutant;
+
+import org.jspecify.annotations.NullMarked;
