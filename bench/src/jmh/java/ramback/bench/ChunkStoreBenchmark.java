@@ -112,14 +112,14 @@ public class ChunkStoreBenchmark {
     private void clean() {
         seal(true);
         for (long word = 0; word < store.table().wordCount(); word++) {
-            store.cleanWord(word, store.table().stale(word), backoff);
+            store.cleanWord(word, store.table().stale(word), false, backoff);
         }
     }
 
     private void storeAll() {
         int chunkCount = requestBytes / CHUNK_BYTES;
         for (long offset : offsets) {
-            dirty.reserve(chunkCount, Long.MAX_VALUE);
+            dirty.reserve(chunkCount, Long.MAX_VALUE, Long.MAX_VALUE);
             store.store(worker, offset, requestBytes, staging, 0);
         }
     }

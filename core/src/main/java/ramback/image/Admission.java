@@ -15,4 +15,14 @@ public interface Admission {
      *     or the negative of a time: there is no room, ask again then
      */
     long admit(long chunkCount, boolean isDelayed);
+
+    /**
+     * Asks whether chunks of one word may be made zeroes. Nothing is reserved: what a log needs for that is small, and room
+     * for it is kept.
+     *
+     * @return {@link #GO}, or the negative of a time: ask again then
+     */
+    default long admitZeroes() {
+        return GO;
+    }
 }

@@ -5,19 +5,23 @@ import java.lang.foreign.MemorySegment;
 /** Where the captured versions of chunks go before they are changed again. Safe for use by many threads. */
 public interface Captures {
 
-    /** Whether versions are kept; if not, {@link #capture} is given no content and always has room. */
+    /**
+     * Whether versions are kept of the epoch that is captured now, or next. Changes only between two captures. If not,
+     * nothing is given to {@link #capture}.
+     */
     boolean keepsVersions();
 
     /**
-     * Takes a copy of a chunk's sealed version. Called under the chunk's lock; must not wait.
+     * Takes a copy of the sealed version of chunks. Called under their locks; must not wait.
      *
-     * @param epoch the sealed epoch
-     * @param content the chunk's bytes, to be copied before this returns; empty for a chunk of zeroes
-     * @return false when there is no room: the caller lets go of everything, calls {@link #awaitRoom} and begins again
+     * @param chunkCount 1, or the number of neighbours that are all zeroes
+     * @param content a chunk's bytes, to be copied before this returns; {@link MemorySegment#NULL} for zeroes
+     * @param bySealer whether the sealer calls, which leaves some room to writers
+     * @return false when there is no room: the caller lets go of everything, waits for room and begins again
      */
-    boolean capture(long epoch, long chunk, MemorySegment content);
+    boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer);
 
-    /** Waits until there is room again. Called with nothing held. */
+    /** Waits until there may be room again. Called by writers, with nothing held. */
     void awaitRoom();
 
     /** Without a journal no version is kept: write-behind takes what RAM holds when it gets there. */
@@ -28,8 +32,8 @@ public interface Captures {
         }
 
         @Override
-        public boolean capture(long epoch, long chunk, MemorySegment content) {
-            return true;
+        public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
+            throw new IllegalStateException("no versions are kept");
         }
 
         @Override

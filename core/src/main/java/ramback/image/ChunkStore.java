@@ -11,6 +11,7 @@ import ramback.clock.Backoff;
 import ramback.memory.Granules;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.mutant.Mutant;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
@@ -44,11 +45,11 @@ public final class ChunkStore {
     private final @Nullable Granules granules;
     private final Epochs epochs;
     private final Captures captures;
-    private final boolean keepsVersions;
     private final DirtyCount dirty;
     private final Trace trace;
     private final LongAdder loadedChunks = new LongAdder();
     private final @Nullable GiveBack giveBack;
+    private final WaitTimes waits = new WaitTimes();
 
     /** The store in this segment. */
     public ChunkStore(SharedSegment segment, Epochs epochs, Captures captures, DirtyCount dirty, Trace trace) {
@@ -60,7 +61,6 @@ public final class ChunkStore {
         this.granules = segment.granules();
         this.epochs = epochs;
         this.captures = captures;
-        this.keepsVersions = captures.keepsVersions();
         this.dirty = dirty;
         this.trace = trace;
         this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
@@ -69,6 +69,11 @@ public final class ChunkStore {
     /** The states of the chunks. */
     public ChunkTable table() {
         return table;
+    }
+
+    /** How long writers waited, for locks and for room. */
+    public WaitTimes waits() {
+        return waits;
     }
 
     /** How the segment is laid out. */
@@ -179,7 +184,7 @@ public final class ChunkStore {
         long last = (offsetBytes + lengthBytes - 1) >>> shift;
         while (true) {
             if (granules != null && !takeMemory(first, last)) {
-                dirty.addData(-(last - first + 1));
+                dirty.cancel(last - first + 1);
                 return NO_MEMORY;
             }
             long epoch = tryStore(worker, first, last, offsetBytes, lengthBytes, from, fromOffsetBytes);
@@ -187,9 +192,15 @@ public final class ChunkStore {
                 return epoch;
             }
             if (epoch == FULL) {
-                captures.awaitRoom();
+                awaitRoom();
             }
         }
+    }
+
+    private void awaitRoom() {
+        long begin = epochs.clock().nanoTime();
+        captures.awaitRoom();
+        waits.noteRoom(epochs.clock().nanoTime() - begin);
     }
 
     private static final long FULL = -2;
@@ -252,9 +263,17 @@ public final class ChunkStore {
     }
 
     private void lock(Worker worker, long lowWord, long lowMask, long highWord, long highMask) {
-        table.lock(lowWord, lowMask, worker.backoff);
+        lock(worker, lowWord, lowMask);
         if (highMask != 0) {
-            table.lock(highWord, highMask, worker.backoff);
+            lock(worker, highWord, highMask);
+        }
+    }
+
+    private void lock(Worker worker, long word, long mask) {
+        if (!table.tryLock(word, mask)) {
+            long begin = epochs.clock().nanoTime();
+            table.lock(word, mask, worker.backoff);
+            waits.noteLock(epochs.clock().nanoTime() - begin);
         }
     }
 
@@ -262,41 +281,96 @@ public final class ChunkStore {
     private boolean captureSealed(long openEpoch, long word, long mask) {
         int parity = (int) (openEpoch & 1) ^ 1;
         long sealed = table.dirty(parity, word) & mask;
-        return sealed == 0 || capture(openEpoch - 1, parity, word, sealed);
+        if (sealed == 0 || Mutant.NO_COPY_ON_WRITE.isOn()) {
+            return true;
+        }
+        return capture(parity, word, sealed, false) == sealed;
     }
 
-    private boolean capture(long epoch, int parity, long word, long mask) {
-        long zero = table.zero(word);
-        for (long rest = mask; rest != 0; rest &= rest - 1) {
-            long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+    /**
+     * Captures chunks of one word, under their locks.
+     *
+     * @return those that were captured; there was no room for the rest
+     */
+    private long capture(int parity, long word, long mask, boolean bySealer) {
+        boolean keepsVersions = captures.keepsVersions();
+        long done = keepsVersions ? keepVersions(word, mask, bySealer) : mask;
+        if (done != 0) {
+            // In this order: a chunk that is neither stale nor dirty is one that the image has.
+            if (keepsVersions) {
+                table.markNewer(word, done);
+            }
+            table.markStale(word, done);
+            table.clearDirty(parity, word, done);
+            if (trace.isOn()) {
+                trace.record(TraceEvent.CAPTURE, word << 6, done);
+            }
+        }
+        return done;
+    }
+
+    private long keepVersions(long word, long mask, boolean bySealer) {
+        long zero = table.zero(word) & mask;
+        if (Mutant.ZEROES_NOT_CAPTURED.isOn()) {
+            mask &= ~zero;
+            zero = 0;
+        }
+        long done = 0;
+        long rest = mask;
+        while (rest != 0) {
+            int at = Long.numberOfTrailingZeros(rest);
+            long chunk = (word << 6) + at;
+            int count = 1;
             MemorySegment content = MemorySegment.NULL;
-            if (keepsVersions && (zero & Long.lowestOneBit(rest)) == 0) {
+            if ((zero >>> at & 1) != 0) {
+                count = Long.numberOfTrailingZeros(~(zero >>> at));
+            } else {
                 content = data.asSlice(chunk << shift, chunkBytes);
             }
-            if (!captures.capture(epoch, chunk, content)) {
-                return false;
+            if (!captures.capture(chunk, count, content, bySealer)) {
+                break;
             }
-            long bit = Long.lowestOneBit(rest);
-            // In this order: a chunk that is neither stale nor dirty is one that the image has.
-            table.markStale(word, bit);
-            table.clearDirty(parity, word, bit);
+            long taken = (count == 64 ? -1L : (1L << count) - 1) << at;
+            done |= taken;
+            rest &= ~taken;
         }
-        if (trace.isOn()) {
-            trace.record(TraceEvent.CAPTURE, word << 6, mask);
-        }
-        return true;
+        return done;
     }
 
     private void markDirtyData(long epoch, long word, long mask) {
-        long before = table.dirty(0, word) | table.dirty(1, word) | table.stale(word);
-        long newly = table.markDirty((int) (epoch & 1), word, mask);
+        int parity = (int) (epoch & 1);
+        long inEpoch = table.dirty(parity, word);
+        long before = inEpoch | table.dirty(parity ^ 1, word) | table.stale(word);
+        long data = mask & ~table.zero(word);
+        long newly = table.markDirty(parity, word, mask);
         // Given back: what was reserved for chunks that counted already.
-        dirty.addData(-Long.bitCount(mask & before & ~table.zero(word)));
-        noteDirty(epoch, word, mask & ~before, newly);
+        dirty.noteStored(
+                parity,
+                Long.bitCount(mask),
+                Long.bitCount(data & before),
+                Long.bitCount(data & inEpoch),
+                Long.bitCount(mask & ~before),
+                Long.bitCount(newly));
+        noteDirty(epoch, word, newly);
     }
 
-    private void noteDirty(long epoch, long word, long counted, long newly) {
-        dirty.addAll(Long.bitCount(counted));
+    private void markDirtyZero(long epoch, long word, long mask) {
+        int parity = (int) (epoch & 1);
+        long zero = table.zero(word);
+        long inEpoch = table.dirty(parity, word);
+        long before = inEpoch | table.dirty(parity ^ 1, word) | table.stale(word);
+        long newly = table.markDirty(parity, word, mask);
+        dirty.noteZeroed(
+                parity,
+                Long.bitCount(mask & before & ~zero),
+                Long.bitCount(mask & inEpoch & ~zero),
+                Long.bitCount(mask & ~before),
+                Long.bitCount(newly),
+                (mask & ~(inEpoch & zero)) == 0 ? 0 : 1);
+        noteDirty(epoch, word, newly);
+    }
+
+    private void noteDirty(long epoch, long word, long newly) {
         if (newly != 0) {
             epochs.noteDirty(epoch);
             if (trace.isOn()) {
@@ -341,22 +415,19 @@ public final class ChunkStore {
             if (epoch >= 0) {
                 return epoch;
             }
-            captures.awaitRoom();
+            awaitRoom();
         }
     }
 
     private long tryZero(Worker worker, long word, long mask) {
         epochs.enter(worker.index);
-        table.lock(word, mask, worker.backoff);
+        lock(worker, word, mask);
         try {
             long epoch = epochs.open();
             if (!captureSealed(epoch, word, mask)) {
                 return FULL;
             }
-            long before = table.dirty(0, word) | table.dirty(1, word) | table.stale(word);
-            long newly = table.markDirty((int) (epoch & 1), word, mask);
-            dirty.addData(-Long.bitCount(mask & before & ~table.zero(word)));
-            noteDirty(epoch, word, mask & ~before, newly);
+            markDirtyZero(epoch, word, mask);
             VarHandle.storeStoreFence();
             table.markZero(word, mask);
             loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
@@ -449,7 +520,7 @@ public final class ChunkStore {
     /**
      * Captures what the sealed epoch still has of a word; by the sealer, after the grace.
      *
-     * @return how many chunks that were
+     * @return how many chunks that were, or {@link #NO_ROOM} when there was no room for all of them: to be called again
      */
     public int captureWord(long sealedEpoch, long word, Backoff backoff) {
         int parity = (int) (sealedEpoch & 1);
@@ -458,16 +529,40 @@ public final class ChunkStore {
         while (rest != 0) {
             long held = table.lockSome(word, rest, backoff);
             long mine = table.dirty(parity, word) & held;
-            boolean room = mine == 0 || capture(sealedEpoch, parity, word, mine);
-            count += room ? Long.bitCount(mine) : 0;
+            long captured = mine == 0 ? 0 : capture(parity, word, mine, true);
+            count += Long.bitCount(captured);
             table.unlock(word, held);
-            if (!room) {
-                captures.awaitRoom();
+            if (captured != mine) {
+                return NO_ROOM;
             }
             rest = table.dirty(parity, word);
         }
         table.lowerDirtySummary(parity, word);
         return count;
+    }
+
+    /** {@link #captureWord}: there was no room for all of the word. */
+    public static final int NO_ROOM = -1;
+
+    /**
+     * Puts the stale chunks of a word into the open epoch, so that its capture keeps a version of each. By the sealer,
+     * while nothing is captured or applied.
+     */
+    public void carryWord(long openEpoch, long word, Backoff backoff) {
+        int parity = (int) (openEpoch & 1);
+        long rest = table.stale(word);
+        while (rest != 0) {
+            long held = table.lockSome(word, rest, backoff);
+            long carried = held & table.stale(word) & ~table.dirty(parity, word);
+            table.markDirty(parity, word, carried);
+            long zero = table.zero(word);
+            dirty.noteCarried(parity, Long.bitCount(carried & ~zero), Long.bitCount(carried & zero));
+            if (carried != 0) {
+                epochs.noteDirty(openEpoch);
+            }
+            table.unlock(word, held);
+            rest &= ~held;
+        }
     }
 
     /** Chunks of a word that are in RAM as data and not dirty: the image has them, or will have when the round ends. */
@@ -480,51 +575,102 @@ public final class ChunkStore {
         return Math.max(1, COPY_BYTES_MAX >>> shift);
     }
 
+    /** What {@link #copyRun} found, as masks of the word. Used by one thread. */
+    public static final class RunCopy {
+        private long zero;
+        private long left;
+
+        /** Nothing yet. */
+        public RunCopy() {}
+
+        /** The chunks that are zeroes and were not copied. */
+        public long zero() {
+            return zero;
+        }
+
+        /** The chunks that hold a newer version than the round may write, and were not copied. */
+        public long left() {
+            return left;
+        }
+    }
+
     /**
      * Copies some chunks of one word for write-behind, each as it is at one moment: under its lock.
      *
-     * @param into where the chunk {@code first} goes; its memory is not touched for chunks of zeroes
-     * @return the mask, in the word, of the chunks that are zeroes and were not copied
+     * @param ofRound whether only the version that was captured up to the round's boundary may be taken, because a journal
+     *     keeps the newer ones; what holds a newer one is left out
+     * @param into where the chunk {@code first} goes; its memory is not touched for chunks that are not copied
      */
-    public long copyRun(Backoff backoff, long first, long last, MemorySegment into, long intoOffsetBytes) {
+    public void copyRun(
+            Backoff backoff,
+            long first,
+            long last,
+            boolean ofRound,
+            MemorySegment into,
+            long intoOffsetBytes,
+            RunCopy result) {
         long word = wordOf(first);
         long mask = maskOf(word, first, last);
         table.lock(word, mask, backoff);
         try {
-            long zero = table.zero(word) & mask;
-            if (zero == 0) {
+            long left = ofRound ? mask & newerThanRound(word) : 0;
+            long zero = table.zero(word) & mask & ~left;
+            long copied = mask & ~zero & ~left;
+            result.zero = zero;
+            result.left = left;
+            if (copied == mask) {
                 MemorySegment.copy(data, first << shift, into, intoOffsetBytes, (last - first + 1) << shift);
-            } else {
-                for (long rest = mask & ~zero; rest != 0; rest &= rest - 1) {
-                    long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
-                    MemorySegment.copy(
-                            data, chunk << shift, into, intoOffsetBytes + ((chunk - first) << shift), chunkBytes);
-                }
+                return;
             }
-            return zero;
+            for (long rest = copied; rest != 0; rest &= rest - 1) {
+                long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+                MemorySegment.copy(
+                        data, chunk << shift, into, intoOffsetBytes + ((chunk - first) << shift), chunkBytes);
+            }
         } finally {
             table.unlock(word, mask);
         }
     }
 
-    /** Says that the stale chunks of a word, as they were captured, are durably in the image; not while capturing. */
-    public void cleanWord(long word, long mask, Backoff backoff) {
+    /** Chunks of a word of which RAM holds a newer version than was captured up to the round's boundary; under L. */
+    private long newerThanRound(long word) {
+        if (Mutant.APPLY_UNCOMMITTED.isOn()) {
+            return 0;
+        }
+        return table.dirty(0, word) | table.dirty(1, word) | table.newer(word);
+    }
+
+    /**
+     * Says that the stale chunks of a word, as they were captured up to the round's boundary, are durably in the image.
+     *
+     * @param ofRound as for {@link #copyRun}; without a journal nothing is captured meanwhile
+     * @return the chunks that stay stale, because they were left out or changed again since
+     */
+    public long cleanWord(long word, long mask, boolean ofRound, Backoff backoff) {
         long rest = mask;
+        long left = 0;
         while (rest != 0) {
             long held = table.lockSome(word, rest, backoff);
-            table.clearStale(word, held);
-            long cleaned = held & ~(table.dirty(0, word) | table.dirty(1, word));
+            long open = table.dirty(0, word) | table.dirty(1, word);
+            long newer = ofRound ? held & (open | table.newer(word)) : 0;
+            if (Mutant.CLEAN_RECAPTURED.isOn()) {
+                newer = 0;
+            }
+            table.clearStale(word, held & ~newer);
+            long cleaned = held & ~newer & ~open;
             dirty.addAll(-Long.bitCount(cleaned));
             dirty.addData(-Long.bitCount(cleaned & ~table.zero(word)));
+            left |= newer;
             table.unlock(word, held);
             rest &= ~held;
         }
-        if (table.stale(word) == 0) {
+        if (!ofRound && table.stale(word) == 0) {
             table.lowerStaleSummary(word);
         }
         if (trace.isOn()) {
-            trace.record(TraceEvent.CLEAN, word << 6, mask);
+            trace.record(TraceEvent.CLEAN, word << 6, mask & ~left);
         }
+        return left;
     }
 
     // ---------------------------------------------------------------------------------------------- sparse memory

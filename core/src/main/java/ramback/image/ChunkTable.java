@@ -9,7 +9,7 @@ import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 
 /**
- * One bit a chunk in each of six planes of long words, 64 chunks a word, and a summary bit a word for the planes that
+ * One bit a chunk in each of seven planes of long words, 64 chunks a word, and a summary bit a word for the planes that
  * are searched:
  *
  * <pre>
@@ -20,6 +20,8 @@ import ramback.memory.SharedSegment;
  *   H      the image is stale: captured, not yet applied    capture, under L    applier, under L
  *   V      RAM holds the chunk                              writer or loader    never
  *   Z      reads as zero, its memory holds nothing          zeroes, under L     writer, under L
+ *   N      newer: captured again since the boundary of      capture, under L    sealer, between two captures
+ *          the apply round
  * </pre>
  *
  * <p>While a chunk's L bit is held, nobody else changes its other bits; V and Z are also read without the lock. Safe for
@@ -31,6 +33,8 @@ public final class ChunkTable {
 
     /** Index of the summary of plane H; those of D0 and D1 are 0 and 1. */
     private static final int STALE = 2;
+    /** Index of the summary of plane N. */
+    private static final int NEWER = 3;
 
     private final SegmentLayout layout;
     private final MemorySegment locks;
@@ -38,6 +42,7 @@ public final class ChunkTable {
     private final MemorySegment stale;
     private final MemorySegment loaded;
     private final MemorySegment zero;
+    private final MemorySegment newer;
     private final MemorySegment[] summaries;
 
     /** The table in this segment. */
@@ -53,7 +58,10 @@ public final class ChunkTable {
         stale = planes.apply(3);
         loaded = planes.apply(4);
         zero = planes.apply(5);
-        summaries = new MemorySegment[] {planeSummaries.apply(0), planeSummaries.apply(1), planeSummaries.apply(2)};
+        newer = planes.apply(6);
+        summaries = new MemorySegment[] {
+            planeSummaries.apply(0), planeSummaries.apply(1), planeSummaries.apply(2), planeSummaries.apply(3)
+        };
     }
 
     /** The word a chunk's bits are in. */
@@ -195,6 +203,25 @@ public final class ChunkTable {
         WORD.getAndBitwiseAndRelease(stale, word << 3, ~mask);
     }
 
+    /** Chunks of a word that were captured again since the round's boundary. Opaque: only looked at under L. */
+    public long newer(long word) {
+        return (long) WORD.getOpaque(newer, word << 3);
+    }
+
+    /** Notes that chunks were captured; under L, before their stale mark is set and their dirty mark goes. */
+    void markNewer(long word, long mask) {
+        WORD.getAndBitwiseOrRelease(newer, word << 3, mask);
+        raiseSummary(NEWER, word);
+    }
+
+    /** Forgets what was captured so far: the next round's boundary. Only while nothing is being captured. */
+    public void clearNewer() {
+        for (long word = nextSummarised(NEWER, 0); word >= 0; word = nextSummarised(NEWER, word + 1)) {
+            WORD.setVolatile(newer, word << 3, 0L);
+            WORD.getAndBitwiseAnd(summaries[NEWER], word >>> 6 << 3, ~(1L << word));
+        }
+    }
+
     // ----------------------------------------------------------------------------------------------------- loaded
 
     /** Chunks of a word that are in RAM. Acquire: whoever sees the bit sees the bytes {@link #publishLoaded} followed. */
@@ -254,6 +281,15 @@ public final class ChunkTable {
     /** Lowers the summary bit of a word of the stale plane; only while nothing is being captured. */
     public void lowerStaleSummary(long word) {
         WORD.getAndBitwiseAnd(summaries[STALE], word >>> 6 << 3, ~(1L << word));
+    }
+
+    /** Lowers the summary bits of the stale plane that no word needs any more; only while nothing is being captured. */
+    public void tidyStaleSummary() {
+        for (long word = nextStaleWord(0); word >= 0; word = nextStaleWord(word + 1)) {
+            if (stale(word) == 0) {
+                lowerStaleSummary(word);
+            }
+        }
     }
 
     /** The first word at or after {@code from} that may have dirty chunks of a parity, or -1. */

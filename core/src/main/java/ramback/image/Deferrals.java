@@ -359,7 +359,10 @@ final class Deferrals {
         return switch (promise) {
             case NOTHING -> true;
             case WRITE -> !mode.writesWait() || promises.committed() >= epoch;
-            case FLUSH -> !mode.flushesWait() || promises.committed() >= epoch;
+            case FLUSH ->
+                mode.flushesWait()
+                        ? promises.committed() >= epoch
+                        : mode != Mode.CHECKPOINT || !promises.isOverdue() || promises.committed() >= epoch;
         };
     }
 

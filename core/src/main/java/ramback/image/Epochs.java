@@ -32,10 +32,20 @@ public final class Epochs {
      * @param onFirstDirty called, by the writer, when an epoch gets its first dirty chunk; must not block
      */
     public Epochs(int workerCount, Clock clock, Runnable onFirstDirty) {
+        this(workerCount, clock, onFirstDirty, 0);
+    }
+
+    /** As above, beginning with another epoch than 0: numbers of epochs in a journal go on across restarts. */
+    public Epochs(int workerCount, Clock clock, Runnable onFirstDirty, long firstEpoch) {
+        this.open = firstEpoch;
         this.workerCount = workerCount;
         this.clock = clock;
         this.onFirstDirty = onFirstDirty;
         this.busy = new long[(workerCount + 1) * STRIDE];
+    }
+
+    Clock clock() {
+        return clock;
     }
 
     /** Enters. Full volatile, as is {@link #open()} and {@link #cut()}: the two sides form Dekker's pattern. */

@@ -22,6 +22,7 @@ final class ImageSession implements DeviceSession {
     private final ChunkStore store;
     private final int index;
     private final MemorySegment staging;
+    private final Promises promises;
     private final Admission admission;
     private final Worker requestWorker;
     private final Worker replyWorker;
@@ -52,6 +53,7 @@ final class ImageSession implements DeviceSession {
         this.store = device.store;
         this.index = index;
         this.staging = staging;
+        this.promises = promises;
         this.admission = admission;
         this.requestWorker = new Worker(index * ImageDevice.WORKERS_PER_SESSION);
         this.replyWorker = new Worker(index * ImageDevice.WORKERS_PER_SESSION + 1);
@@ -314,6 +316,12 @@ final class ImageSession implements DeviceSession {
     private void zeroChunks(long first) {
         long afterLast = endBytes == sizeBytes ? store.layout().chunkCount() : endBytes >>> shift;
         long last = Math.min(first | 63, afterLast - 1);
+        for (long admitted = admission.admitZeroes(); admitted != Admission.GO; admitted = admission.admitZeroes()) {
+            if (!deferrals.pause(Math.abs(admitted))) {
+                outcome = Outcome.SHUTTING_DOWN;
+                return;
+            }
+        }
         noteEpoch(store.zeroRun(requestWorker, first, last));
         atBytes = Math.min(endBytes, (last + 1) << shift);
     }
@@ -327,7 +335,7 @@ final class ImageSession implements DeviceSession {
         if (device.trace.isOn()) {
             device.trace.record(TraceEvent.TRIM, offsetBytes, lengthBytes);
         }
-        while (atBytes < endBytes) {
+        while (atBytes < endBytes && outcome == Outcome.DONE) {
             long chunk = atBytes >>> shift;
             if (store.covers(chunk, atBytes, endBytes - atBytes)) {
                 zeroChunks(chunk);
@@ -348,7 +356,7 @@ final class ImageSession implements DeviceSession {
         // answer may be about a later epoch, so the caution is to wait for this one.
         boolean isEmpty = device.epochs.firstDirtyNanos(open) == 0 && device.epochs.open() == open;
         long target = isEmpty ? open - 1 : open;
-        boolean isKept = device.dirty.chunkCount() == 0 || deferrals.isKept(Promise.FLUSH, target);
+        boolean isKept = promises.isEverythingDurable() || deferrals.isKept(Promise.FLUSH, target);
         if (device.trace.isOn()) {
             device.trace.record(TraceEvent.FLUSH, isKept ? -1 : target, device.dirty.chunkCount());
         }

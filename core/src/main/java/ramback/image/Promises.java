@@ -11,4 +11,10 @@ public interface Promises {
      * {@link ImageDevice#wakeSessions}.
      */
     void demand(long epoch);
+
+    /** Whether the mode promises a greatest age of what is not durable, and that age has been reached: everybody waits. */
+    boolean isOverdue();
+
+    /** Whether everything that has been acknowledged so far is durable. */
+    boolean isEverythingDurable();
 }

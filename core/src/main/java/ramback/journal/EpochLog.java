@@ -41,6 +41,15 @@ public interface EpochLog extends AutoCloseable {
     /** The oldest epoch that has not been truncated, or -1 if there is none. */
     long tail();
 
+    /**
+     * Says that the image is going to hold parts of epochs up to this one, so that until it is truncated no older state can be
+     * recovered exactly. An epoch may be applied only when this has returned and the epoch is committed; called before its commit,
+     * this costs nothing. A caller that never says so is taken to apply each epoch as soon as it is committed.
+     */
+    default void applying(long epoch) throws IOException {
+        // A log that recovers nothing need not know.
+    }
+
     /** Forgets an epoch and all before it, durably: the image has them. Their space is free when this returns. */
     void truncate(long epoch) throws IOException;
 

@@ -17,7 +17,7 @@ import java.nio.charset.StandardCharsets;
 final class SegmentHeader {
 
     static final long MAGIC = 0x004b_4341_424d_4152L; // "RAMBACK\0" read as a little-endian long
-    static final int LAYOUT_VERSION = 1;
+    static final int LAYOUT_VERSION = 2;
     static final int BOOT_ID_BYTES = 36;
 
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;

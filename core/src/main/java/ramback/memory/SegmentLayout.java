@@ -4,12 +4,12 @@ package ramback.memory;
  * Where things lie in the shared segment. All sizes in bytes.
  *
  * <pre>
- *   0          4096                                                                          (page aligned)
- *   +--------+-----+-----+-----+-----+-----+-----+----------+---------+----------+----------------------+
- *   | header |  L  | D0  | D1  |  H  |  V  |  Z  | sD0 sD1 sH |    G    | staging  | data (2 MiB aligned) |
- *   +--------+-----+-----+-----+-----+-----+-----+----------+---------+----------+----------------------+
- *            six planes, one bit a chunk          one bit    one bit   one area   the device, byte for
- *                                                 a word     a granule a session  byte, in whole chunks
+ *   0        4096                                                                                  (page aligned)
+ *   +--------+-----+-----+-----+-----+-----+-----+-----+---------------+---------+----------+----------------------+
+ *   | header |  L  | D0  | D1  |  H  |  V  |  Z  |  N  | sD0 sD1 sH sN |    G    | staging  | data (2 MiB aligned) |
+ *   +--------+-----+-----+-----+-----+-----+-----+-----+---------------+---------+----------+----------------------+
+ *            seven planes, one bit a chunk             one bit         one bit   one area   the device, byte for
+ *                                                      a word          a granule a session  byte, in whole chunks
  * </pre>
  *
  * @param sizeBytes the device's size, at least 1
@@ -28,10 +28,10 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
     public static final int RUN_BYTES = 64 << 10;
     /** The largest device: 2^44 bytes, what x86-64 can map comfortably beside everything else. */
     public static final long SIZE_BYTES_MAX = 1L << 44;
-    /** How many planes of one bit a chunk there are: L, D0, D1, H, V, Z. */
-    public static final int PLANE_COUNT = 6;
-    /** How many planes have a summary of one bit a word: D0, D1, H. */
-    public static final int SUMMARY_COUNT = 3;
+    /** How many planes of one bit a chunk there are: L, D0, D1, H, V, Z, N. */
+    public static final int PLANE_COUNT = 7;
+    /** How many planes have a summary of one bit a word: D0, D1, H, N. */
+    public static final int SUMMARY_COUNT = 4;
 
     private static final long PAGE_BYTES = 4096;
     private static final int STAGING_BYTES_MIN = 128 << 10;
@@ -84,7 +84,7 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
         return PAGE_BYTES + plane * planeBytes();
     }
 
-    /** Where a summary begins; 0: of D0, 1: of D1, 2: of H. */
+    /** Where a summary begins; 0: of D0, 1: of D1, 2: of H, 3: of N. */
     public long summaryOffset(int summary) {
         return planeOffset(PLANE_COUNT) + summary * summaryBytes();
     }

@@ -78,6 +78,7 @@ public final class Posix {
     private static final int LOCK_UN = 8;
     private static final int POSIX_FADV_RANDOM = 1;
     private static final int PROT_READ_WRITE = 3;
+    private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
     private static final int MAP_SHARED = 1;
     private static final int AT_EMPTY_PATH = 0x1000;
     private static final int STATX_BASIC_STATS = 0x7FF;
@@ -356,7 +357,14 @@ public final class Posix {
         return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
     }
 
-    /** Ends a mapping of {@link #mmapShared}. */
+    /** Maps memory of this process alone, zeroed, which is there only from the first touch of each page on. */
+    @SuppressWarnings("restricted") // as above
+    public static MemorySegment mmapAnonymous(long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0));
+        return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
+    }
+
+    /** Ends a mapping of {@link #mmapShared} or {@link #mmapAnonymous}. */
     public static void munmap(MemorySegment mapping) throws PosixException {
         check("munmap", Native.munmap(mapping, mapping.byteSize()), null);
     }

@@ -38,7 +38,13 @@ public enum TraceEvent {
     CLEAN("firstChunk", "mask"),
     /** An epoch became durable, and how many chunks it had. */
     COMMIT("epoch", "chunks"),
-    /** The backing store failed: 0 load, 1 apply, 2 sync; and where. */
+    /** Versions were appended to the journal: bytes of payload. */
+    APPEND("epoch", "bytes"),
+    /** A round of applying began: everything captured up to this epoch goes to the image. */
+    ROUND("epoch", "journalBytes"),
+    /** Epochs were retired: the image has them, and their journal space is free. */
+    RETIRE("epoch", "journalBytes"),
+    /** The backing store failed: 0 load, 1 apply, 2 sync, 3 journal; and where. */
     FAULT("kind", "offset"),
     /** The mode changed: ordinals of the old and the new mode. */
     MODE("from", "to"),

@@ -9,8 +9,8 @@ import ramback.image.ChunkTable;
 
 /**
  * One carrying of everything stale to the image: hands out the words in ascending order, in batches, to as many appliers
- * as take part, and remembers what failed. Nothing is captured while a round runs, so no chunk becomes stale from its
- * beginning to its end.
+ * as take part, and remembers what failed. Without a journal nothing is captured while a round runs; with one, what is captured
+ * meanwhile is told apart by plane N and left to the next round.
  *
  * <p>A long round has parts: when one has written enough, no more is handed out until it has been made durable and clean,
  * so that a round of minutes gives room back, and shows progress, all along. Safe for use by many threads.
@@ -33,6 +33,7 @@ final class ApplyRound {
     private final List<Range> failed = new ArrayList<>();
     private boolean allFailed;
     private final Rate rate;
+    private boolean besideCaptures;
     private long cursorWord;
     private int activeCount;
     private long partFirstWord;
@@ -44,14 +45,29 @@ final class ApplyRound {
         this.rate = rate;
     }
 
-    /** Begins a round. */
-    void begin() {
+    /**
+     * Begins a round.
+     *
+     * @param isBesideCaptures whether epochs are captured while it runs, so that what they capture is not the round's
+     */
+    void begin(boolean isBesideCaptures) {
         lock.lock();
         try {
+            besideCaptures = isBesideCaptures;
             cursorWord = 0;
             failed.clear();
             allFailed = false;
             beginPart(0);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether epochs are captured while the round runs. */
+    boolean isBesideCaptures() {
+        lock.lock();
+        try {
+            return besideCaptures;
         } finally {
             lock.unlock();
         }

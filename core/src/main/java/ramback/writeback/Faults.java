@@ -16,7 +16,9 @@ public final class Faults {
         /** Writing to the image. */
         APPLY,
         /** Making what was written durable. */
-        SYNC
+        SYNC,
+        /** Writing the journal, or making it durable. */
+        JOURNAL
     }
 
     private static final System.Logger LOG = System.getLogger(Faults.class.getName());
@@ -26,6 +28,7 @@ public final class Faults {
     private volatile @Nullable String last;
     private volatile boolean loadFailing;
     private volatile boolean applyFailing;
+    private volatile boolean journalFailing;
 
     /** No failures so far. */
     public Faults(Trace trace) {
@@ -34,18 +37,33 @@ public final class Faults {
 
     void note(Kind kind, long offsetBytes, IOException failure) {
         String text = String.valueOf(failure.getMessage());
-        boolean isNew = kind == Kind.LOAD ? !loadFailing : !applyFailing;
-        if (kind == Kind.LOAD) {
-            loadFailing = true;
-        } else {
-            applyFailing = true;
-        }
+        boolean isNew = switch (kind) {
+            case LOAD -> {
+                boolean before = loadFailing;
+                loadFailing = true;
+                yield !before;
+            }
+            case APPLY, SYNC -> {
+                boolean before = applyFailing;
+                applyFailing = true;
+                yield !before;
+            }
+            case JOURNAL -> {
+                boolean before = journalFailing;
+                journalFailing = true;
+                yield !before;
+            }
+        };
         last = text;
         count.incrementAndGet();
         trace.record(TraceEvent.FAULT, kind.ordinal(), offsetBytes);
         if (isNew) {
             // Once for each time it begins; the status counts the rest.
-            LOG.log(System.Logger.Level.WARNING, "backing store fails, will be tried again: {0}", text);
+            LOG.log(
+                    System.Logger.Level.WARNING,
+                    "{0} fails, will be tried again: {1}",
+                    kind == Kind.JOURNAL ? "journal" : "backing store",
+                    text);
         }
     }
 
@@ -53,6 +71,13 @@ public final class Faults {
         if (applyFailing) {
             applyFailing = false;
             LOG.log(System.Logger.Level.INFO, "backing store takes writes again");
+        }
+    }
+
+    void noteCommitted() {
+        if (journalFailing) {
+            journalFailing = false;
+            LOG.log(System.Logger.Level.INFO, "journal takes writes again");
         }
     }
 
@@ -72,7 +97,12 @@ public final class Faults {
 
     /** Whether something that failed has not succeeded since. */
     public boolean isFailing() {
-        return loadFailing || applyFailing;
+        return loadFailing || applyFailing || journalFailing;
+    }
+
+    /** Whether the newest attempt to write the journal failed. */
+    public boolean isJournalFailing() {
+        return journalFailing;
     }
 
     /** Whether the newest attempt to carry changes to the image failed. */

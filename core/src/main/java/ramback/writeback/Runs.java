@@ -32,6 +32,8 @@ final class Runs {
     private final int shift;
     private final long sizeBytes;
     private final int gapChunkCountMax;
+    private final ChunkStore.RunCopy copied = new ChunkStore.RunCopy();
+    private boolean ofRound;
 
     // The run of data in the bounce buffer, and the run of zeroes; both in bytes of the device, empty if begin == end.
     private long dataBegin;
@@ -49,6 +51,11 @@ final class Runs {
         this.shift = store.layout().chunkShift();
         this.sizeBytes = store.layout().sizeBytes();
         this.gapChunkCountMax = GAP_BYTES_MAX >>> shift;
+    }
+
+    /** Says whether what follows belongs to a round beside captures: then only what was captured before it is taken. */
+    void begin(boolean besideCaptures) {
+        ofRound = besideCaptures;
     }
 
     /** Takes the chunks of one word, as many neighbours at once as may be locked together. */
@@ -97,13 +104,17 @@ final class Runs {
             dataEnd = begin;
         }
         long at = dataEnd - dataBegin;
-        long zero = store.copyRun(backoff, first, first + count - 1, bounce, at);
-        if (zero == 0) {
+        store.copyRun(backoff, first, first + count - 1, ofRound, bounce, at, copied);
+        if ((copied.zero() | copied.left()) == 0) {
             dataEnd += length;
             return;
         }
         for (long chunk = first; chunk < first + count; chunk++) {
-            if ((zero >>> chunk & 1) != 0) {
+            if ((copied.left() >>> chunk & 1) != 0) {
+                // Its newer version is on its way to the journal; the next round takes it.
+                continue;
+            }
+            if ((copied.zero() >>> chunk & 1) != 0) {
                 addZero(chunk << shift);
             } else {
                 addCopied(chunk << shift, at + ((chunk - first) << shift));

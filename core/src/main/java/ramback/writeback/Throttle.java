@@ -4,12 +4,17 @@ import java.util.concurrent.atomic.AtomicLong;
 import ramback.clock.Clock;
 import ramback.image.Admission;
 import ramback.image.DirtyCount;
+import ramback.journal.EpochLog;
+import ramback.memory.SegmentLayout;
+import ramback.mutant.Mutant;
 
 /**
- * Keeps dirty data under its hard limit, smoothly: from 60 % of the limit on, each write is delayed by what write-behind
+ * Keeps dirty data under its hard limits, smoothly: from 60 % of a limit on, each write is delayed by what write-behind
  * needs for as much, times a factor that grows from 0 without bound towards the limit (the curve of the ZFS write
- * throttle). Delays are reserved on one clock for all sessions, so that more sessions don't get a greater rate. Safe for
- * use by many threads.
+ * throttle). Delays are reserved on one clock for all sessions, so that more sessions don't get a greater rate.
+ *
+ * <p>Without a journal the limit is on what the image lacks. With one there are two: what is not committed, which comes back
+ * at the rate of the journal, and the journal's space, which comes back at the rate of retiring. Safe for use by many threads.
  */
 public final class Throttle implements Admission {
 
@@ -22,20 +27,27 @@ public final class Throttle implements Admission {
     private static final long DELAY_NANOS_MAX = 100_000_000L;
     private static final long ROOM_RETRY_NANOS = 2_000_000L;
     private static final long TOO_SHORT_NANOS = 20_000L;
-    private static final long QUEUE_NANOS_MAX = 1_000_000_000L;
+    /** For so long after a delay the device counts as throttling. */
+    private static final long SHOWN_NANOS = 1_000_000_000L;
+
     private static final double RATE_ASSUMED = 100e6;
 
+    private final Standing standing;
     private final Clock clock;
     private final DirtyCount dirty;
+    private final SegmentLayout layout;
     private final int chunkBytes;
+    private final EpochLog log;
+    private final Versions versions;
     private final Runnable onMuch;
     private final Runnable onPressure;
     private final AtomicLong nextNanos = new AtomicLong();
     private volatile long limitChunks;
-    private volatile long muchChunks;
-    private volatile long delayChunks;
     private volatile double bytesPerSecond = RATE_ASSUMED;
-    private volatile long throttledNanos = -QUEUE_NANOS_MAX;
+    private volatile double logBytesPerSecond = RATE_ASSUMED;
+    private volatile double spaceBytesPerSecond = RATE_ASSUMED;
+    private volatile long throttledNanos = -SHOWN_NANOS;
+    private volatile boolean isLeavingUnsafe;
 
     /**
      * A throttle with this limit.
@@ -43,11 +55,22 @@ public final class Throttle implements Admission {
      * @param onMuch called by a writer when dirty data is on the way to be delayed; must not block
      * @param onPressure called by a writer who is delayed, so that write-behind does its utmost; must not block
      */
-    public Throttle(
-            Clock clock, DirtyCount dirty, int chunkBytes, long limitBytes, Runnable onMuch, Runnable onPressure) {
-        this.clock = clock;
+    Throttle(
+            Standing standing,
+            DirtyCount dirty,
+            SegmentLayout layout,
+            EpochLog log,
+            Versions versions,
+            long limitBytes,
+            Runnable onMuch,
+            Runnable onPressure) {
+        this.standing = standing;
+        this.clock = standing.clock;
         this.dirty = dirty;
-        this.chunkBytes = chunkBytes;
+        this.layout = layout;
+        this.chunkBytes = layout.chunkBytes();
+        this.log = log;
+        this.versions = versions;
         this.onMuch = onMuch;
         this.onPressure = onPressure;
         setLimit(limitBytes);
@@ -55,10 +78,7 @@ public final class Throttle implements Admission {
 
     /** Changes the limit; at least {@link WriteBehind#DIRTY_CHUNKS_MIN} chunks. */
     public void setLimit(long limitBytes) {
-        long chunks = Math.max(WriteBehind.DIRTY_CHUNKS_MIN, limitBytes / chunkBytes);
-        muchChunks = chunks * MUCH_PERCENT / 100;
-        delayChunks = chunks * DELAY_PERCENT / 100;
-        limitChunks = chunks;
+        limitChunks = Math.max(WriteBehind.DIRTY_CHUNKS_MIN, limitBytes / chunkBytes);
     }
 
     /** The limit in bytes. */
@@ -66,50 +86,154 @@ public final class Throttle implements Admission {
         return limitChunks * chunkBytes;
     }
 
-    /** Tells how fast dirty bytes become clean. */
+    /** Tells how fast dirty bytes reach the image. */
     void noteRate(double newBytesPerSecond) {
         bytesPerSecond = Math.max(chunkBytes, newBytesPerSecond);
     }
 
+    /** Tells how fast dirty bytes reach the journal. */
+    void noteLogRate(double newBytesPerSecond) {
+        logBytesPerSecond = Math.max(chunkBytes, newBytesPerSecond);
+    }
+
+    /** Tells how fast the journal's space is given back. */
+    void noteSpaceRate(double newBytesPerSecond) {
+        spaceBytesPerSecond = Math.max(chunkBytes, newBytesPerSecond);
+    }
+
+    /**
+     * Says that the device is about to leave {@code unsafe}: what is dirty counts against the journal's space from now on, of
+     * which half is kept for what the image lacks from before.
+     */
+    void leaveUnsafe(boolean leaving) {
+        isLeavingUnsafe = leaving;
+    }
+
     /** Whether a write was delayed within the last second. */
     public boolean isThrottling() {
-        return clock.nanoTime() - throttledNanos < QUEUE_NANOS_MAX;
+        return clock.nanoTime() - throttledNanos < SHOWN_NANOS;
     }
 
     @Override
     public long admit(long chunkCount, boolean isDelayed) {
-        long before = dirty.dataChunkCount();
-        if (before + chunkCount > muchChunks) {
-            onMuch.run();
+        if (isClosed()) {
+            return noRoom();
         }
-        if (before + chunkCount > delayChunks) {
-            long now = clock.nanoTime();
+        return versions.keepsVersions() || isLeavingUnsafe
+                ? admitToLog(chunkCount, isDelayed)
+                : admitToImage(chunkCount, isDelayed);
+    }
+
+    @Override
+    public long admitZeroes() {
+        if (isClosed() || (versions.keepsVersions() && freeBytes() < JournalSpace.chunkBytes(layout))) {
             onPressure.run();
-            // Without room there is nothing to be had by a delay.
-            if (!isDelayed && before + chunkCount <= limitChunks) {
-                long until = reserveDelay(now, delayNanos(before, chunkCount));
-                if (until - now >= TOO_SHORT_NANOS) {
-                    throttledNanos = now;
-                    return until;
-                }
-            }
+            return noRoom();
         }
-        if (dirty.reserve(chunkCount, limitChunks) >= 0) {
-            return GO;
-        }
+        return GO;
+    }
+
+    /** Whether nobody is admitted: the promise could not be kept, or the journal is lost for now. */
+    private boolean isClosed() {
+        return standing.frozen || (standing.isOverdue() && !Mutant.NO_INTERVAL_WAIT.isOn());
+    }
+
+    private long noRoom() {
         long now = clock.nanoTime();
         throttledNanos = now;
         return -(now + ROOM_RETRY_NANOS);
     }
 
-    /** One clock for all: each delayed write takes the next free time on it. */
-    private long reserveDelay(long now, long delayNanos) {
-        return nextNanos.accumulateAndGet(delayNanos, (next, own) -> Math.max(next, now) + own);
+    // ------------------------------------------------------------------------------------------------------ image
+
+    private long admitToImage(long chunkCount, boolean isDelayed) {
+        long limit = limitChunks;
+        long after = dirty.dataChunkCount() + chunkCount;
+        if (after > limit * MUCH_PERCENT / 100) {
+            onMuch.run();
+        }
+        if (after > limit * DELAY_PERCENT / 100) {
+            onPressure.run();
+            // Without room there is nothing to be had by a delay.
+            if (!isDelayed && after <= limit) {
+                long until = delayed(delayNanos(after - chunkCount, limit, chunkCount, bytesPerSecond));
+                if (until != GO) {
+                    return until;
+                }
+            }
+        }
+        return dirty.reserve(chunkCount, limit, Long.MAX_VALUE) ? GO : noRoom();
     }
 
-    private long delayNanos(long dirtyChunks, long chunkCount) {
-        double share = (double) (dirtyChunks - delayChunks) / Math.max(1, limitChunks - dirtyChunks);
-        double nanos = chunkCount * (double) chunkBytes / bytesPerSecond * 1e9 * Math.max(0, share);
+    // -------------------------------------------------------------------------------------------------------- log
+
+    private long admitToLog(long chunkCount, boolean isDelayed) {
+        long cost = JournalSpace.chunkBytes(layout);
+        long limit = limitChunks;
+        long reserved = dirty.logDataChunkCount();
+        long after = reserved + chunkCount;
+        long spaceChunks = capacityBytes() / cost;
+        long usedChunks = (log.usedBytes() + cost - 1) / cost;
+        // What the rest of the journal holds, apart from the runs of zeroes that are on their way.
+        long logCountMax = Math.min(limit, reserved + Math.max(0, freeBytes()) / cost);
+        if (after > limit * MUCH_PERCENT / 100) {
+            onMuch.run();
+        }
+        boolean isSpaceScarce = usedChunks + after > spaceChunks * DELAY_PERCENT / 100;
+        if (after > limit * DELAY_PERCENT / 100 || isSpaceScarce) {
+            if (isSpaceScarce) {
+                standing.spacePressed = true;
+            }
+            onPressure.run();
+            if (!isDelayed && after <= logCountMax) {
+                long nanos = Math.max(
+                        delayNanos(reserved, limit, chunkCount, logBytesPerSecond),
+                        delayNanos(usedChunks + reserved, spaceChunks, chunkCount, spaceBytesPerSecond));
+                long until = delayed(nanos);
+                if (until != GO) {
+                    return until;
+                }
+            }
+        }
+        if (after > logCountMax || !dirty.reserve(chunkCount, Long.MAX_VALUE, limit)) {
+            return noRoom();
+        }
+        if (freeBytes() < 0) {
+            // Others reserved in the same moment: whoever sees too little gives back.
+            dirty.cancel(chunkCount);
+            return noRoom();
+        }
+        return GO;
+    }
+
+    private long capacityBytes() {
+        long capacity = log.capacityBytes() - JournalSpace.KEPT_BYTES;
+        return isLeavingUnsafe ? capacity / 2 : capacity;
+    }
+
+    /** What of the journal nobody has used or reserved. */
+    private long freeBytes() {
+        return capacityBytes() - log.usedBytes() - JournalSpace.reservedBytes(layout, dirty);
+    }
+
+    // ------------------------------------------------------------------------------------------------------ delay
+
+    /** Reserves a delay; returns its end, or {@link #GO} when it is too short to matter. */
+    private long delayed(long nanos) {
+        long now = clock.nanoTime();
+        // One clock for all: each delayed write takes the next free time on it.
+        long until = nextNanos.accumulateAndGet(nanos, (next, own) -> Math.max(next, now) + own);
+        if (until - now < TOO_SHORT_NANOS) {
+            return GO;
+        }
+        throttledNanos = now;
+        return until;
+    }
+
+    private long delayNanos(long chunks, long limit, long chunkCount, double rate) {
+        long delayChunks = limit * DELAY_PERCENT / 100;
+        double share = (double) (chunks - delayChunks) / Math.max(1, limit - chunks);
+        double nanos = chunkCount * (double) chunkBytes / rate * 1e9 * Math.max(0, share);
         return (long) Math.min(DELAY_NANOS_MAX, nanos);
     }
 }

@@ -44,7 +44,7 @@ class ChunkStoreTest {
     }
 
     private long write(long offset, int length, int value) {
-        dirty.reserve(store.chunkCountOf(offset, length), Long.MAX_VALUE);
+        dirty.reserve(store.chunkCountOf(offset, length), Long.MAX_VALUE, Long.MAX_VALUE);
         return store.store(worker, offset, length, filled(length, value), 0);
     }
 
@@ -75,7 +75,7 @@ class ChunkStoreTest {
         for (long word = store.table().nextStaleWord(0);
                 word >= 0;
                 word = store.table().nextStaleWord(word + 1)) {
-            store.cleanWord(word, store.table().stale(word), backoff);
+            store.cleanWord(word, store.table().stale(word), false, backoff);
         }
     }
 
@@ -201,7 +201,7 @@ class ChunkStoreTest {
                 try {
                     for (int n = 0; n < 60_000; n++) {
                         long chunk = (n * 977L + own.index * 31L) % 4080;
-                        dirty.reserve(16, Long.MAX_VALUE);
+                        dirty.reserve(16, Long.MAX_VALUE, Long.MAX_VALUE);
                         store.store(own, chunk * CHUNK, 16 * CHUNK, bytes, 0);
                     }
                 } catch (Throwable e) {

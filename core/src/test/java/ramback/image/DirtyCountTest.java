@@ -10,14 +10,46 @@ class DirtyCountTest {
     @Test
     void aReservationThatWouldExceedTheLimitTakesNothing() {
         DirtyCount count = new DirtyCount();
-        assertThat(count.reserve(7, 10)).isZero();
-        assertThat(count.reserve(4, 10)).isNegative();
+        assertThat(count.reserve(7, 10, Long.MAX_VALUE)).isTrue();
+        assertThat(count.reserve(4, 10, Long.MAX_VALUE)).isFalse();
         assertThat(count.dataChunkCount()).isEqualTo(7);
-        assertThat(count.reserve(3, 10)).isEqualTo(7);
+        assertThat(count.reserve(3, 10, Long.MAX_VALUE)).isTrue();
         count.addData(-10);
         count.addAll(2);
         assertThat(count.dataChunkCount()).isZero();
         assertThat(count.chunkCount()).isEqualTo(2);
+    }
+
+    @Test
+    void theLogHasALimitOfItsOwn() {
+        DirtyCount count = new DirtyCount();
+        assertThat(count.reserve(5, Long.MAX_VALUE, 8)).isTrue();
+        assertThat(count.reserve(4, Long.MAX_VALUE, 8)).isFalse();
+        assertThat(count.dataChunkCount()).isEqualTo(5);
+        assertThat(count.logDataChunkCount()).isEqualTo(5);
+    }
+
+    @Test
+    void anEpochThatIsSettledGivesBackWhatItHadAndNothingElse() {
+        DirtyCount count = new DirtyCount();
+        count.reserve(5, Long.MAX_VALUE, Long.MAX_VALUE);
+        count.noteStored(0, 3, 0, 0, 3, 3);
+        // Two chunks into the next epoch; the image's count had one of them.
+        count.noteStored(1, 2, 1, 0, 1, 2);
+        count.noteZeroed(1, 1, 1, 0, 0, 1);
+        assertThat(count.logDataChunkCount()).isEqualTo(4);
+        assertThat(count.logChunkCount()).isEqualTo(5);
+        assertThat(count.logZeroRunCount()).isEqualTo(1);
+        assertThat(count.dataChunkCount()).isEqualTo(3);
+        assertThat(count.chunkCount()).isEqualTo(4);
+        count.settle(0);
+        assertThat(count.logDataChunkCount()).isEqualTo(1);
+        assertThat(count.logChunkCount()).isEqualTo(2);
+        count.settle(1);
+        assertThat(count.logDataChunkCount()).isZero();
+        assertThat(count.logChunkCount()).isZero();
+        assertThat(count.logZeroRunCount()).isZero();
+        assertThat(count.dataChunkCount()).isEqualTo(3);
     }
 
     @Test
@@ -28,10 +60,10 @@ class DirtyCountTest {
         Runnable work = () -> {
             for (int i = 0; i < 200_000; i++) {
                 int chunks = 1 + i % 5;
-                if (count.reserve(chunks, 10) >= 0) {
+                if (count.reserve(chunks, 10, Long.MAX_VALUE)) {
                     heldMax.accumulateAndGet(held.addAndGet(chunks), Math::max);
                     held.addAndGet(-chunks);
-                    count.addData(-chunks);
+                    count.cancel(chunks);
                 }
             }
         };

@@ -30,6 +30,7 @@ class ImageSessionTest {
     private final List<Demand> demands = Collections.synchronizedList(new ArrayList<>());
     private final AtomicLong committed = new AtomicLong(-1);
     private final AtomicLong demanded = new AtomicLong(-1);
+    private final AtomicBoolean overdue = new AtomicBoolean();
     private final DirtyCount dirty = new DirtyCount();
     private TemporarySegment temporary;
     private ImageDevice device;
@@ -55,9 +56,19 @@ class ImageSessionTest {
             public void demand(long epoch) {
                 demanded.accumulateAndGet(epoch, Math::max);
             }
+
+            @Override
+            public boolean isOverdue() {
+                return overdue.get();
+            }
+
+            @Override
+            public boolean isEverythingDurable() {
+                return dirty.chunkCount() == 0;
+            }
         };
         device.connect(demands::add, promises, (chunkCount, isDelayed) -> {
-            dirty.reserve(chunkCount, Long.MAX_VALUE);
+            dirty.reserve(chunkCount, Long.MAX_VALUE, Long.MAX_VALUE);
             return Admission.GO;
         });
         session = device.openSession();

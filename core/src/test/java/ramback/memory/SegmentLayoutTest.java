@@ -44,9 +44,9 @@ class SegmentLayoutTest {
     }
 
     @Test
-    void aTerabyteNeedsThreeQuartersOfAByteAChunk() {
+    void aTerabyteNeedsSevenEighthsOfAByteAChunk() {
         SegmentLayout layout = new SegmentLayout(1L << 40, 4096, 1);
-        assertThat(layout.stagingOffset()).isBetween(192L << 20, 194L << 20);
+        assertThat(layout.stagingOffset()).isBetween(224L << 20, 228L << 20);
     }
 
     @Test

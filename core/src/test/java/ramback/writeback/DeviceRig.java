@@ -17,12 +17,12 @@ import ramback.clock.Clock;
 import ramback.clock.Signal;
 import ramback.device.Mode;
 import ramback.device.TooManySessionsException;
-import ramback.image.Captures;
 import ramback.image.ChunkStore;
 import ramback.image.ChunkTable;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
+import ramback.journal.EpochLog;
 import ramback.journal.NoJournal;
 import ramback.memory.ImageIdentity;
 import ramback.memory.SegmentLayout;
@@ -46,6 +46,8 @@ final class DeviceRig implements AutoCloseable {
         private long limitBytes = 1 << 30;
         private int sessionCountMax = 8;
         private boolean loading = true;
+        private EpochLog log = new NoJournal();
+        private long ringBytes;
         private Path parent = Path.of("/dev/shm");
         private final List<Gate> gates = new ArrayList<>();
 
@@ -76,6 +78,13 @@ final class DeviceRig implements AutoCloseable {
 
         Plan limitBytes(long bytes) {
             limitBytes = bytes;
+            return this;
+        }
+
+        /** A journal, and how much memory the versions on their way there may take. */
+        Plan journal(EpochLog journal, long bytes) {
+            log = journal;
+            ringBytes = bytes;
             return this;
         }
 
@@ -139,22 +148,24 @@ final class DeviceRig implements AutoCloseable {
         segment = SharedSegment.create(directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
         Signal sealerSignal = new Signal(clock);
         epochs = new Epochs(ImageDevice.workerCount(plan.sessionCountMax), clock, sealerSignal::raise);
-        store = new ChunkStore(segment, epochs, Captures.NONE, dirty, trace);
+        Versions versions = new Versions(clock, plan.chunkBytes, plan.ringBytes);
+        store = new ChunkStore(segment, epochs, versions, dirty, trace);
         device = new ImageDevice("test", false, plan.mode, segment, store, epochs, dirty, clock, trace);
         population = new Population(segment, store, backing, clock, trace, faults);
-        writeBehind = new WriteBehind(
+        writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
                 backing,
-                new NoJournal(),
+                plan.log,
+                versions,
                 clock,
                 trace,
                 faults,
                 plan.lagNanos,
                 plan.limitBytes,
                 device::wakeSessions,
-                sealerSignal);
+                sealerSignal));
         device.connect(population, writeBehind, writeBehind.throttle());
         writeBehind.start();
         if (plan.loading) {

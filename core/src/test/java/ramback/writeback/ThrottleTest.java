@@ -8,11 +8,15 @@ import org.junit.jupiter.api.Test;
 import ramback.backing.BackingIoException.Operation;
 import ramback.backing.MemoryBacking;
 import ramback.clock.ManualClock;
+import ramback.clock.Signal;
 import ramback.device.Mode;
 import ramback.device.Outcome;
 import ramback.device.TooManySessionsException;
 import ramback.image.Admission;
 import ramback.image.DirtyCount;
+import ramback.image.Epochs;
+import ramback.journal.NoJournal;
+import ramback.memory.SegmentLayout;
 
 /** The curve by which writes are delayed, and what becomes of writes that are. */
 class ThrottleTest {
@@ -22,8 +26,20 @@ class ThrottleTest {
     private final ManualClock clock = new ManualClock();
     private final DirtyCount dirty = new DirtyCount();
     private final AtomicInteger pressures = new AtomicInteger();
-    private final Throttle throttle =
-            new Throttle(clock, dirty, CHUNK, (long) LIMIT_CHUNKS * CHUNK, () -> {}, pressures::incrementAndGet);
+    private final Throttle throttle = throttle(dirty, pressures::incrementAndGet);
+
+    private Throttle throttle(DirtyCount count, Runnable onPressure) {
+        Signal sealer = new Signal(clock);
+        return new Throttle(
+                new Standing(clock, new Epochs(1, clock, sealer::raise), sealer, () -> {}),
+                count,
+                new SegmentLayout(1 << 30, CHUNK, 1),
+                new NoJournal(),
+                new Versions(clock, CHUNK, 0),
+                (long) LIMIT_CHUNKS * CHUNK,
+                () -> {},
+                onPressure);
+    }
 
     private static byte[] filled(int length, int value) {
         byte[] bytes = new byte[length];
@@ -34,9 +50,9 @@ class ThrottleTest {
     /** How long a store of so many chunks is told to wait when so many are dirty. */
     private long delayNanos(long dirtyChunks, long chunkCount) {
         DirtyCount count = new DirtyCount();
-        Throttle own = new Throttle(clock, count, CHUNK, (long) LIMIT_CHUNKS * CHUNK, () -> {}, () -> {});
+        Throttle own = throttle(count, () -> {});
         own.noteRate(CHUNK * 1000.0);
-        count.reserve(dirtyChunks, LIMIT_CHUNKS);
+        count.reserve(dirtyChunks, LIMIT_CHUNKS, Long.MAX_VALUE);
         long admitted = own.admit(chunkCount, false);
         assertThat(admitted).isNotNegative();
         return admitted == Admission.GO ? 0 : admitted - clock.nanoTime();
@@ -74,7 +90,7 @@ class ThrottleTest {
     @Test
     void delayedWritesTakeTurnsOnOneClock() {
         throttle.noteRate(CHUNK * 1000.0);
-        dirty.reserve(800, LIMIT_CHUNKS);
+        dirty.reserve(800, LIMIT_CHUNKS, Long.MAX_VALUE);
         long begin = clock.nanoTime();
         for (int i = 1; i <= 10; i++) {
             assertThat(throttle.admit(1, false)).isEqualTo(begin + i * 1_000_000L);
@@ -89,7 +105,7 @@ class ThrottleTest {
 
     @Test
     void whoeverWaitsHasNothingReserved() {
-        dirty.reserve(900, LIMIT_CHUNKS);
+        dirty.reserve(900, LIMIT_CHUNKS, Long.MAX_VALUE);
         assertThat(throttle.admit(1, false)).isPositive();
         assertThat(dirty.dataChunkCount()).isEqualTo(900);
         assertThat(throttle.admit(1, true)).isEqualTo(Admission.GO);
@@ -98,7 +114,7 @@ class ThrottleTest {
 
     @Test
     void withoutRoomEverybodyAsksAgainAndWriteBehindHurries() {
-        dirty.reserve(LIMIT_CHUNKS, LIMIT_CHUNKS);
+        dirty.reserve(LIMIT_CHUNKS, LIMIT_CHUNKS, Long.MAX_VALUE);
         for (boolean isDelayed : new boolean[] {false, true}) {
             long admitted = throttle.admit(1, isDelayed);
             assertThat(admitted).isNegative();

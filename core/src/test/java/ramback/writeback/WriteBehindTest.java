@@ -84,8 +84,9 @@ class WriteBehindTest {
     @Test
     void aLongRoundBecomesDurablePartByPart() {
         int mebibyte = 1 << 20;
-        int written = 72;
-        MemoryBacking backing = new MemoryBacking(80 * mebibyte);
+        // More than a part and what four appliers may have in hand when it ends.
+        int written = 84;
+        MemoryBacking backing = new MemoryBacking(88 * mebibyte);
         try (DeviceRig rig = DeviceRig.over(backing)
                 .lagNanos(DeviceRig.LAG_NEVER)
                 .limitBytes(400L * mebibyte)
@@ -359,7 +360,7 @@ class WriteBehindTest {
         MemoryBacking backing = new MemoryBacking(CHUNK);
         try (DeviceRig rig = DeviceRig.over(backing).start()) {
             assertThat(rig.writeBehind.agents().stream().map(Agent::name))
-                    .containsExactly("applier-0", "applier-1", "applier-2", "applier-3", "sealer");
+                    .containsExactly("applier-0", "applier-1", "applier-2", "applier-3", "journal", "sealer");
             assertThat(rig.population.agents().stream().map(Agent::name))
                     .containsExactly("loader-0", "loader-1", "loader-2", "loader-3");
         }

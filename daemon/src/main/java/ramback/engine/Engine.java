@@ -17,7 +17,6 @@ import ramback.clock.Clock;
 import ramback.clock.Signal;
 import ramback.device.Device;
 import ramback.device.Mode;
-import ramback.image.Captures;
 import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
@@ -28,6 +27,7 @@ import ramback.memory.SharedSegment;
 import ramback.trace.Trace;
 import ramback.writeback.Faults;
 import ramback.writeback.Population;
+import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
 
 /**
@@ -81,23 +81,25 @@ public final class Engine implements AutoCloseable {
         SegmentLayout layout = segment.layout();
         Signal sealerSignal = new Signal(clock);
         Epochs epochs = new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise);
-        this.store = new ChunkStore(segment, epochs, Captures.NONE, dirty, trace);
+        Versions versions = new Versions(clock, layout.chunkBytes(), 0);
+        this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), options.mode(), segment, store, epochs, dirty, clock, trace);
         this.population = new Population(segment, store, backing, clock, trace, faults);
-        this.writeBehind = new WriteBehind(
+        this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
                 backing,
                 new NoJournal(),
+                versions,
                 clock,
                 trace,
                 faults,
                 LAG_NANOS,
                 options.dirtyMaxBytes().orElse(Math.max(DIRTY_BYTES_MIN, layout.sizeBytes() / DIRTY_SHARE)),
                 device::wakeSessions,
-                sealerSignal);
+                sealerSignal));
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.tracePrinter = AgentThread.start(new TracePrinter(), clock, traceSignal);

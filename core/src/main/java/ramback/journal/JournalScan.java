@@ -1,0 +1,345 @@
+package ramback.journal;
+
+import static ramback.journal.JournalFormat.BLOCK_BYTES;
+import static ramback.journal.JournalFormat.SECTOR_BYTES;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import ramback.backing.Backing;
+import ramback.backing.BackingIoException;
+import ramback.posix.Errno;
+
+/**
+ * What a file says when it is read as a journal. Reading never changes it, and whatever bytes it holds, the answer is a verdict;
+ * an {@link IOException} is the medium's. Immutable.
+ */
+public final class JournalScan {
+
+    /** The decision table of {@code docs/journal-format.md}, first match first. */
+    public enum Verdict {
+        /** No sign of a journal. */
+        NOT_A_JOURNAL,
+        /** Made by a newer program, whose format this one can't read. */
+        NEWER_FORMAT,
+        /** It was a journal, but no superblock is whole. */
+        DAMAGED,
+        /** The file is shorter than the journal in it. */
+        TRUNCATED,
+        /** Epochs that were committed can't be read. */
+        MEDIA_FAULT,
+        /** The image was being changed without the journal: it may be torn. */
+        SUSPENDED,
+        /** There are epochs that the image may lack. */
+        EPOCHS,
+        /** The image has everything, and the last owner said so. */
+        CLEAN,
+        /** The image has everything that was committed; the last owner did not stop cleanly. */
+        EMPTY;
+
+        /** Whether {@link LocalJournal#open} can go on with it. */
+        public boolean mayBeContinued() {
+            return this == SUSPENDED || this == EPOCHS || this == CLEAN || this == EMPTY;
+        }
+
+        /** Whether {@link Recovery} can bring the image to a committed epoch, the newest one or an older one. */
+        public boolean mayBeRecovered() {
+            return this == MEDIA_FAULT || this == EPOCHS || this == CLEAN || this == EMPTY;
+        }
+    }
+
+    /** Takes the epochs of a log, oldest first. */
+    interface EpochVisitor {
+        void epoch(long epoch, long firstPosition, long endPosition);
+    }
+
+    private static final int WINDOW_BYTES = 4 << 20;
+
+    /** For a look at records alone, which are up to a megabyte apart. */
+    private static final int RECORD_WINDOW_BYTES = BLOCK_BYTES;
+
+    private final Verdict verdict;
+    private final int version;
+    private final @Nullable Superblock superblock;
+    private final int slot;
+    private final List<LogWalk.Epoch> epochs;
+    private final VersionIndex index;
+    private final boolean payloadRead;
+    private final @Nullable String fault;
+    private final long faultOffsetBytes;
+    private final long highestEpoch;
+    private final long laterApplyEpoch;
+
+    private JournalScan(Verdict verdict, Header header, @Nullable LogWalk walk, boolean payloadRead) {
+        this.verdict = verdict;
+        this.version = header.version;
+        this.superblock = header.newest;
+        this.slot = header.newestSlot;
+        this.epochs = walk == null ? List.of() : List.copyOf(walk.epochs());
+        this.index = walk == null ? new VersionIndex() : walk.index();
+        this.payloadRead = payloadRead;
+        LogWalk.Fault found = walk == null ? null : walk.fault();
+        this.fault = found == null ? null : found.what();
+        this.faultOffsetBytes = found == null || header.newest == null
+                ? -1
+                : JournalFormat.HEADER_BYTES + found.position() % header.newest.ringBytes();
+        this.highestEpoch = walk == null ? lastEpoch() : walk.highestEpoch();
+        this.laterApplyEpoch = walk == null ? 0 : walk.laterApplyEpoch();
+    }
+
+    /** Reads all of a journal: superblocks, records, payload, and the rest of the ring for epochs that were cut off. */
+    public static JournalScan of(Backing journal) throws IOException {
+        return scan(journal, true);
+    }
+
+    /**
+     * Reads superblocks and records and trusts the payload, for a start whose RAM is still there. A damage in what it does not read
+     * is not found.
+     */
+    public static JournalScan ofRecords(Backing journal) throws IOException {
+        return scan(journal, false);
+    }
+
+    private static JournalScan scan(Backing journal, boolean withPayload) throws IOException {
+        Header header = Header.read(journal);
+        Superblock superblock = header.newest;
+        if (superblock == null) {
+            Verdict verdict = header.version > JournalFormat.VERSION
+                    ? Verdict.NEWER_FORMAT
+                    : header.magicSeen ? Verdict.DAMAGED : Verdict.NOT_A_JOURNAL;
+            return new JournalScan(verdict, header, null, withPayload);
+        }
+        if (header.version > JournalFormat.VERSION) {
+            return new JournalScan(Verdict.NEWER_FORMAT, header, null, withPayload);
+        }
+        if (journal.sizeBytes() - JournalFormat.HEADER_BYTES < superblock.ringBytes()) {
+            return new JournalScan(Verdict.TRUNCATED, header, null, withPayload);
+        }
+        try (RingReader reader =
+                new RingReader(journal, superblock.ringBytes(), withPayload ? WINDOW_BYTES : RECORD_WINDOW_BYTES)) {
+            LogWalk walk = new LogWalk(reader, superblock, withPayload);
+            if (!superblock.suspended()) {
+                walk.run();
+            }
+            return new JournalScan(judge(superblock, walk), header, walk, withPayload);
+        }
+    }
+
+    private static Verdict judge(Superblock superblock, LogWalk walk) {
+        if (walk.fault() != null) {
+            return Verdict.MEDIA_FAULT;
+        }
+        if (superblock.suspended()) {
+            return Verdict.SUSPENDED;
+        }
+        if (!walk.epochs().isEmpty()) {
+            return Verdict.EPOCHS;
+        }
+        return superblock.clean() ? Verdict.CLEAN : Verdict.EMPTY;
+    }
+
+    // ---------------------------------------------------------------------------------------------- header
+
+    /** What the two slots say. */
+    private static final class Header {
+        private @Nullable Superblock newest;
+        private int newestSlot;
+        private int version;
+        private boolean magicSeen;
+
+        static Header read(Backing journal) throws IOException {
+            Header header = new Header();
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment block = arena.allocate(BLOCK_BYTES, BLOCK_BYTES);
+                for (int slot = 0; slot < JournalFormat.SLOT_COUNT; slot++) {
+                    for (int at = 0; at < BLOCK_BYTES; at += SECTOR_BYTES) {
+                        readSector(journal, JournalFormat.slotOffset(slot) + at, block.asSlice(at, SECTOR_BYTES));
+                        header.look(slot, block.asSlice(at, SECTOR_BYTES));
+                    }
+                }
+            }
+            return header;
+        }
+
+        /** Reads a sector; one that is not there or can't be read is zeroes. */
+        private static void readSector(Backing journal, long offsetBytes, MemorySegment into) throws IOException {
+            into.fill((byte) 0);
+            if (offsetBytes + into.byteSize() > journal.sizeBytes()) {
+                return;
+            }
+            try {
+                journal.read(offsetBytes, into);
+            } catch (BackingIoException e) {
+                if (e.errno() != Errno.EIO) {
+                    throw e;
+                }
+                into.fill((byte) 0);
+            }
+        }
+
+        private void look(int slot, MemorySegment sector) {
+            if (sector.get(JournalFormat.LONG, JournalFormat.MAGIC) != JournalFormat.MAGIC_SUPERBLOCK) {
+                return;
+            }
+            magicSeen = true;
+            if (!JournalFormat.isWhole(sector, JournalFormat.MAGIC_SUPERBLOCK)) {
+                return;
+            }
+            version = Math.max(version, sector.get(JournalFormat.INT, JournalFormat.VERSION_NUMBER));
+            Superblock superblock = Superblock.decode(sector);
+            if (superblock != null && (newest == null || superblock.sequence() > newest.sequence())) {
+                newest = superblock;
+                newestSlot = slot;
+            }
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- answers
+
+    /** What to make of it. */
+    public Verdict verdict() {
+        return verdict;
+    }
+
+    /** The format's version; 0 if that is not known. */
+    public int version() {
+        return version;
+    }
+
+    /** What it belongs to; empty when no superblock is whole. */
+    public Optional<JournalIdentity> identity() {
+        return Optional.ofNullable(superblock).map(Superblock::identity);
+    }
+
+    /** The generation of the last attach; 0 if there was none. */
+    public long generation() {
+        return superblock == null ? 0 : superblock.generation();
+    }
+
+    /** How many bytes of epochs it can hold. */
+    public long capacityBytes() {
+        return superblock == null ? 0 : superblock.ringBytes();
+    }
+
+    /** How many bytes the epochs take that can be recovered. */
+    public long usedBytes() {
+        return superblock == null || epochs.isEmpty() ? 0 : epochs.getLast().endPosition() - superblock.tailPosition();
+    }
+
+    /** The newest epoch that the image has for certain, without recovery. */
+    public long retiredEpoch() {
+        return superblock == null ? 0 : superblock.tailEpoch();
+    }
+
+    /** The oldest epoch to recover; -1 if there is none. */
+    public long firstEpoch() {
+        return epochs.isEmpty() ? -1 : epochs.getFirst().commit().epoch();
+    }
+
+    /** The newest epoch that is good: to recover, or {@link #retiredEpoch} if there is none. */
+    public long lastEpoch() {
+        return epochs.isEmpty() ? retiredEpoch() : epochs.getLast().commit().epoch();
+    }
+
+    /** How many epochs there are to recover. */
+    public int epochCount() {
+        return epochs.size();
+    }
+
+    /** The newest epoch that there is any sign of; greater than {@link #lastEpoch} only in a {@link Verdict#MEDIA_FAULT}. */
+    public long highestEpoch() {
+        return highestEpoch;
+    }
+
+    /**
+     * The oldest epoch to which the image can be brought exactly: of newer ones it may hold parts already. Greater than
+     * {@link #lastEpoch} only in a {@link Verdict#MEDIA_FAULT}.
+     */
+    public long exactFromEpoch() {
+        long epoch = superblock == null ? 0 : Math.max(superblock.applyEpoch(), laterApplyEpoch);
+        for (LogWalk.Epoch candidate : epochs) {
+            if (candidate.commit().mayBeApplied()) {
+                epoch = Math.max(epoch, candidate.commit().epoch());
+            }
+        }
+        return epoch;
+    }
+
+    /** When {@link #lastEpoch} was committed; empty if that is not known. */
+    public Optional<Instant> committedAt() {
+        return headTime().equals(Instant.EPOCH) ? Optional.empty() : Optional.of(headTime());
+    }
+
+    /** When an epoch was committed; empty if it is not among those to recover. */
+    public Optional<Instant> committedAt(long epoch) {
+        return epochs.stream()
+                .map(LogWalk.Epoch::commit)
+                .filter(commit -> commit.epoch() == epoch)
+                .map(Commit::time)
+                .findFirst();
+    }
+
+    /** How many versions of chunks there are to recover; a chunk counts once in each epoch that changed it. */
+    public long versionCount() {
+        return epochs.isEmpty() ? 0 : epochs.getLast().chunkCount();
+    }
+
+    /** How many bytes of data these versions hold, zeroes not counted. */
+    public long dataBytes() {
+        return epochs.isEmpty() ? 0 : epochs.getLast().dataBytes();
+    }
+
+    /** What is wrong, in a {@link Verdict#MEDIA_FAULT}. */
+    public Optional<String> fault() {
+        return Optional.ofNullable(fault);
+    }
+
+    /** Where in the file something is wrong; -1 if nothing is. */
+    public long faultOffsetBytes() {
+        return faultOffsetBytes;
+    }
+
+    // ---------------------------------------------------------------------------------------------- for the package
+
+    @Nullable
+    Superblock superblock() {
+        return superblock;
+    }
+
+    /** The slot that holds {@link #superblock}. */
+    int slot() {
+        return slot;
+    }
+
+    Instant headTime() {
+        if (superblock == null) {
+            return Instant.EPOCH;
+        }
+        return epochs.isEmpty()
+                ? superblock.headTime()
+                : epochs.getLast().commit().time();
+    }
+
+    void forEachEpoch(EpochVisitor visitor) {
+        for (LogWalk.Epoch epoch : epochs) {
+            visitor.epoch(epoch.commit().epoch(), epoch.commit().firstPosition(), epoch.endPosition());
+        }
+    }
+
+    /** Whether the payload was read and is good. */
+    boolean payloadRead() {
+        return payloadRead;
+    }
+
+    List<LogWalk.Epoch> epochs() {
+        return epochs;
+    }
+
+    VersionIndex index() {
+        return index;
+    }
+}

@@ -1,0 +1,99 @@
+package ramback.journal;
+
+import static ramback.journal.JournalFormat.BLOCK_BYTES;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.BitSet;
+import ramback.backing.Backing;
+import ramback.backing.BackingIoException;
+import ramback.posix.Errno;
+
+/**
+ * Reads a ring through a window, in long sequential reads. A block that the disk cannot read is taken for zeroes, and known to be
+ * unreadable: one bad sector must not hide the rest.
+ */
+final class RingReader implements AutoCloseable {
+    private final Backing backing;
+    private final JournalFile file;
+    private final Arena arena = Arena.ofConfined();
+    private final MemorySegment window;
+
+    private long windowPosition;
+    private int windowBytes;
+
+    /** Blocks of the window that could not be read. */
+    private final BitSet unreadable = new BitSet();
+
+    /** @param windowBytes a multiple of 4 KiB */
+    RingReader(Backing backing, long ringBytes, int windowBytes) {
+        this.backing = backing;
+        this.file = new JournalFile(backing, ringBytes);
+        this.window = arena.allocate(windowBytes, BLOCK_BYTES);
+    }
+
+    /** The block at a position; overwritten by the next call. */
+    MemorySegment block(long position) throws IOException {
+        return view(position, BLOCK_BYTES);
+    }
+
+    /** Some bytes from a position on, at least a block and at most as many as asked for; overwritten by the next call. */
+    MemorySegment view(long position, long bytesMax) throws IOException {
+        if (position < windowPosition || position >= windowPosition + windowBytes) {
+            fill(position);
+        }
+        long at = position - windowPosition;
+        return window.asSlice(at, Math.min(bytesMax, windowBytes - at));
+    }
+
+    /** Whether the block at a position, which was just viewed, could not be read. */
+    boolean isUnreadable(long position) {
+        return unreadable.get((int) ((position - windowPosition) / BLOCK_BYTES));
+    }
+
+    private void fill(long position) throws IOException {
+        long toEnd = file.ringBytes() - position % file.ringBytes();
+        int lengthBytes = (int) Math.min(window.byteSize(), toEnd);
+        // Nothing is in the window as long as a read may fail.
+        windowBytes = 0;
+        unreadable.clear();
+        MemorySegment into = window.asSlice(0, lengthBytes);
+        try {
+            backing.read(file.offset(position), into);
+        } catch (BackingIoException e) {
+            if (e.errno() != Errno.EIO) {
+                throw e;
+            }
+            readBlocks(position, into, e);
+        }
+        windowPosition = position;
+        windowBytes = lengthBytes;
+    }
+
+    /** Reads block by block what could not be read as a whole. */
+    private void readBlocks(long position, MemorySegment into, BackingIoException failure) throws IOException {
+        int blockCount = (int) (into.byteSize() / BLOCK_BYTES);
+        for (int i = 0; i < blockCount; i++) {
+            MemorySegment block = into.asSlice((long) i * BLOCK_BYTES, BLOCK_BYTES);
+            try {
+                backing.read(file.offset(position) + (long) i * BLOCK_BYTES, block);
+            } catch (BackingIoException e) {
+                if (e.errno() != Errno.EIO) {
+                    throw e;
+                }
+                unreadable.set(i);
+                block.fill((byte) 0);
+            }
+        }
+        if (blockCount > 1 && unreadable.cardinality() == blockCount) {
+            // Not a bad sector: the disk does not answer.
+            throw failure;
+        }
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

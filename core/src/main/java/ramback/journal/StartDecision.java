@@ -1,0 +1,205 @@
+package ramback.journal;
+
+import ramback.journal.StartSituation.Bond;
+import ramback.journal.StartSituation.Memory;
+import ramback.journal.StartSituation.State;
+
+/**
+ * What is done at the start of a device. A table, and nothing else: the first row that fits decides.
+ *
+ * <pre>
+ *  memory    state file        journal                    bond            decision
+ *  --------- ----------------- -------------------------- --------------- ------------------------------------
+ *  in use    any               any                        any             IMAGE_IN_USE
+ *  changes   any               any                        any             LIVE_MEMORY, unless it is discarded
+ *            newer             any                        any             STATE_NEWER
+ *            damaged           any                        any             STATE_DAMAGED
+ *
+ *  no journal wanted:
+ *            absent            epochs, suspended, fault   of the image    JOURNAL_NEEDED
+ *            journalled        any                        any             JOURNAL_NEEDED
+ *            unsafe            any                        any             TORN, unless accepted
+ *            any other         any                        any             START_ORDINARY
+ *
+ *  a journal wanted:
+ *            journalled        absent                     –               JOURNAL_MISSING
+ *            unsafe            absent                     –               TORN, unless accepted
+ *            any other         absent                     –               START_FRESH
+ *            any               not a journal              –               NOT_A_JOURNAL
+ *            any               newer format               –               JOURNAL_NEWER
+ *            any               damaged                    –               JOURNAL_DAMAGED
+ *            any               any other                  other image     JOURNAL_OF_ANOTHER_IMAGE
+ *
+ *            absent            clean, empty               of the image    START_CLEAN
+ *            absent            epochs                     of the image    RECOVER
+ *            absent            suspended                  of the image    TORN, unless accepted
+ *            absent            fault                      of the image    MEDIA_FAULT
+ *
+ *            journalled        any                        other time      JOURNAL_OF_ANOTHER_TIME
+ *            journalled        clean, empty               current, before START_CLEAN
+ *            journalled        epochs                     current         RECOVER
+ *            journalled        epochs                     before          JOURNAL_OF_ANOTHER_TIME
+ *            journalled        suspended                  current, before TORN, unless accepted
+ *            journalled        fault                      current, before MEDIA_FAULT
+ *
+ *            clean, ordinary   clean, empty               any time        START_CLEAN
+ *            unsafe            clean, empty               any time        TORN, unless accepted
+ *            clean, ordinary,  epochs, suspended, fault   any time        JOURNAL_OF_ANOTHER_TIME
+ *              unsafe
+ * </pre>
+ *
+ * TORN accepted is START_FRESH without a journal's file, else START_CLEAN, and START_ORDINARY where no journal is wanted.
+ *
+ * <p>Read-only, nothing is written: the rows of a wanted journal hold for the states <i>absent</i> and <i>journalled</i>, those
+ * without for the others; START_FRESH and START_CLEAN become START_ORDINARY, and RECOVER becomes READ_ONLY.
+ *
+ * <p><i>before</i>: a start was cut short between its state file and its journal. It had left nothing to recover, so epochs there are of
+ * another time. <i>journalled, suspended</i>: the mode {@code unsafe} with a journal; it is the journal that says so, because
+ * it is written first on the way in and, by the commit, first on the way out.
+ */
+public enum StartDecision {
+    /** Serve; there is nothing to recover from, and a journal is to be made. */
+    START_FRESH(false),
+    /** Serve; the image is whole and the journal that is there is used again. */
+    START_CLEAN(false),
+    /** Serve without a journal. */
+    START_ORDINARY(false),
+    /** Bring what the journal holds into the image, then serve with it. */
+    RECOVER(false),
+
+    /** Refused: a live daemon serves the image. */
+    IMAGE_IN_USE(true),
+    /** Refused: a killed daemon's memory holds changes that the image lacks. */
+    LIVE_MEMORY(true),
+    /** Refused: the state file is newer than this program. */
+    STATE_NEWER(true),
+    /** Refused: the state file can't be read, so nobody knows what the image needs. */
+    STATE_DAMAGED(true),
+    /** Refused: the image needs its journal, and was to be served without. */
+    JOURNAL_NEEDED(true),
+    /** Refused: the image needs its journal, and the file is not there. */
+    JOURNAL_MISSING(true),
+    /** Refused: what lies where the journal should be is none. */
+    NOT_A_JOURNAL(true),
+    /** Refused: the journal's format is newer than this program. */
+    JOURNAL_NEWER(true),
+    /** Refused: the journal can't be read. */
+    JOURNAL_DAMAGED(true),
+    /** Refused: the journal belongs to another image. */
+    JOURNAL_OF_ANOTHER_IMAGE(true),
+    /** Refused: journal and image don't belong to the same moment. */
+    JOURNAL_OF_ANOTHER_TIME(true),
+    /** Refused: an epoch that the image may lack can't be read. */
+    MEDIA_FAULT(true),
+    /** Refused: the image may be a mixture of old and new. */
+    TORN(true),
+    /** Refused: recovery would write, and nothing may be written. */
+    READ_ONLY(true);
+
+    private final boolean isRefusal;
+
+    StartDecision(boolean isRefusal) {
+        this.isRefusal = isRefusal;
+    }
+
+    /** Whether the device is not started and nothing is changed. */
+    public boolean isRefusal() {
+        return isRefusal;
+    }
+
+    /** The decision in a situation. */
+    public static StartDecision of(StartSituation found) {
+        if (found.memory() == Memory.IN_USE) {
+            return IMAGE_IN_USE;
+        }
+        if (found.memory() == Memory.CHANGES && !found.discardMemory()) {
+            return LIVE_MEMORY;
+        }
+        if (found.state() == State.NEWER) {
+            return STATE_NEWER;
+        }
+        if (found.state() == State.DAMAGED) {
+            return STATE_DAMAGED;
+        }
+        if (!found.readOnly()) {
+            return found.journalWanted() ? withJournal(found) : withoutJournal(found);
+        }
+        boolean journalKnows = found.state() == State.ABSENT || found.state() == State.DIRTY_JOURNALLED;
+        StartDecision decision = journalKnows ? withJournal(found) : withoutJournal(found);
+        return switch (decision) {
+            case START_FRESH, START_CLEAN -> START_ORDINARY;
+            case RECOVER -> READ_ONLY;
+            default -> decision;
+        };
+    }
+
+    private static StartDecision withoutJournal(StartSituation found) {
+        return switch (found.state()) {
+            case ABSENT -> {
+                boolean isNeeded = found.bond() != Bond.OTHER_IMAGE
+                        && switch (found.journal()) {
+                            case EPOCHS, SUSPENDED, MEDIA_FAULT -> true;
+                            case ABSENT, NOT_A_JOURNAL, NEWER_FORMAT, DAMAGED, CLEAN, EMPTY -> false;
+                        };
+                yield isNeeded ? JOURNAL_NEEDED : START_ORDINARY;
+            }
+            case DIRTY_JOURNALLED -> JOURNAL_NEEDED;
+            case DIRTY_UNSAFE -> found.acceptTorn() ? START_ORDINARY : TORN;
+            case CLEAN, DIRTY_ORDINARY -> START_ORDINARY;
+            case DAMAGED, NEWER -> throw new IllegalArgumentException("decided before");
+        };
+    }
+
+    private static StartDecision withJournal(StartSituation found) {
+        return switch (found.journal()) {
+            case ABSENT ->
+                switch (found.state()) {
+                    case DIRTY_JOURNALLED -> JOURNAL_MISSING;
+                    case DIRTY_UNSAFE -> found.acceptTorn() ? START_FRESH : TORN;
+                    case ABSENT, CLEAN, DIRTY_ORDINARY -> START_FRESH;
+                    case DAMAGED, NEWER -> throw new IllegalArgumentException("decided before");
+                };
+            case NOT_A_JOURNAL -> NOT_A_JOURNAL;
+            case NEWER_FORMAT -> JOURNAL_NEWER;
+            case DAMAGED -> JOURNAL_DAMAGED;
+            case CLEAN, EMPTY, EPOCHS, SUSPENDED, MEDIA_FAULT ->
+                found.bond() == Bond.OTHER_IMAGE ? JOURNAL_OF_ANOTHER_IMAGE : withItsJournal(found);
+        };
+    }
+
+    private static StartDecision withItsJournal(StartSituation found) {
+        return switch (found.state()) {
+            case ABSENT ->
+                switch (found.journal()) {
+                    case EPOCHS -> RECOVER;
+                    case SUSPENDED -> torn(found);
+                    case MEDIA_FAULT -> MEDIA_FAULT;
+                    default -> START_CLEAN;
+                };
+            case DIRTY_JOURNALLED ->
+                switch (found.bond()) {
+                    case CURRENT, BEFORE -> afterJournalled(found);
+                    case OTHER_TIME, OTHER_IMAGE -> JOURNAL_OF_ANOTHER_TIME;
+                };
+            case CLEAN, DIRTY_ORDINARY, DIRTY_UNSAFE ->
+                switch (found.journal()) {
+                    case EPOCHS, SUSPENDED, MEDIA_FAULT -> JOURNAL_OF_ANOTHER_TIME;
+                    default -> found.state() == State.DIRTY_UNSAFE ? torn(found) : START_CLEAN;
+                };
+            case DAMAGED, NEWER -> throw new IllegalArgumentException("decided before");
+        };
+    }
+
+    private static StartDecision afterJournalled(StartSituation found) {
+        return switch (found.journal()) {
+            case EPOCHS -> found.bond() == Bond.CURRENT ? RECOVER : JOURNAL_OF_ANOTHER_TIME;
+            case SUSPENDED -> torn(found);
+            case MEDIA_FAULT -> MEDIA_FAULT;
+            default -> START_CLEAN;
+        };
+    }
+
+    private static StartDecision torn(StartSituation found) {
+        return found.acceptTorn() ? START_CLEAN : TORN;
+    }
+}

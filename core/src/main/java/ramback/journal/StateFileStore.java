@@ -1,0 +1,176 @@
+package ramback.journal;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import ramback.posix.Errno;
+import ramback.posix.Posix;
+import ramback.posix.PosixException;
+
+/**
+ * A state in a file of its own, its owner's alone. It is written under another name, made durable, renamed and its directory made
+ * durable: a crash leaves the old one or the new one. A symbolic link in its place is not followed.
+ */
+public final class StateFileStore implements StateStore {
+
+    private static final int OWNER_ONLY = 0600;
+    private static final String TEMPORARY_SUFFIX = ".new";
+
+    /** Where it lies if it exists, and where it is tried first if it does not. */
+    private Path file;
+
+    /** Where it lies if that directory takes no new files; null once that is decided. */
+    private @Nullable Path elsewhere;
+
+    /**
+     * The state in this file, which need not exist.
+     *
+     * @param file absolute
+     * @param elsewhere where it lies if the file's directory takes no new files; null if it is an error then
+     */
+    public StateFileStore(Path file, @Nullable Path elsewhere) {
+        if (!file.isAbsolute()) {
+            throw new IllegalArgumentException("not an absolute path: " + file);
+        }
+        this.file = file;
+        this.elsewhere = elsewhere;
+    }
+
+    @Override
+    public String place() {
+        return file.toString();
+    }
+
+    @Override
+    public byte @Nullable [] read() throws IOException {
+        byte[] content = read(file);
+        if (content == null && elsewhere != null) {
+            content = read(elsewhere);
+            if (content != null) {
+                file = elsewhere;
+            }
+        }
+        if (content != null) {
+            elsewhere = null;
+        }
+        return content;
+    }
+
+    private static byte @Nullable [] read(Path file) throws IOException {
+        int fd;
+        try {
+            fd = Posix.open(file, Posix.O_RDONLY | Posix.O_NOFOLLOW | Posix.O_NONBLOCK, 0);
+        } catch (PosixException e) {
+            if (e.errno() == Errno.ENOENT || e.errno() == Errno.ENOTDIR) {
+                return null;
+            }
+            if (Files.isSymbolicLink(file)) {
+                throw new IOException("it is a symbolic link, which is not followed", e);
+            }
+            throw e;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            if (!Posix.status(fd).isRegularFile()) {
+                throw new IOException("it is not a file");
+            }
+            MemorySegment buffer = arena.allocate(StateFile.LENGTH_BYTES_MAX + 1L);
+            long length = 0;
+            while (length < buffer.byteSize()) {
+                long count = Posix.pread(fd, buffer, length, buffer.byteSize() - length, length);
+                if (count == 0) {
+                    break;
+                }
+                length += count;
+            }
+            return Arrays.copyOf(buffer.toArray(ValueLayout.JAVA_BYTE), (int) length);
+        } finally {
+            Posix.close(fd);
+        }
+    }
+
+    @Override
+    public void replace(byte[] content) throws IOException {
+        try {
+            replace(file, content);
+        } catch (PosixException e) {
+            boolean isOpen = e.call().equals("open");
+            if (isOpen && elsewhere != null && takesNoFiles(e.errno())) {
+                file = elsewhere;
+            } else if (!isOpen || e.errno() != Errno.ENOENT) {
+                throw e;
+            }
+            makeDirectory(file);
+            replace(file, content);
+        }
+        elsewhere = null;
+    }
+
+    /** No permission, or a filesystem that is read-only or has one file only. */
+    private static boolean takesNoFiles(int errno) {
+        return switch (errno) {
+            case Errno.EACCES, Errno.EPERM, Errno.EROFS, Errno.ENOSYS, Errno.EOPNOTSUPP -> true;
+            default -> false;
+        };
+    }
+
+    private static void replace(Path file, byte[] content) throws IOException {
+        Path temporary = file.resolveSibling(file.getFileName() + TEMPORARY_SUFFIX);
+        removeQuietly(temporary); // of a crash
+        int fd = Posix.open(temporary, Posix.O_WRONLY | Posix.O_CREAT | Posix.O_EXCL | Posix.O_NOFOLLOW, OWNER_ONLY);
+        boolean isWritten = false;
+        try (Arena arena = Arena.ofConfined()) {
+            Posix.fchmod(fd, OWNER_ONLY);
+            MemorySegment buffer = arena.allocateFrom(ValueLayout.JAVA_BYTE, content);
+            long length = 0;
+            while (length < content.length) {
+                length += Posix.pwrite(fd, buffer, length, content.length - length, length);
+            }
+            Posix.fsync(fd);
+            isWritten = true;
+        } finally {
+            Posix.close(fd);
+            if (!isWritten) {
+                removeQuietly(temporary);
+            }
+        }
+        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+        Posix.syncDirectory(directoryOf(file));
+    }
+
+    private static void removeQuietly(Path path) {
+        try {
+            Posix.unlink(path);
+        } catch (PosixException e) {
+            // Not there, as it should be; or in the way, which the exclusive creation then says.
+        }
+    }
+
+    /** The directory of the states that can't lie beside their images is made at the first of them. */
+    private static void makeDirectory(Path file) throws IOException {
+        Path directory = directoryOf(file);
+        if (!Files.isDirectory(directory)) {
+            Files.createDirectories(
+                    directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Posix.syncDirectory(directoryOf(directory));
+        }
+    }
+
+    private static Path directoryOf(Path file) {
+        Path parent = file.getParent();
+        return parent == null ? file : parent;
+    }
+
+    @Override
+    public void remove() throws IOException {
+        if (Files.deleteIfExists(file)) {
+            Posix.syncDirectory(directoryOf(file));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+package ramback.writeback;
+
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+import ramback.clock.Agent;
+import ramback.clock.Clock;
+import ramback.clock.Rate;
+import ramback.image.DirtyCount;
+import ramback.journal.EpochLog;
+import ramback.journal.VersionBatch;
+import ramback.trace.Trace;
+import ramback.trace.TraceEvent;
+
+/**
+ * Writes captured versions to the journal and commits: the only one that calls the log while write-behind runs. What was
+ * appended keeps its room in the ring until it is durable, so that after a failure all of it can be written again: a failed
+ * sync may have dropped what it was for, and is never just repeated.
+ */
+final class JournalWriter implements Agent {
+
+    /** The most payload in a batch. */
+    private static final int BATCH_BYTES_MAX = 1 << 20;
+
+    private static final long RETRY_NANOS_MIN = 200_000_000L;
+    private static final long RETRY_NANOS_MAX = 30_000_000_000L;
+    private static final long COPY_LOOK_NANOS = 20_000L;
+
+    private final Standing standing;
+    private final EpochLog log;
+    private final Versions versions;
+    private final CaptureRing ring;
+    private final int chunkBytes;
+    private final DirtyCount dirty;
+    private final Trace trace;
+    private final Faults faults;
+    private final Throttle throttle;
+    private final Runnable onCommit;
+    private final VersionBatch batch = new VersionBatch();
+    private final Rate rate;
+
+    /** Whether something of the sealed epoch was appended that is not durable yet. */
+    private boolean isUnsynced;
+    /** Whether something of the sealed epoch was appended at all: its end is then a commit, not another task. */
+    private boolean isBegun;
+
+    private long epochBytes;
+    private int failuresInRow;
+    private long retryNanos;
+    private volatile @Nullable IOException suspendFailure;
+
+    JournalWriter(
+            Standing standing,
+            EpochLog log,
+            Versions versions,
+            int chunkBytes,
+            DirtyCount dirty,
+            Trace trace,
+            Faults faults,
+            Throttle throttle,
+            Runnable onCommit) {
+        this.standing = standing;
+        this.log = log;
+        this.versions = versions;
+        this.ring = versions.ring();
+        this.chunkBytes = chunkBytes;
+        this.dirty = dirty;
+        this.trace = trace;
+        this.faults = faults;
+        this.throttle = throttle;
+        this.onCommit = onCommit;
+        this.rate = new Rate(standing.clock);
+    }
+
+    @Override
+    public String name() {
+        return "journal";
+    }
+
+    /** Payload bytes a second appended lately. */
+    double bytesPerSecond() {
+        return rate.perSecond();
+    }
+
+    /** What the last suspension failed with, or null. */
+    @Nullable
+    IOException suspendFailure() {
+        return suspendFailure;
+    }
+
+    @Override
+    public long step() {
+        long now = standing.clock.nanoTime();
+        if (now < retryNanos) {
+            return retryNanos;
+        }
+        try {
+            return work(now);
+        } catch (IOException e) {
+            return fail(now, e);
+        }
+    }
+
+    private long work(long now) throws IOException {
+        if (!isBegun && runTask()) {
+            return 0;
+        }
+        long sealed = standing.sealed;
+        if (!versions.keepsVersions() || sealed <= standing.committed) {
+            return Clock.NEVER;
+        }
+        // Read before the ring: what was captured by then is in it.
+        boolean isComplete = standing.captured >= sealed;
+        if (isWorthTaking(isComplete)) {
+            return append(sealed) ? 0 : now + COPY_LOOK_NANOS;
+        }
+        if (isUnsynced && (isComplete || isCrowded())) {
+            log.barrier();
+            isUnsynced = false;
+            ring.release();
+            succeed();
+            standing.sealerSignal.raise();
+            return 0;
+        }
+        if (!isComplete) {
+            return Clock.NEVER;
+        }
+        log.commit(sealed, standing.clock.now());
+        succeed();
+        committed(sealed);
+        return 0;
+    }
+
+    /** Small batches would fill the journal with descriptors: they are taken only when no more comes. */
+    private boolean isWorthTaking(boolean isComplete) {
+        if (!ring.hasMore()) {
+            return false;
+        }
+        return isComplete
+                || ring.usedBytes() - ring.takenBytes() >= Math.max(BATCH_BYTES_MAX, chunkBytes)
+                || isCrowded()
+                || ring.usedEntryCount() - ring.takenEntryCount() >= VersionBatch.EXTENT_COUNT_MAX;
+    }
+
+    /** Half of the room is in use: what was appended had better become durable, so that it can be used again. */
+    private boolean isCrowded() {
+        return ring.usedBytes() * 2 >= ring.capacityBytes() || ring.usedEntryCount() * 2 >= ring.entryCountMax();
+    }
+
+    private boolean append(long epoch) throws IOException {
+        if (ring.take(batch, Math.max(BATCH_BYTES_MAX, chunkBytes)) == 0) {
+            return false;
+        }
+        isBegun = true;
+        isUnsynced = true;
+        log.append(epoch, batch);
+        long bytes = batch.payload().byteSize();
+        epochBytes += bytes;
+        rate.add(bytes);
+        if (trace.isOn()) {
+            trace.record(TraceEvent.APPEND, epoch, bytes);
+        }
+        return true;
+    }
+
+    private void committed(long epoch) {
+        long now = standing.clock.nanoTime();
+        long nanos = now - standing.sealedNanos;
+        isBegun = false;
+        // In this order: what is settled for the writers is used by the log already.
+        dirty.settle((int) (epoch & 1));
+        standing.commitNanos = nanos;
+        standing.commitTime = standing.clock.now();
+        standing.sealedFirstNanos = 0;
+        if (standing.unappliedSinceNanos == 0) {
+            standing.unappliedSinceNanos = now;
+        }
+        standing.committed = epoch;
+        if (epochBytes >= BATCH_BYTES_MAX) {
+            throttle.noteLogRate(epochBytes * 1e9 / Math.max(1, nanos));
+        }
+        epochBytes = 0;
+        trace.record(TraceEvent.COMMIT, epoch, log.usedBytes());
+        standing.sealerSignal.raise();
+        standing.wakeAppliers.run();
+        onCommit.run();
+    }
+
+    // ------------------------------------------------------------------------------------------------------ tasks
+
+    private boolean runTask() throws IOException {
+        if (standing.suspendWanted) {
+            suspend();
+            return true;
+        }
+        long toNote = standing.roundToNote;
+        if (toNote > standing.roundNoted) {
+            log.applying(toNote);
+            succeed();
+            standing.roundNoted = toNote;
+            standing.wakeAppliers.run();
+            return true;
+        }
+        long to = standing.truncateTo;
+        if (to > standing.truncated) {
+            long before = log.usedBytes();
+            log.truncate(to);
+            succeed();
+            standing.truncatedBytes = before - log.usedBytes();
+            standing.truncated = to;
+            standing.wakeAppliers.run();
+            onCommit.run();
+            return true;
+        }
+        return false;
+    }
+
+    private void suspend() {
+        try {
+            log.suspend();
+            // There is nothing left to be truncated.
+            standing.truncated = standing.truncateTo;
+            standing.roundNoted = standing.roundToNote;
+            suspendFailure = null;
+        } catch (IOException e) {
+            suspendFailure = e;
+            faults.note(Faults.Kind.JOURNAL, 0, e);
+        }
+        standing.suspendWanted = false;
+    }
+
+    // --------------------------------------------------------------------------------------------------- failures
+
+    private void succeed() {
+        failuresInRow = 0;
+        if (standing.frozen) {
+            standing.frozen = false;
+            onCommit.run();
+        }
+        faults.noteCommitted();
+    }
+
+    private long fail(long now, IOException failure) {
+        faults.note(Faults.Kind.JOURNAL, 0, failure);
+        ring.rewind();
+        isUnsynced = false;
+        failuresInRow++;
+        if (failuresInRow == 1) {
+            return 0;
+        }
+        // Written again and failed again: nothing more is promised until it works.
+        standing.frozen = true;
+        long pause = RETRY_NANOS_MIN << Math.min(failuresInRow - 2, 20);
+        retryNanos = now + Math.min(RETRY_NANOS_MAX, pause);
+        return retryNanos;
+    }
+}

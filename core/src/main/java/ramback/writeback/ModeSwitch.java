@@ -1,0 +1,142 @@
+package ramback.writeback;
+
+import java.io.IOException;
+import ramback.clock.Clock;
+import ramback.device.Mode;
+import ramback.image.ImageDevice;
+import ramback.journal.EpochLog;
+import ramback.mutant.Mutant;
+
+/**
+ * Switches the mode of a running device, each way in the order that keeps both promises: the old one for what was
+ * acknowledged before, the new one from the moment it is reported.
+ *
+ * <pre>
+ *   into unsafe      reported, requests as in unsafe ─ journal suspended ─ record says unsafe ─ image in place
+ *   out of unsafe    requests as in the new mode ─ all that the image lacks in one epoch, committed ─ record ─ reported
+ *   stricter         requests as in the new mode ─ everything acknowledged committed ─ record ─ reported
+ *   looser           record ─ requests as in the new mode ─ reported
+ * </pre>
+ *
+ * The record (the state file) never promises more than the disk holds. Safe for use by many threads; one switch at a time.
+ */
+public final class ModeSwitch {
+
+    /** Where the mode is written down for whoever finds the image after a crash. */
+    public interface ModeRecord {
+
+        /** Durably says which mode is in force. */
+        void write(Mode mode) throws IOException;
+    }
+
+    private final ImageDevice device;
+    private final WriteBehind writeBehind;
+    private final EpochLog log;
+    private final ModeRecord modeRecord;
+    private final long intervalNanos;
+    private volatile Mode reported;
+
+    /**
+     * For a device that is in the mode it was made with.
+     *
+     * @param intervalNanos what {@code checkpoint} promises
+     */
+    public ModeSwitch(
+            ImageDevice device, WriteBehind writeBehind, EpochLog log, ModeRecord modeRecord, long intervalNanos) {
+        this.device = device;
+        this.writeBehind = writeBehind;
+        this.log = log;
+        this.modeRecord = modeRecord;
+        this.intervalNanos = intervalNanos;
+        this.reported = device.mode();
+        writeBehind.promiseInterval(reported == Mode.CHECKPOINT ? intervalNanos : Clock.NEVER);
+    }
+
+    /** The mode whose promise holds for everything that has been acknowledged. */
+    public Mode mode() {
+        return reported;
+    }
+
+    /**
+     * Switches; returns when the new mode is reported.
+     *
+     * @throws IOException when the journal or the record can't be written; the mode reported before then still holds
+     * @throws IllegalArgumentException for checkpoint without a journal
+     */
+    public synchronized void switchTo(Mode mode) throws IOException, InterruptedException {
+        Mode before = reported;
+        if (mode == Mode.CHECKPOINT && !log.keepsVersions()) {
+            throw new IllegalArgumentException("checkpoint needs a journal");
+        }
+        if (mode == before) {
+            return;
+        }
+        if (mode == Mode.UNSAFE) {
+            enterUnsafe(before);
+        } else if (before == Mode.UNSAFE) {
+            leaveUnsafe(mode);
+        } else if (isStricter(mode, before)) {
+            // The interval is promised for as long as the old mode is the one that is reported.
+            device.setMode(mode);
+            if (!Mutant.MODE_EARLY.isOn()) {
+                writeBehind.commitAll();
+            }
+            modeRecord.write(mode);
+            use(mode);
+        } else {
+            modeRecord.write(mode);
+            use(mode);
+        }
+        reported = mode;
+    }
+
+    private static boolean isStricter(Mode mode, Mode before) {
+        return mode.compareTo(before) < 0;
+    }
+
+    private void use(Mode mode) {
+        device.setMode(mode);
+        writeBehind.promiseInterval(mode == Mode.CHECKPOINT ? intervalNanos : Clock.NEVER);
+    }
+
+    /** Nothing more is promised from the first moment on: a request answered meanwhile must not count on the journal. */
+    private void enterUnsafe(Mode before) throws IOException, InterruptedException {
+        if (!log.keepsVersions()) {
+            modeRecord.write(Mode.UNSAFE);
+            use(Mode.UNSAFE);
+            return;
+        }
+        reported = Mode.UNSAFE;
+        use(Mode.UNSAFE);
+        try {
+            writeBehind.suspendLog();
+        } catch (IOException e) {
+            // Nothing has been given up: as before, once what was acknowledged meanwhile is committed.
+            use(before);
+            writeBehind.commitAll();
+            reported = before;
+            throw e;
+        }
+        // From here on there is no way back but through resumeLog: the journal has forgotten its epochs.
+        try {
+            modeRecord.write(Mode.UNSAFE);
+        } catch (IOException e) {
+            writeBehind.continueWithoutVersions();
+            use(before);
+            writeBehind.resumeLog();
+            reported = before;
+            throw e;
+        }
+        writeBehind.continueWithoutVersions();
+    }
+
+    private void leaveUnsafe(Mode mode) throws IOException, InterruptedException {
+        use(mode);
+        if (log.keepsVersions()) {
+            writeBehind.resumeLog();
+        } else {
+            writeBehind.commitAll();
+        }
+        modeRecord.write(mode);
+    }
+}

@@ -1,0 +1,269 @@
+package ramback.writeback;
+
+import ramback.clock.Agent;
+import ramback.clock.Backoff;
+import ramback.clock.Clock;
+import ramback.image.ChunkStore;
+import ramback.image.DirtyCount;
+import ramback.journal.EpochLog;
+import ramback.mutant.Mutant;
+import ramback.posix.PosixException;
+import ramback.trace.Trace;
+import ramback.trace.TraceEvent;
+
+/**
+ * Cuts epochs and captures them. An epoch is cut when somebody waits for it, when dirty data comes near its limit, or when
+ * its oldest change has reached an age; never before the last one is committed, so that all who wait meanwhile share the
+ * next commit. With a journal the versions go to the ring, and rounds of applying run beside it; without one, capture only marks what is
+ * stale, and the round that follows is the commit.
+ */
+final class Sealer implements Agent {
+
+    /** How many words a step captures at most. */
+    private static final int STEP_WORD_COUNT = 256;
+
+    /** When the ring was full, look again after so long, should nobody signal. */
+    private static final long ROOM_LOOK_NANOS = 2_000_000L;
+
+    /** In {@code checkpoint} the cut comes at this share of the interval, or earlier; the other half is for the commit. */
+    private static final int INTERVAL_SHARE = 2;
+
+    private static final int INTERVAL_SHARE_MIN = 8;
+
+    private final Standing standing;
+    private final ChunkStore store;
+    private final DirtyCount dirty;
+    private final Versions versions;
+    private final EpochLog log;
+    private final Trace trace;
+    private final Faults faults;
+    private final long lagNanos;
+    private final ApplyRound round;
+    private final Backoff backoff = new Backoff();
+
+    private boolean isCapturing;
+    private long cursorWord;
+    private long chunkCount;
+    /** When to try again after a round without a journal in which something failed; NEVER if all is well. */
+    private volatile long retryNanos = Clock.NEVER;
+
+    Sealer(
+            Standing standing,
+            ChunkStore store,
+            DirtyCount dirty,
+            Versions versions,
+            EpochLog log,
+            Trace trace,
+            Faults faults,
+            long lagNanos,
+            ApplyRound round) {
+        this.standing = standing;
+        this.store = store;
+        this.dirty = dirty;
+        this.versions = versions;
+        this.log = log;
+        this.trace = trace;
+        this.faults = faults;
+        this.lagNanos = lagNanos;
+        this.round = round;
+    }
+
+    @Override
+    public String name() {
+        return "sealer";
+    }
+
+    @Override
+    public long step() {
+        giveMemoryBack();
+        long dueNanos = isCapturing ? capture() : cutWhenDue();
+        // One batch a step: a client that trims without end must not keep epochs from being sealed.
+        return store.hasMemoryToGiveBack() ? 0 : dueNanos;
+    }
+
+    private void giveMemoryBack() {
+        try {
+            store.giveMemoryBack(backoff);
+        } catch (PosixException e) {
+            faults.note(Faults.Kind.APPLY, 0, e);
+        }
+    }
+
+    /** Tells when to go on after a failed round without a journal. */
+    void retryAt(long nanos) {
+        retryNanos = nanos;
+    }
+
+    // -------------------------------------------------------------------------------------------------------- cut
+
+    private long cutWhenDue() {
+        boolean keeps = versions.keepsVersions();
+        if (keeps ? standing.committed < standing.sealed : standing.applying >= 0) {
+            return Clock.NEVER;
+        }
+        if (standing.carryWanted) {
+            carry();
+            keeps = true;
+        }
+        if (standing.pauseWanted) {
+            standing.boundary = -1;
+            standing.resting = true;
+            return Clock.NEVER;
+        }
+        standing.resting = false;
+        if (keeps && standing.boundaryWanted) {
+            declareBoundary();
+        }
+        long now = standing.clock.nanoTime();
+        long dueNanos = keeps ? dueNanos(now) : dueNanosWithoutVersions(now);
+        if (dueNanos > now) {
+            return dueNanos;
+        }
+        if (keeps && !hasSpaceForAnother()) {
+            standing.spacePressed = true;
+            standing.wakeAppliers.run();
+            return Clock.NEVER;
+        }
+        cut(keeps);
+        return capture();
+    }
+
+    private long dueNanos(long now) {
+        long open = standing.epochs.open();
+        if (standing.demanded.get() >= open) {
+            return now;
+        }
+        long first = standing.epochs.firstDirtyNanos(open);
+        if (first == 0) {
+            return Clock.NEVER;
+        }
+        return standing.pressed || standing.cutDue ? now : first + Math.min(lagNanos, cutAgeNanos());
+    }
+
+    /** How old the oldest change of an epoch may get in {@code checkpoint}, so that its commit ends within the interval. */
+    private long cutAgeNanos() {
+        long interval = standing.intervalNanos;
+        if (interval == Clock.NEVER) {
+            return Clock.NEVER;
+        }
+        long rest = interval - INTERVAL_SHARE * standing.commitNanos;
+        return Math.max(interval / INTERVAL_SHARE_MIN, Math.min(interval / INTERVAL_SHARE, rest));
+    }
+
+    private long dueNanosWithoutVersions(long now) {
+        long open = standing.epochs.open();
+        if (standing.demanded.get() >= open) {
+            return now;
+        }
+        long first = standing.epochs.firstDirtyNanos(open);
+        if (first == 0 || retryNanos != Clock.NEVER) {
+            // After a failure whoever presses waits with the rest: a failing disk is not asked without a pause.
+            return retryNanos;
+        }
+        return standing.pressed || standing.cutDue ? now : first + lagNanos;
+    }
+
+    /**
+     * What a cut takes of the journal besides what was reserved by the writers must be there. The last such piece is kept
+     * for the epoch that a retire waits for: without it the journal could never be emptied.
+     */
+    private boolean hasSpaceForAnother() {
+        long free = log.capacityBytes() - log.usedBytes() - JournalSpace.reservedBytes(store.layout(), dirty);
+        boolean isForRetire = standing.retireReady >= 0 && standing.retireAfter >= standing.epochs.open();
+        return free >= (isForRetire ? 1 : 2) * JournalSpace.EPOCH_BYTES;
+    }
+
+    private void cut(boolean keeps) {
+        standing.pressed = false;
+        standing.cutDue = false;
+        retryNanos = Clock.NEVER;
+        long open = standing.epochs.open();
+        long firstNanos = standing.epochs.firstDirtyNanos(open);
+        if (standing.sealedFirstNanos == 0) {
+            standing.sealedFirstNanos = firstNanos;
+        }
+        if (standing.dirtySinceNanos == 0) {
+            standing.dirtySinceNanos = firstNanos;
+        }
+        standing.sealedNanos = standing.clock.nanoTime();
+        standing.sealed = open;
+        standing.epochs.cut();
+        if (Mutant.COMMIT_BEFORE_CAPTURED.isOn() && keeps) {
+            standing.captured = open;
+            standing.journalSignal.raise();
+        }
+        standing.epochs.awaitGrace(backoff);
+        isCapturing = true;
+        cursorWord = 0;
+        chunkCount = 0;
+    }
+
+    // ---------------------------------------------------------------------------------------------------- capture
+
+    /** Captures some words; returns when to go on. */
+    private long capture() {
+        long sealed = standing.sealed;
+        int parity = (int) (sealed & 1);
+        for (int i = 0; i < STEP_WORD_COUNT; i++) {
+            long word = store.table().nextDirtyWord(parity, cursorWord);
+            if (word < 0) {
+                end(sealed);
+                return 0;
+            }
+            cursorWord = word;
+            int captured = store.captureWord(sealed, word, backoff);
+            if (captured == ChunkStore.NO_ROOM) {
+                standing.journalSignal.raise();
+                return standing.clock.nanoTime() + ROOM_LOOK_NANOS;
+            }
+            chunkCount += captured;
+            cursorWord = word + 1;
+        }
+        if (versions.keepsVersions()) {
+            standing.journalSignal.raise();
+        }
+        return 0;
+    }
+
+    private void end(long sealed) {
+        isCapturing = false;
+        trace.record(TraceEvent.SEAL, sealed, chunkCount);
+        standing.captured = sealed;
+        if (versions.keepsVersions()) {
+            standing.journalSignal.raise();
+        } else {
+            // No log takes it: from here on only the image's horizon counts.
+            dirty.settle((int) (sealed & 1));
+            round.begin(false);
+            standing.applying = sealed;
+            standing.wakeAppliers.run();
+        }
+    }
+
+    // ----------------------------------------------------------------------------------------------------- rounds
+
+    /** Between two captures: what is stale now is what the next round carries. */
+    private void declareBoundary() {
+        standing.boundaryWanted = false;
+        store.table().clearNewer();
+        store.table().tidyStaleSummary();
+        standing.boundary = standing.sealed;
+        standing.wakeAppliers.run();
+    }
+
+    /** Leaves {@code unsafe}: everything that the image may lack belongs to the open epoch, and versions are kept from it on. */
+    private void carry() {
+        long open = standing.epochs.open();
+        if (!Mutant.STALE_NOT_CARRIED.isOn()) {
+            for (long word = store.table().nextStaleWord(0);
+                    word >= 0;
+                    word = store.table().nextStaleWord(word + 1)) {
+                store.carryWord(open, word, backoff);
+            }
+        }
+        versions.keep(true);
+        standing.demand(open);
+        standing.pauseWanted = false;
+        standing.carryWanted = false;
+    }
+}

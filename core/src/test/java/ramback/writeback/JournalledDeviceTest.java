@@ -1,0 +1,344 @@
+package ramback.writeback;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import ramback.backing.BackingIoException.Operation;
+import ramback.backing.MemoryBacking;
+import ramback.device.Mode;
+import ramback.device.Outcome;
+import ramback.mutant.Mutant;
+
+/** The pipeline with a journal: what is durable when, what is retired when, and the modes, over real threads. */
+class JournalledDeviceTest {
+    private static final int CHUNK = 4096;
+    private static final int CHUNK_COUNT = 512;
+    private static final long CAPACITY = 4L << 20;
+    private static final long RING = 64 * CHUNK;
+
+    private final MemoryBacking backing = new MemoryBacking(CHUNK_COUNT * CHUNK);
+    private final MemoryLog log = new MemoryLog(CHUNK, CAPACITY);
+
+    private DeviceRig.Plan plan() {
+        return DeviceRig.over(backing).journal(log, RING).lagNanos(DeviceRig.LAG_NEVER);
+    }
+
+    private static byte[] filled(int length, int value) {
+        byte[] bytes = new byte[length];
+        Arrays.fill(bytes, (byte) value);
+        return bytes;
+    }
+
+    /** What a loss of power at this moment would leave, after recovery. */
+    private byte[] afterPowerLoss() {
+        synchronized (backing) {
+            synchronized (log) {
+                byte[] image = backing.durableContent();
+                log.recoverInto(image);
+                return image;
+            }
+        }
+    }
+
+    @Test
+    void aFlushIsAnsweredWhenTheJournalHasItAndTheImageIsNotTouched() {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            client.write(3 * CHUNK, filled(CHUNK, 7));
+            assertThat(afterPowerLoss()[3 * CHUNK]).isZero();
+            assertThat(client.flush()).isEqualTo(Outcome.DONE);
+            assertThat(afterPowerLoss()[3 * CHUNK]).isEqualTo((byte) 7);
+            assertThat(backing.calls(Operation.WRITE)).isEmpty();
+            assertThat(rig.writeBehind.undurableChunkCount()).isZero();
+            rig.stopCleanly();
+            assertThat(backing.durableContent()[3 * CHUNK]).isEqualTo((byte) 7);
+            assertThat(log.epochCount()).isZero();
+        }
+    }
+
+    @Test
+    void whatWasOverwrittenAfterTheCutIsCommittedAsItWas() {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            AtomicInteger barriers = new AtomicInteger();
+            for (int i = 0; i < CHUNK_COUNT; i++) {
+                client.write((long) i * CHUNK, filled(CHUNK, 1));
+            }
+            log.before(call -> {
+                if (call.equals("barrier") && barriers.getAndIncrement() == 0) {
+                    // The epoch has been cut: the last chunk, which is not captured yet, gets a newer version.
+                    client.write((CHUNK_COUNT - 1) * (long) CHUNK, filled(CHUNK, 2));
+                }
+            });
+            client.flush();
+            byte[] recovered = afterPowerLoss();
+            assertThat(recovered[(CHUNK_COUNT - 1) * CHUNK]).isEqualTo((byte) 1);
+            assertThat(recovered).isEqualTo(filled(CHUNK_COUNT * CHUNK, 1));
+            client.flush();
+            assertThat(afterPowerLoss()[(CHUNK_COUNT - 1) * CHUNK]).isEqualTo((byte) 2);
+        }
+    }
+
+    @Test
+    void afterAnyPowerLossTheImageIsOneMomentOfTheDevice() throws Exception {
+        for (Mutant mutant : new Mutant[] {null, Mutant.NO_COPY_ON_WRITE, Mutant.APPLY_UNCOMMITTED}) {
+            MemoryBacking disk = new MemoryBacking(CHUNK_COUNT * CHUNK);
+            MemoryLog journal = new MemoryLog(CHUNK, CAPACITY);
+            Mutant.plant(mutant);
+            try {
+                long torn = tornCuts(disk, journal, mutant == null ? 300 : 3000);
+                if (mutant == null) {
+                    assertThat(torn)
+                            .as("recovered images that were never the device")
+                            .isZero();
+                } else {
+                    assertThat(torn).as("found under %s", mutant).isPositive();
+                }
+            } finally {
+                Mutant.plant(null);
+            }
+        }
+    }
+
+    /**
+     * Writers that each write one number, growing, to their chunks in order: at any moment chunk i + 1 of a writer holds the number
+     * of chunk i, or the one before.
+     */
+    private static long tornCuts(MemoryBacking disk, MemoryLog journal, int lookCount) throws Exception {
+        int writerCount = 2;
+        int span = CHUNK_COUNT / writerCount;
+        AtomicBoolean over = new AtomicBoolean();
+        long torn = 0;
+        try (DeviceRig rig = DeviceRig.over(disk)
+                .journal(journal, RING)
+                .lagNanos(300_000)
+                .mode(Mode.CHECKPOINT)
+                .start()) {
+            rig.awaitLoaded();
+            List<Thread> writers = new ArrayList<>();
+            for (int w = 0; w < writerCount; w++) {
+                RigClient client = rig.connect();
+                int first = w * span;
+                writers.add(Thread.ofPlatform().start(() -> {
+                    for (int round = 1; !over.get(); round++) {
+                        for (int i = 0; i < span && !over.get(); i++) {
+                            client.write((long) (first + i) * CHUNK, filled(CHUNK, round));
+                        }
+                    }
+                }));
+            }
+            try {
+                for (int look = 0; look < lookCount && torn == 0; look++) {
+                    byte[] image;
+                    synchronized (disk) {
+                        synchronized (journal) {
+                            image = disk.durableContent();
+                            journal.recoverInto(image);
+                        }
+                    }
+                    for (int w = 0; w < writerCount; w++) {
+                        torn += isOneMoment(image, w * span, span) ? 0 : 1;
+                    }
+                }
+            } finally {
+                over.set(true);
+                for (Thread writer : writers) {
+                    writer.join();
+                }
+            }
+            if (torn == 0) {
+                rig.stopCleanly();
+                byte[] ram = disk.durableContent();
+                journal.recoverInto(ram);
+                assertThat(ram).isEqualTo(disk.durableContent());
+            }
+        }
+        return torn;
+    }
+
+    private static boolean isOneMoment(byte[] image, int first, int count) {
+        int newest = image[first * CHUNK];
+        int steps = 0;
+        for (int i = 0; i < count; i++) {
+            int at = (first + i) * CHUNK;
+            int value = image[at];
+            for (int b = 0; b < CHUNK; b += 64) {
+                if (image[at + b] != value) {
+                    return false;
+                }
+            }
+            if (value != newest) {
+                newest = value;
+                steps++;
+            }
+        }
+        byte before = (byte) (image[first * CHUNK] - 1);
+        return steps == 0 || (steps == 1 && newest == before);
+    }
+
+    @Test
+    void aHotChunkDoesNotKeepTheJournalFromBeingEmptied() {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            Random random = new Random(5);
+            // Several times the journal's capacity, a flush after every few writes.
+            for (int i = 0; i < 4000; i++) {
+                client.write(0, filled(CHUNK, i));
+                client.write((long) random.nextInt(CHUNK_COUNT) * CHUNK, filled(CHUNK, i));
+                if (i % 8 == 0) {
+                    assertThat(client.flush()).isEqualTo(Outcome.DONE);
+                }
+            }
+            rig.stopCleanly();
+            assertThat(log.epochCount()).isZero();
+        }
+    }
+
+    @Test
+    void aFailedSyncIsFollowedByWritingEverythingAgain() {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            AtomicInteger failures = new AtomicInteger();
+            log.before(call -> {
+                if (call.equals("barrier") && failures.getAndIncrement() == 0) {
+                    throw new IOException("no");
+                }
+            });
+            client.write(0, filled(CHUNK, 1));
+            assertThat(client.flush()).isEqualTo(Outcome.DONE);
+            assertThat(log.calls()).containsExactly("append", "barrier", "append", "barrier", "commit");
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 1);
+            assertThat(rig.faults.isFailing()).isFalse();
+            assertThat(rig.writeBehind.isFrozen()).isFalse();
+        }
+    }
+
+    @Test
+    void afterASecondFailureNothingMoreIsAdmittedUntilTheJournalWorksAgain() {
+        try (DeviceRig rig = plan().mode(Mode.CHECKPOINT).start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            AtomicBoolean isBroken = new AtomicBoolean(true);
+            log.before(call -> {
+                if (call.equals("commit") && isBroken.get()) {
+                    throw new IOException("no");
+                }
+            });
+            client.write(0, filled(CHUNK, 1));
+            rig.writeBehind.demandAll();
+            DeviceRig.awaitTrue("frozen", rig.writeBehind::isFrozen);
+            assertThat(rig.faults.isFailing()).isTrue();
+            CompletableFuture<Outcome> write = client.startWrite(CHUNK, filled(CHUNK, 2), false);
+            assertThat(write).isNotDone();
+            isBroken.set(false);
+            assertThat(RigClient.await(write)).isEqualTo(Outcome.DONE);
+            assertThat(rig.faults.isFailing()).isFalse();
+        }
+    }
+
+    @Test
+    void unsafeWritesInPlaceOnlyAfterTheJournalIsSuspendedAndBackMeansOneEpochWithEverything() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            List<String> written = new ArrayList<>();
+            ModeSwitch modes = new ModeSwitch(
+                    rig.device, rig.writeBehind, log, mode -> written.add(mode.word() + " " + log.isSuspended()), 1L);
+            for (int i = 0; i < 40; i++) {
+                client.write((long) i * CHUNK, filled(CHUNK, 1));
+            }
+            client.flush();
+            backing.forgetCalls();
+            modes.switchTo(Mode.UNSAFE);
+            assertThat(written).containsExactly("unsafe true");
+            assertThat(backing.calls(Operation.WRITE)).isEmpty();
+            client.write(0, filled(CHUNK, 2));
+            assertThat(client.startFlush()).isCompletedWithValue(Outcome.DONE);
+            client.write(CHUNK, filled(CHUNK, 3));
+            modes.switchTo(Mode.WRITEBACK);
+            assertThat(modes.mode()).isEqualTo(Mode.WRITEBACK);
+            assertThat(written).containsExactly("unsafe true", "writeback false");
+            byte[] recovered = afterPowerLoss();
+            assertThat(recovered[0]).isEqualTo((byte) 2);
+            assertThat(recovered[CHUNK]).isEqualTo((byte) 3);
+            assertThat(recovered[39 * CHUNK]).isEqualTo((byte) 1);
+            client.write(5 * CHUNK, filled(CHUNK, 4));
+            client.flush();
+            assertThat(afterPowerLoss()[5 * CHUNK]).isEqualTo((byte) 4);
+            rig.stopCleanly();
+        }
+    }
+
+    @Test
+    void aJournalThatCannotBeSuspendedKeepsTheModeThereWas() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            log.before(call -> {
+                if (call.equals("suspend")) {
+                    throw new IOException("no");
+                }
+            });
+            assertThatThrownBy(() -> modes.switchTo(Mode.UNSAFE)).isInstanceOf(IOException.class);
+            assertThat(modes.mode()).isEqualTo(Mode.WRITEBACK);
+            assertThat(rig.device.mode()).isEqualTo(Mode.WRITEBACK);
+            client.write(0, filled(CHUNK, 2));
+            assertThat(client.flush()).isEqualTo(Outcome.DONE);
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 2);
+        }
+    }
+
+    @Test
+    void aStricterModeIsReportedWhenEverythingAcknowledgedIsCommitted() throws Exception {
+        try (DeviceRig rig = plan().mode(Mode.CHECKPOINT).start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, DeviceRig.LAG_NEVER);
+            client.write(0, filled(CHUNK, 1));
+            assertThat(client.startFlush()).isCompletedWithValue(Outcome.DONE);
+            assertThat(afterPowerLoss()[0]).isZero();
+            modes.switchTo(Mode.WRITEBACK);
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
+    void inCheckpointNothingIsOlderThanTheInterval() throws Exception {
+        try (DeviceRig rig = plan().mode(Mode.CHECKPOINT).start()) {
+            rig.awaitLoaded();
+            new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 20_000_000L);
+            RigClient client = rig.connect();
+            AtomicBoolean isStuck = new AtomicBoolean(true);
+            log.before(call -> {
+                while (isStuck.get()) {
+                    Thread.onSpinWait();
+                }
+            });
+            try {
+                client.write(0, filled(CHUNK, 1));
+                DeviceRig.awaitTrue("overdue", rig.writeBehind::isOverdue);
+                assertThat(client.startWrite(0, filled(CHUNK, 2), false)).isNotDone();
+                CompletableFuture<Outcome> flush = client.startFlush();
+                assertThat(flush).isNotDone();
+                isStuck.set(false);
+                assertThat(RigClient.await(flush)).isEqualTo(Outcome.DONE);
+            } finally {
+                isStuck.set(false);
+            }
+        }
+    }
+}
