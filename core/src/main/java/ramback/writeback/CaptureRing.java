@@ -297,6 +297,11 @@ public final class CaptureRing {
         return entryCount;
     }
 
+    /** The size of a slot. */
+    public int chunkBytes() {
+        return chunkBytes;
+    }
+
     /** How many bytes of data fit. */
     public long capacityBytes() {
         return (long) slotCount * chunkBytes;

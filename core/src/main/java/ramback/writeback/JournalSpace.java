@@ -1,13 +1,14 @@
 package ramback.writeback;
 
 import ramback.image.DirtyCount;
-import ramback.memory.SegmentLayout;
 
 /**
  * What epochs cost in the journal, at most. Whoever makes data dirty reserves its share beforehand, so that an epoch that was
  * cut always fits, and a commit never waits for a retire.
+ *
+ * @param chunkBytes a chunk of data, with its extent and its share of the descriptors
  */
-final class JournalSpace {
+record JournalSpace(long chunkBytes) {
 
     /** A commit record and a descriptor that is not full. */
     static final long EPOCH_BYTES = 8192;
@@ -18,20 +19,27 @@ final class JournalSpace {
     /** A run of zeroes: one extent of a descriptor. */
     private static final long ZERO_RUN_BYTES = 32;
 
-    /** A chunk of data, besides itself: its extent, and its share of the descriptors. */
-    private static final long CHUNK_EXTRA_BYTES = 64;
+    /** A chunk's extent, and its share of descriptors that are full of extents. */
+    private static final long EXTENT_BYTES = 64;
 
-    private static final int CHUNK_SHARE = 128;
+    private static final long DESCRIPTOR_BYTES = 4096;
 
-    private JournalSpace() {}
+    /**
+     * Descriptors for as much data as makes a batch: one, and one more each for an entry that was just being copied and for
+     * the ring's end.
+     */
+    private static final int DESCRIPTORS_PER_BATCH = 3;
 
-    /** A chunk of data. */
-    static long chunkBytes(SegmentLayout layout) {
-        return layout.chunkBytes() + layout.chunkBytes() / CHUNK_SHARE + CHUNK_EXTRA_BYTES;
+    /** For chunks of a size, that come through a ring of a size. */
+    static JournalSpace of(int chunkBytes, long ringBytes) {
+        long batchBytes = Math.min(JournalWriter.BATCH_BYTES_MAX, ringBytes / 2);
+        long batchChunks = Math.max(1, batchBytes / chunkBytes);
+        long share = DESCRIPTORS_PER_BATCH * DESCRIPTOR_BYTES / batchChunks;
+        return new JournalSpace(chunkBytes + EXTENT_BYTES + share);
     }
 
     /** What the journal has still to take of what is dirty, with what is reserved. */
-    static long reservedBytes(SegmentLayout layout, DirtyCount dirty) {
-        return dirty.logDataChunkCount() * chunkBytes(layout) + dirty.logZeroRunCount() * ZERO_RUN_BYTES;
+    long reservedBytes(DirtyCount dirty) {
+        return dirty.logDataChunkCount() * chunkBytes + dirty.logZeroRunCount() * ZERO_RUN_BYTES;
     }
 }

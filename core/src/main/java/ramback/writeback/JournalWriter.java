@@ -19,7 +19,7 @@ import ramback.trace.TraceEvent;
 final class JournalWriter implements Agent {
 
     /** The most payload in a batch. */
-    private static final int BATCH_BYTES_MAX = 1 << 20;
+    static final int BATCH_BYTES_MAX = 1 << 20;
 
     private static final long RETRY_NANOS_MIN = 200_000_000L;
     private static final long RETRY_NANOS_MAX = 30_000_000_000L;
@@ -110,10 +110,11 @@ final class JournalWriter implements Agent {
         }
         // Read before the ring: what was captured by then is in it.
         boolean isComplete = standing.captured >= sealed;
-        if (isWorthTaking(isComplete)) {
+        boolean isReleasable = isUnsynced && isCrowded();
+        if (!isReleasable && isWorthTaking(isComplete)) {
             return append(sealed) ? 0 : now + COPY_LOOK_NANOS;
         }
-        if (isUnsynced && (isComplete || isCrowded())) {
+        if (isUnsynced && (isComplete || isReleasable)) {
             log.barrier();
             isUnsynced = false;
             ring.release();
@@ -130,15 +131,18 @@ final class JournalWriter implements Agent {
         return 0;
     }
 
-    /** Small batches would fill the journal with descriptors: they are taken only when no more comes. */
+    /**
+     * Small batches would fill the journal with descriptors: they are taken only when no more comes, or when the ring is
+     * crowded and nothing in it can be released yet.
+     */
     private boolean isWorthTaking(boolean isComplete) {
         if (!ring.hasMore()) {
             return false;
         }
         return isComplete
                 || ring.usedBytes() - ring.takenBytes() >= Math.max(BATCH_BYTES_MAX, chunkBytes)
-                || isCrowded()
-                || ring.usedEntryCount() - ring.takenEntryCount() >= VersionBatch.EXTENT_COUNT_MAX;
+                || ring.usedEntryCount() - ring.takenEntryCount() >= VersionBatch.EXTENT_COUNT_MAX
+                || (isCrowded() && !isUnsynced);
     }
 
     /** Half of the room is in use: what was appended had better become durable, so that it can be used again. */

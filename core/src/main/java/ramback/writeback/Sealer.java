@@ -34,6 +34,7 @@ final class Sealer implements Agent {
     private final ChunkStore store;
     private final DirtyCount dirty;
     private final Versions versions;
+    private final JournalSpace space;
     private final EpochLog log;
     private final Trace trace;
     private final Faults faults;
@@ -61,6 +62,7 @@ final class Sealer implements Agent {
         this.store = store;
         this.dirty = dirty;
         this.versions = versions;
+        this.space = versions.journalSpace();
         this.log = log;
         this.trace = trace;
         this.faults = faults;
@@ -168,7 +170,7 @@ final class Sealer implements Agent {
      * for the epoch that a retire waits for: without it the journal could never be emptied.
      */
     private boolean hasSpaceForAnother() {
-        long free = log.capacityBytes() - log.usedBytes() - JournalSpace.reservedBytes(store.layout(), dirty);
+        long free = log.capacityBytes() - log.usedBytes() - space.reservedBytes(dirty);
         boolean isForRetire = standing.retireReady >= 0 && standing.retireAfter >= standing.epochs.open();
         return free >= (isForRetire ? 1 : 2) * JournalSpace.EPOCH_BYTES;
     }

@@ -5,7 +5,6 @@ import ramback.clock.Clock;
 import ramback.image.Admission;
 import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
-import ramback.memory.SegmentLayout;
 import ramback.mutant.Mutant;
 
 /**
@@ -35,7 +34,7 @@ public final class Throttle implements Admission {
     private final Standing standing;
     private final Clock clock;
     private final DirtyCount dirty;
-    private final SegmentLayout layout;
+    private final JournalSpace space;
     private final int chunkBytes;
     private final EpochLog log;
     private final Versions versions;
@@ -58,7 +57,7 @@ public final class Throttle implements Admission {
     Throttle(
             Standing standing,
             DirtyCount dirty,
-            SegmentLayout layout,
+            int chunkBytes,
             EpochLog log,
             Versions versions,
             long limitBytes,
@@ -67,8 +66,8 @@ public final class Throttle implements Admission {
         this.standing = standing;
         this.clock = standing.clock;
         this.dirty = dirty;
-        this.layout = layout;
-        this.chunkBytes = layout.chunkBytes();
+        this.space = versions.journalSpace();
+        this.chunkBytes = chunkBytes;
         this.log = log;
         this.versions = versions;
         this.onMuch = onMuch;
@@ -126,7 +125,7 @@ public final class Throttle implements Admission {
 
     @Override
     public long admitZeroes() {
-        if (isClosed() || (versions.keepsVersions() && freeBytes() < JournalSpace.chunkBytes(layout))) {
+        if (isClosed() || (versions.keepsVersions() && freeBytes() < space.chunkBytes())) {
             onPressure.run();
             return noRoom();
         }
@@ -168,7 +167,7 @@ public final class Throttle implements Admission {
     // -------------------------------------------------------------------------------------------------------- log
 
     private long admitToLog(long chunkCount, boolean isDelayed) {
-        long cost = JournalSpace.chunkBytes(layout);
+        long cost = space.chunkBytes();
         long limit = limitChunks;
         long reserved = dirty.logDataChunkCount();
         long after = reserved + chunkCount;
@@ -213,7 +212,7 @@ public final class Throttle implements Admission {
 
     /** What of the journal nobody has used or reserved. */
     private long freeBytes() {
-        return capacityBytes() - log.usedBytes() - JournalSpace.reservedBytes(layout, dirty);
+        return capacityBytes() - log.usedBytes() - space.reservedBytes(dirty);
     }
 
     // ------------------------------------------------------------------------------------------------------ delay

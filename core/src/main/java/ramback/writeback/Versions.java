@@ -46,6 +46,11 @@ public final class Versions implements Captures, AutoCloseable {
         this.ring = new CaptureRing(chunkBytes, memory, entryCount, Math.max(1, slotCount / WRITERS_SHARE));
     }
 
+    /** What these versions cost in the journal. */
+    JournalSpace journalSpace() {
+        return JournalSpace.of(ring.chunkBytes(), ring.capacityBytes());
+    }
+
     CaptureRing ring() {
         return ring;
     }

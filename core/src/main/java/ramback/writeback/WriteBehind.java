@@ -98,7 +98,14 @@ public final class WriteBehind implements Promises {
         this.writeRate = new Rate(clock);
         ApplyRound round = new ApplyRound(plan.store(), writeRate);
         this.throttle = new Throttle(
-                standing, dirty, plan.store().layout(), log, versions, plan.limitBytes(), this::cutSoon, this::press);
+                standing,
+                dirty,
+                plan.store().layout().chunkBytes(),
+                log,
+                versions,
+                plan.limitBytes(),
+                this::cutSoon,
+                this::press);
         this.sealer =
                 new Sealer(standing, plan.store(), dirty, versions, log, plan.trace(), faults, plan.lagNanos(), round);
         this.journal = new JournalWriter(
@@ -408,7 +415,7 @@ public final class WriteBehind implements Promises {
 
     private boolean fitsHalfTheLog() {
         long chunks = Math.max(dirty.dataChunkCount(), dirty.logDataChunkCount());
-        return chunks * JournalSpace.chunkBytes(plan.store().layout()) + dirty.chunkCount() * 32
+        return chunks * versions.journalSpace().chunkBytes() + dirty.chunkCount() * 32
                 <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES;
     }
 

@@ -48,6 +48,7 @@ final class DeviceRig implements AutoCloseable {
         private boolean loading = true;
         private EpochLog log = new NoJournal();
         private long ringBytes;
+        private long firstEpoch;
         private Path parent = Path.of("/dev/shm");
         private final List<Gate> gates = new ArrayList<>();
 
@@ -85,6 +86,12 @@ final class DeviceRig implements AutoCloseable {
         Plan journal(EpochLog journal, long bytes) {
             log = journal;
             ringBytes = bytes;
+            return this;
+        }
+
+        /** The first epoch; 0 unless a journal goes on from others. */
+        Plan firstEpoch(long epoch) {
+            firstEpoch = epoch;
             return this;
         }
 
@@ -147,7 +154,7 @@ final class DeviceRig implements AutoCloseable {
         SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);
         segment = SharedSegment.create(directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
         Signal sealerSignal = new Signal(clock);
-        epochs = new Epochs(ImageDevice.workerCount(plan.sessionCountMax), clock, sealerSignal::raise);
+        epochs = new Epochs(ImageDevice.workerCount(plan.sessionCountMax), clock, sealerSignal::raise, plan.firstEpoch);
         Versions versions = new Versions(clock, plan.chunkBytes, plan.ringBytes);
         store = new ChunkStore(segment, epochs, versions, dirty, trace);
         device = new ImageDevice("test", false, plan.mode, segment, store, epochs, dirty, clock, trace);

@@ -16,7 +16,6 @@ import ramback.image.Admission;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.journal.NoJournal;
-import ramback.memory.SegmentLayout;
 
 /** The curve by which writes are delayed, and what becomes of writes that are. */
 class ThrottleTest {
@@ -33,7 +32,7 @@ class ThrottleTest {
         return new Throttle(
                 new Standing(clock, new Epochs(1, clock, sealer::raise), sealer, () -> {}),
                 count,
-                new SegmentLayout(1 << 30, CHUNK, 1),
+                CHUNK,
                 new NoJournal(),
                 new Versions(clock, CHUNK, 0),
                 (long) LIMIT_CHUNKS * CHUNK,
