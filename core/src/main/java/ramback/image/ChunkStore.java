@@ -21,6 +21,7 @@ import ramback.trace.TraceEvent;
  *
  * <ol>
  *   <li>enter the epochs; lock the run's chunks, in ascending order;
+ *   <li>let a snapshot that is being taken keep what it has not copied yet;
  *   <li>read the open epoch; capture what the sealed epoch still has of them (stale mark, then its dirty mark goes);
  *   <li>mark them dirty in the open epoch, then change bytes, then publish V and Z;
  *   <li>unlock; leave.
@@ -50,6 +51,7 @@ public final class ChunkStore {
     private final LongAdder loadedChunks = new LongAdder();
     private final @Nullable GiveBack giveBack;
     private final WaitTimes waits = new WaitTimes();
+    private final SnapshotCut snapshotCut;
 
     /** The store in this segment. */
     public ChunkStore(SharedSegment segment, Epochs epochs, Captures captures, DirtyCount dirty, Trace trace) {
@@ -63,12 +65,18 @@ public final class ChunkStore {
         this.captures = captures;
         this.dirty = dirty;
         this.trace = trace;
+        this.snapshotCut = new SnapshotCut(epochs);
         this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
     }
 
     /** The states of the chunks. */
     public ChunkTable table() {
         return table;
+    }
+
+    /** Where a snapshot begins and ends. */
+    public SnapshotCut snapshotCut() {
+        return snapshotCut;
     }
 
     /** How long writers waited, for locks and for room. */
@@ -193,6 +201,8 @@ public final class ChunkStore {
             }
             if (epoch == FULL) {
                 awaitRoom();
+            } else if (epoch == SNAPSHOT_FULL) {
+                snapshotCut.awaitRoom();
             }
         }
     }
@@ -205,6 +215,7 @@ public final class ChunkStore {
 
     private static final long FULL = -2;
     private static final long MEMORY_GONE = -3;
+    private static final long SNAPSHOT_FULL = -4;
 
     private boolean takeMemory(long first, long last) {
         Granules memory = granules;
@@ -230,6 +241,9 @@ public final class ChunkStore {
         try {
             if (granules != null && !granules.holds(first << shift, (last - first + 1) << shift)) {
                 return MEMORY_GONE;
+            }
+            if (!snapshotCut.mayStore(lowWord, lowMask, highWord, highMask)) {
+                return SNAPSHOT_FULL;
             }
             long epoch = epochs.open();
             if (!captureSealed(epoch, lowWord, lowMask)
@@ -311,12 +325,8 @@ public final class ChunkStore {
 
     private long keepVersions(long word, long mask, boolean bySealer) {
         long zero = table.zero(word) & mask;
-        if (Mutant.ZEROES_NOT_CAPTURED.isOn()) {
-            mask &= ~zero;
-            zero = 0;
-        }
-        long done = 0;
-        long rest = mask;
+        long done = Mutant.ZEROES_NOT_CAPTURED.isOn() ? zero : 0;
+        long rest = mask & ~done;
         while (rest != 0) {
             int at = Long.numberOfTrailingZeros(rest);
             long chunk = (word << 6) + at;
@@ -415,7 +425,11 @@ public final class ChunkStore {
             if (epoch >= 0) {
                 return epoch;
             }
-            awaitRoom();
+            if (epoch == SNAPSHOT_FULL) {
+                snapshotCut.awaitRoom();
+            } else {
+                awaitRoom();
+            }
         }
     }
 
@@ -423,6 +437,9 @@ public final class ChunkStore {
         epochs.enter(worker.index);
         lock(worker, word, mask);
         try {
+            if (!snapshotCut.mayStore(word, mask, word, 0)) {
+                return SNAPSHOT_FULL;
+            }
             long epoch = epochs.open();
             if (!captureSealed(epoch, word, mask)) {
                 return FULL;

@@ -93,7 +93,7 @@ public final class Epochs {
         return sealed;
     }
 
-    /** Waits until everybody who was inside when this was called has left once. Only the sealer; never holds a lock. */
+    /** Waits until everybody who was inside when this was called has left once. Never with a lock held. */
     public void awaitGrace(Backoff backoff) {
         for (int worker = 0; worker < workerCount; worker++) {
             int at = (worker + 1) * STRIDE;

@@ -119,8 +119,10 @@ public final class JournalScan {
         if (journal.sizeBytes() - JournalFormat.HEADER_BYTES < superblock.ringBytes()) {
             return new JournalScan(Verdict.TRUNCATED, header, null, withPayload);
         }
-        try (RingReader reader =
-                new RingReader(journal, superblock.ringBytes(), withPayload ? WINDOW_BYTES : RECORD_WINDOW_BYTES)) {
+        try (RingReader reader = new RingReader(
+                journal,
+                superblock.ringBytes(),
+                withPayload ? (int) Math.min(WINDOW_BYTES, superblock.ringBytes()) : RECORD_WINDOW_BYTES)) {
             LogWalk walk = new LogWalk(reader, superblock, withPayload);
             if (!superblock.suspended()) {
                 walk.run();

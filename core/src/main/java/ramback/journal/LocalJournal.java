@@ -177,6 +177,11 @@ public final class LocalJournal implements EpochLog {
             throw new IllegalArgumentException(
                     "a journal of " + backing.sizeBytes() + " bytes; at least " + sizeBytesMin() + " are needed");
         }
+        format(backing, identity, lastEpoch, ringBytes);
+    }
+
+    /** Makes a journal with a ring of any size: what a test goes round quickly. */
+    static void format(Backing backing, JournalIdentity identity, long lastEpoch, long ringBytes) throws IOException {
         JournalFile file = new JournalFile(backing, ringBytes);
         Superblock empty = Superblock.empty(identity, ringBytes, lastEpoch);
         // The old slots may hold a superblock with any sequence: both are replaced before either is believed.
@@ -263,7 +268,8 @@ public final class LocalJournal implements EpochLog {
         }
         openEpoch = epoch;
         commitFailed = true;
-        boolean mayBeApplied = !appliesAreTold || epoch <= applyEpoch;
+        // While the log is suspended, the image is changed by whatever this epoch holds.
+        boolean mayBeApplied = suspended || !appliesAreTold || epoch <= applyEpoch;
         Commit commit = new Commit(
                 identity.device(),
                 salts.getLast().value(),
@@ -295,7 +301,7 @@ public final class LocalJournal implements EpochLog {
 
     /** The commit point of the epoch that ends a suspension: only with this superblock the epoch counts. */
     private void takeSuspensionBack(Commit commit) throws IOException {
-        slots.put(superblock(
+        slots.putTwice(superblock(
                 false,
                 false,
                 commit.position() + BLOCK_BYTES,
@@ -404,7 +410,7 @@ public final class LocalJournal implements EpochLog {
         salts = List.copyOf(next);
         boolean done = false;
         try {
-            slots.put(superblock(false, suspended, headPosition, headEpoch, headTime, applyEpoch));
+            slots.putTwice(superblock(false, suspended, headPosition, headEpoch, headTime, applyEpoch));
             done = true;
         } finally {
             if (!done) {
@@ -418,16 +424,22 @@ public final class LocalJournal implements EpochLog {
     @Override
     public void applying(long epoch) throws IOException {
         checkFenced();
-        if (epoch > applyEpoch) {
+        Superblock stated = slots.durable();
+        // Of a committed epoch the superblock must know before the image has any of it: else a lost commit record, the
+        // last one,
+        // would look like one that was never written.
+        boolean isUnstated = epoch <= headEpoch && stated.headEpoch() < epoch;
+        if (epoch > applyEpoch || isUnstated) {
             if (epoch <= headEpoch) {
                 try {
-                    slots.put(superblock(false, suspended, headPosition, headEpoch, headTime, epoch));
+                    slots.put(superblock(
+                            false, suspended, headPosition, headEpoch, headTime, Math.max(applyEpoch, epoch)));
                 } catch (IOException e) {
                     lose(e);
                     throw e;
                 }
             }
-            applyEpoch = epoch;
+            applyEpoch = Math.max(applyEpoch, epoch);
         }
         appliesAreTold = true;
     }
@@ -492,7 +504,7 @@ public final class LocalJournal implements EpochLog {
     /** Writes the superblock of an empty log and forgets all epochs, the one that is being appended as well. */
     private void putEmpty(boolean clean, boolean nowSuspended) throws IOException {
         mustRestate = true;
-        slots.put(new Superblock(
+        slots.putTwice(new Superblock(
                 0,
                 identity,
                 generation,

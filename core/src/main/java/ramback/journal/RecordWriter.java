@@ -20,16 +20,15 @@ import java.util.zip.CRC32C;
  * </pre>
  */
 final class RecordWriter implements AutoCloseable {
+    /** How many of the longest records are collected, if the ring is large enough for that. */
     private static final int BUFFER_RECORD_COUNT = 4;
-
-    private static final int BUFFER_BYTES = BUFFER_RECORD_COUNT * RECORD_BYTES_MAX;
 
     private static final int NONE = -1;
 
     private final JournalFile file;
     private final JournalIdentity identity;
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment buffer = arena.allocate(BUFFER_BYTES, BLOCK_BYTES);
+    private final MemorySegment buffer;
     private final CRC32C extentChecksum = new CRC32C();
 
     private long startPosition;
@@ -59,6 +58,9 @@ final class RecordWriter implements AutoCloseable {
     RecordWriter(JournalFile file, JournalIdentity identity, long position) {
         this.file = file;
         this.identity = identity;
+        // No record is longer than the ring: there would be no room for it.
+        this.buffer =
+                arena.allocate(Math.min(file.ringBytes(), (long) BUFFER_RECORD_COUNT * RECORD_BYTES_MAX), BLOCK_BYTES);
         this.descriptor = new Descriptor(buffer);
         this.closed = EpochProgress.at(position);
         this.startPosition = position;
@@ -174,7 +176,7 @@ final class RecordWriter implements AutoCloseable {
     }
 
     private void openRecord(long limit) throws IOException {
-        if (BUFFER_BYTES - usedBytes < RECORD_BYTES_MAX) {
+        if (buffer.byteSize() - usedBytes < RECORD_BYTES_MAX) {
             writeOut();
         }
         checkRoom(BLOCK_BYTES, limit);

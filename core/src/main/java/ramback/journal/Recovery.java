@@ -97,7 +97,7 @@ public final class Recovery {
         }
         JournalFile file = new JournalFile(journal, superblock.ringBytes());
         new Slots(file, superblock, scan.slot())
-                .put(emptied(superblock, superblock.headPosition(), scan.highestEpoch(), Instant.EPOCH));
+                .putTwice(emptied(superblock, superblock.headPosition(), scan.highestEpoch(), Instant.EPOCH));
     }
 
     private Outcome run(long toEpoch) throws IOException {
@@ -122,7 +122,7 @@ public final class Recovery {
         if (!Mutant.RECOVER_NO_IMAGE_FSYNC.isOn()) {
             image.sync();
         }
-        slots.put(emptied(superblock, position, epoch, time));
+        slots.putTwice(emptied(superblock, position, epoch, time));
         return new Outcome(
                 epoch, time.equals(Instant.EPOCH) ? Optional.empty() : Optional.of(time), writtenBytes, zeroedBytes);
     }
@@ -162,7 +162,7 @@ public final class Recovery {
         }
         versions.rewind();
         progress.at(0, totalBytes);
-        int stageBytes = (int) Math.min(STAGE_BYTES_MAX, Math.max(dataBytes, JournalFormat.PAYLOAD_BYTES_MAX));
+        int stageBytes = (int) Math.min(STAGE_BYTES_MAX, Math.max(dataBytes, chunkBytes));
         try (RecoveryStage stage =
                 new RecoveryStage(file, index, image, chunkBytes, superblock.tailPosition(), stageBytes)) {
             while (versions.advance()) {

@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
 import ramback.backing.Backing;
+import ramback.mutant.Mutant;
 
 /**
  * A stretch of the image on its way from the journal: collected in the image's order, read in the journal's order, written in
@@ -25,16 +26,16 @@ final class RecoveryStage implements AutoCloseable {
     private final int chunkBytes;
     private final long base;
 
-    private final Arena arena = Arena.ofShared();
+    private final Arena arena = Arena.ofConfined();
     private final MemorySegment memory;
-    private final MemorySegment readBuffer = arena.allocate(READ_BYTES_MAX, JournalFormat.BLOCK_BYTES);
+    private final MemorySegment readBuffer;
     private final CRC32C crc = new CRC32C();
 
     // The runs, in the image's order.
-    private final long[] firstChunks = new long[RUN_COUNT_MAX];
-    private final int[] lengths = new int[RUN_COUNT_MAX];
-    private final int[] extents = new int[RUN_COUNT_MAX];
-    private final int[] places = new int[RUN_COUNT_MAX];
+    private final long[] firstChunks;
+    private final int[] lengths;
+    private final int[] extents;
+    private final int[] places;
     private int runCount;
     private int usedBytes;
 
@@ -42,7 +43,7 @@ final class RecoveryStage implements AutoCloseable {
 
     /**
      * @param base a position that no extent's is before
-     * @param memoryBytes at least 1 MiB, less than 2 GiB
+     * @param memoryBytes as much as the longest run or more, less than 2 GiB
      */
     RecoveryStage(JournalFile file, VersionIndex index, Backing image, int chunkBytes, long base, int memoryBytes) {
         this.file = file;
@@ -51,13 +52,19 @@ final class RecoveryStage implements AutoCloseable {
         this.chunkBytes = chunkBytes;
         this.base = base;
         this.memory = arena.allocate(memoryBytes, JournalFormat.BLOCK_BYTES);
+        this.readBuffer = arena.allocate(Math.min(READ_BYTES_MAX, file.ringBytes()), JournalFormat.BLOCK_BYTES);
+        int runCountMax = Math.min(RUN_COUNT_MAX, memoryBytes / chunkBytes);
+        this.firstChunks = new long[runCountMax];
+        this.lengths = new int[runCountMax];
+        this.extents = new int[runCountMax];
+        this.places = new int[runCountMax];
     }
 
     /** Takes a run of data; false if it is full and must be carried first. */
     boolean add(long firstChunk, long chunkCount, int extent) {
         // An extent of data is at most 1 MiB.
         int lengthBytes = (int) (chunkCount * chunkBytes);
-        if (runCount == RUN_COUNT_MAX || usedBytes + (long) lengthBytes > memory.byteSize()) {
+        if (runCount == lengths.length || usedBytes + (long) lengthBytes > memory.byteSize()) {
             return false;
         }
         firstChunks[runCount] = firstChunk;
@@ -98,7 +105,7 @@ final class RecoveryStage implements AutoCloseable {
             while (to < runCount) {
                 int extent = extents[run(order[to])];
                 long extentEnd = index.position(extent) + extentBytes(extent);
-                if (index.position(extent) > end + GAP_BYTES_MAX || extentEnd - start > READ_BYTES_MAX) {
+                if (index.position(extent) > end + GAP_BYTES_MAX || extentEnd - start > readBuffer.byteSize()) {
                     break;
                 }
                 end = Math.max(end, extentEnd);
@@ -123,7 +130,7 @@ final class RecoveryStage implements AutoCloseable {
         if (extent != checkedExtent) {
             crc.reset();
             crc.update(bytes.asSlice(at, extentBytes(extent)).asByteBuffer());
-            if ((int) crc.getValue() != index.checksum(extent) && !ramback.mutant.Mutant.NO_PAYLOAD_CRC.isOn()) {
+            if ((int) crc.getValue() != index.checksum(extent) && !Mutant.NO_PAYLOAD_CRC.isOn()) {
                 throw new IOException(
                         "the journal's bytes at " + file.offset(index.position(extent))
                                 + " were good a moment ago and are not any more; the disk is failing: copy the journal and try again");

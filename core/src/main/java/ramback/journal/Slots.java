@@ -42,6 +42,15 @@ final class Slots {
         durableSlot = slot;
     }
 
+    /**
+     * Writes a superblock into both slots, one after the other, so that the one before is nowhere any more: for what must not be
+     * forgotten even if a slot can't be read.
+     */
+    void putTwice(Superblock superblock) throws IOException {
+        put(superblock);
+        put(superblock);
+    }
+
     /** Writes the superblock after which space may be used again, and makes it durable. */
     void putTail(Superblock superblock) throws IOException {
         put(superblock, !Mutant.REUSE_EARLY.isOn());

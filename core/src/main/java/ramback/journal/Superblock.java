@@ -241,7 +241,7 @@ record Superblock(
     /** Whether the numbers fit together, so that arithmetic with them cannot go wrong. */
     private boolean isPossible() {
         boolean possible = sequence > 0
-                && ringBytes >= JournalFormat.RING_BYTES_MIN
+                && ringBytes >= BLOCK_BYTES
                 && ringBytes <= RING_BYTES_MAX
                 && tailPosition >= 0
                 && headPosition >= tailPosition

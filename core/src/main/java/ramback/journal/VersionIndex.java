@@ -9,7 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The extents of a log in its order, 24 bytes each, off heap: which chunks, and where their bytes are.
+ * The extents of a log in its order, 24 bytes each: which chunks, and where their bytes are. The heap is small: most of a large
+ * index is outside it.
  *
  * <pre>
  *    0  8  first chunk
@@ -21,7 +22,11 @@ import java.util.List;
 final class VersionIndex {
     static final int ENTRY_BYTES = 24;
 
-    private static final int SLAB_ENTRY_COUNT = 1 << 14;
+    private static final int SLAB_ENTRY_COUNT = 1 << 10;
+
+    /** So many slabs are on the heap, 12 MiB at most. */
+    private static final int HEAP_SLAB_COUNT = 512;
+
     private static final long ZEROES = -1;
 
     /** Freed with the index: a scan is no resource that anybody closes. */
@@ -53,7 +58,10 @@ final class VersionIndex {
     private void add(long firstChunk, long chunkCount, long position, int checksum) {
         int slabIndex = count / SLAB_ENTRY_COUNT;
         if (slabIndex == slabs.size()) {
-            slabs.add(arena.allocate((long) SLAB_ENTRY_COUNT * ENTRY_BYTES, Long.BYTES));
+            slabs.add(
+                    slabIndex < HEAP_SLAB_COUNT
+                            ? MemorySegment.ofArray(new long[SLAB_ENTRY_COUNT * ENTRY_BYTES / Long.BYTES])
+                            : arena.allocate((long) SLAB_ENTRY_COUNT * ENTRY_BYTES, Long.BYTES));
         }
         MemorySegment slab = slabs.get(slabIndex);
         long at = (long) (count % SLAB_ENTRY_COUNT) * ENTRY_BYTES;

@@ -147,7 +147,9 @@ final class Applier implements Agent {
             mine = new Runs(store, backing, trace, faults, round, bounce);
             runs = mine;
         }
-        mine.begin(round.isBesideCaptures());
+        boolean isBeside = round.isBesideCaptures();
+        // The journal has it already: until somebody waits for the image, bytes matter more than time.
+        mine.begin(isBeside, !isBeside || standing.drainTo.get() > standing.imaged);
         for (int i = 0; i < count; i++) {
             mine.add(words[i], store.table().stale(words[i]));
         }

@@ -173,6 +173,7 @@ final class JournalWriter implements Agent {
         // In this order: what is settled for the writers is used by the log already.
         dirty.settle((int) (epoch & 1));
         standing.commitNanos = nanos;
+        standing.committedNanos = now;
         standing.commitTime = standing.clock.now();
         standing.sealedFirstNanos = 0;
         if (standing.unappliedSinceNanos == 0) {

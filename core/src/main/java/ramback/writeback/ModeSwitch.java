@@ -111,9 +111,11 @@ public final class ModeSwitch {
         try {
             writeBehind.suspendLog();
         } catch (IOException e) {
-            // Nothing has been given up: as before, once what was acknowledged meanwhile is committed.
+            // Nothing has been given up. But what failed may be on the disk all the same, and say that the image may be
+            // torn:
+            // as before only once a commit, which takes that back, is durable with all that was acknowledged meanwhile.
             use(before);
-            writeBehind.commitAll();
+            writeBehind.commitOpen();
             reported = before;
             throw e;
         }

@@ -19,7 +19,7 @@ final class Runs {
     /** The longest write to the image. */
     static final int WRITE_BYTES_MAX = 1 << 20;
 
-    /** Two runs with no more than this of clean data between them are written as one. */
+    /** Two runs with no more than this of clean data between them are written as one, where time matters more than bytes. */
     static final int GAP_BYTES_MAX = 32 << 10;
 
     private final ChunkStore store;
@@ -31,7 +31,7 @@ final class Runs {
     private final Backoff backoff = new Backoff();
     private final int shift;
     private final long sizeBytes;
-    private final int gapChunkCountMax;
+    private int gapChunkCountMax;
     private final ChunkStore.RunCopy copied = new ChunkStore.RunCopy();
     private boolean ofRound;
 
@@ -50,12 +50,17 @@ final class Runs {
         this.bounce = bounce;
         this.shift = store.layout().chunkShift();
         this.sizeBytes = store.layout().sizeBytes();
-        this.gapChunkCountMax = GAP_BYTES_MAX >>> shift;
     }
 
-    /** Says whether what follows belongs to a round beside captures: then only what was captured before it is taken. */
-    void begin(boolean besideCaptures) {
+    /**
+     * Says what the following words are taken for.
+     *
+     * @param besideCaptures whether they belong to a round beside captures: only what was captured before it is taken
+     * @param isBridged whether short gaps are written as well, to be done earlier with more bytes
+     */
+    void begin(boolean besideCaptures, boolean isBridged) {
         ofRound = besideCaptures;
+        gapChunkCountMax = isBridged ? GAP_BYTES_MAX >>> shift : 0;
     }
 
     /** Takes the chunks of one word, as many neighbours at once as may be locked together. */

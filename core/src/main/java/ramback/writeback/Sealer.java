@@ -30,6 +30,11 @@ final class Sealer implements Agent {
 
     private static final int INTERVAL_SHARE_MIN = 8;
 
+    /** Whoever waits for a commit waits for company at most this share of the last one's time. */
+    private static final int COMPANY_SHARE = 8;
+
+    private static final long COMPANY_NANOS_MAX = 2_000_000L;
+
     private final Standing standing;
     private final ChunkStore store;
     private final DirtyCount dirty;
@@ -133,20 +138,28 @@ final class Sealer implements Agent {
     private long dueNanos(long now) {
         long open = standing.epochs.open();
         if (standing.demanded.get() >= open) {
-            return now;
+            return standing.committedNanos + companyNanos();
         }
         long first = standing.epochs.firstDirtyNanos(open);
         if (first == 0) {
             return Clock.NEVER;
         }
-        return standing.pressed || standing.cutDue ? now : first + Math.min(lagNanos, cutAgeNanos());
+        return standing.pressed || standing.cutDue ? now : first + cutAgeNanos();
     }
 
-    /** How old the oldest change of an epoch may get in {@code checkpoint}, so that its commit ends within the interval. */
+    /**
+     * How long a cut that is asked for waits after a commit: those who were just answered write and ask again, and the first of them
+     * would otherwise have the next commit for itself and leave the others to the one after.
+     */
+    private long companyNanos() {
+        return Math.min(COMPANY_NANOS_MAX, standing.commitNanos / COMPANY_SHARE);
+    }
+
+    /** How old the oldest change of an epoch may get; in {@code checkpoint}, so that its commit ends within the interval. */
     private long cutAgeNanos() {
         long interval = standing.intervalNanos;
         if (interval == Clock.NEVER) {
-            return Clock.NEVER;
+            return lagNanos;
         }
         long rest = interval - INTERVAL_SHARE * standing.commitNanos;
         return Math.max(interval / INTERVAL_SHARE_MIN, Math.min(interval / INTERVAL_SHARE, rest));

@@ -80,6 +80,8 @@ final class Standing {
     volatile long sealedFirstNanos;
     /** Sealer: the newest cut was made then. */
     volatile long sealedNanos;
+    /** Journal: the last commit ended then. */
+    volatile long committedNanos;
     /** Journal: how long the last commit took, from the cut on. */
     volatile long commitNanos;
     /** Journal: the first commit since the image had everything was made then; 0 if it has. */

@@ -4,7 +4,7 @@ package ramback.model;
  * A state as a row of long words. One method of each part of a state names its fields with their widths; run forward
  * it writes them here, run backward it reads them.
  */
-final class Bits {
+public final class Bits {
 
     private static final int WORD_COUNT_MAX = 8;
 
@@ -13,21 +13,21 @@ final class Bits {
     private boolean writing;
 
     /** Begins to write a state. */
-    void write() {
+    public void write() {
         java.util.Arrays.fill(words, 0);
         at = 0;
         writing = true;
     }
 
     /** Begins to read the state that lies in an array from here on. */
-    void read(long[] from, int offset, int wordCount) {
+    public void read(long[] from, int offset, int wordCount) {
         System.arraycopy(from, offset, words, 0, wordCount);
         at = 0;
         writing = false;
     }
 
     /** Writes a number of 0 to 2^width − 1, or reads one; to be assigned to where it came from. */
-    int field(int value, int width) {
+    public int field(int value, int width) {
         int word = at >>> 6;
         int shift = at & 63;
         if (shift + width > 64) {
@@ -46,32 +46,35 @@ final class Bits {
     }
 
     /** As {@link #field}, for numbers of −2^(width−1) to 2^(width−1) − 1. */
-    int signed(int value, int width) {
+    public int signed(int value, int width) {
         int bias = 1 << (width - 1);
         return field(value + bias, width) - bias;
     }
 
-    boolean flag(boolean value) {
+    /** As {@link #field}, for a truth value. */
+    public boolean flag(boolean value) {
         return field(value ? 1 : 0, 1) == 1;
     }
 
-    void fields(int[] values, int width) {
+    /** As {@link #field}, for each number of an array. */
+    public void fields(int[] values, int width) {
         for (int i = 0; i < values.length; i++) {
             values[i] = field(values[i], width);
         }
     }
 
     /** An enum's constant, of at most 64. */
-    <E extends Enum<E>> E constant(E value, E[] constants) {
+    public <E extends Enum<E>> E constant(E value, E[] constants) {
         return constants[field(value.ordinal(), 6)];
     }
 
-    long word(int index) {
+    /** A word of the state. */
+    public long word(int index) {
         return words[index];
     }
 
     /** How many words have been used. */
-    int wordCount() {
+    public int wordCount() {
         return (at + 63) >>> 6;
     }
 }

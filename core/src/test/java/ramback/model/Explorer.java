@@ -9,10 +9,10 @@ import org.jspecify.annotations.Nullable;
  * Explores every state a model can reach, breadth first, so that the first violation found has a shortest way to it.
  * States are kept whole, not as hashes: "explored" means all of them.
  */
-final class Explorer {
+public final class Explorer {
 
     /** A model: one current state, which actions change. */
-    interface Model {
+    public interface Model {
 
         /** Makes the initial state the current one. */
         void begin();
@@ -53,7 +53,8 @@ final class Explorer {
      * @param violation the first violation, or null
      * @param way the actions that lead to it
      */
-    record Result(int stateCount, long edgeCount, @Nullable String violation, List<String> way) {}
+    public record Result(
+            int stateCount, long edgeCount, @Nullable String violation, List<String> way) {}
 
     private static final int BLOCK_SHIFT = 14;
     private static final int BLOCK_STATES = 1 << BLOCK_SHIFT;
@@ -81,7 +82,7 @@ final class Explorer {
      *
      * @param stateCountMax with more states than this the exploration fails
      */
-    static Result explore(Model model, int stateCountMax) {
+    public static Result explore(Model model, int stateCountMax) {
         return new Explorer(model, stateCountMax).explore();
     }
 

@@ -1,7 +1,7 @@
 package ramback.model;
 
 /** One thread of the protocol. It is a state machine; a step of it is what others see happen at once. */
-interface Process {
+public interface Process {
 
     /** Names the fields of its state. */
     void layout(Bits bits);

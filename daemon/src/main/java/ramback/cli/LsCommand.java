@@ -10,10 +10,12 @@ import ramback.control.StatusReport;
 import ramback.engine.Refusal;
 
 /** {@code ramback ls}: all devices, a line each; those whose daemon died as well. */
-@Command(name = "ls", description = "List running devices: name, size, mode, light, URI.")
+@Command(
+        name = "ls",
+        description = "List running devices: name, size, mode, light, what a power failure now would cost, URI.")
 final class LsCommand extends DeviceCommand {
 
-    private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "URI");
+    private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "LOSS", "URI");
 
     /** A daemon that hangs must not hide the others for long. */
     private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(2);
@@ -38,11 +40,25 @@ final class LsCommand extends DeviceCommand {
         try {
             StatusReport status = client.status();
             return List.of(
-                    status.name(), Quantities.ofSize(status.sizeBytes()), status.mode(), status.light(), status.uri());
+                    status.name(),
+                    Quantities.ofSize(status.sizeBytes()),
+                    status.mode(),
+                    status.light(),
+                    loss(status),
+                    status.uri());
         } catch (Refusal e) {
             String word = e.kind() == Refusal.Kind.NO_DEVICE ? "gone" : client.isStarting() ? "starting" : "unknown";
-            return List.of(client.name(), "-", "-", word, "-");
+            return List.of(client.name(), "-", "-", word, "-", "-");
         }
+    }
+
+    /** What a power failure at this moment would cost; in unsafe nobody knows more than that the whole device is at stake. */
+    private static String loss(StatusReport status) {
+        if (status.lossBytes() == 0) {
+            return "nothing";
+        }
+        String bytes = status.mode().equals("unsafe") ? "all" : Quantities.ofBytes(status.lossBytes());
+        return bytes + ", " + Quantities.ofSeconds(status.lossSeconds());
     }
 
     private void print(List<List<String>> rows) {

@@ -18,7 +18,7 @@ import ramback.engine.Refusal;
 public final class Main {
 
     private static final List<String> COMMANDS =
-            List.of("up", "ls", "status", "mode", "flush", "trace", "down", "bench");
+            List.of("up", "ls", "status", "mode", "flush", "trace", "down", "recover", "check", "bench");
 
     private final Shell shell;
 
@@ -61,6 +61,8 @@ public final class Main {
             case "flush" -> new FlushCommand(shell);
             case "trace" -> new TraceCommand(shell);
             case "down" -> new DownCommand(shell);
+            case "recover" -> new RecoverCommand(shell);
+            case "check" -> new CheckCommand(shell);
             case "bench" -> new BenchCommand(shell);
             default -> throw new IllegalArgumentException(command);
         };

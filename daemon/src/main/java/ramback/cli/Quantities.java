@@ -12,7 +12,6 @@ final class Quantities {
     private static final Pattern NUMBER = Pattern.compile("(-?)([0-9]+)([A-Za-z]*)");
     private static final String SUFFIXES = "KMGT";
     private static final String[] UNITS = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    private static final Duration DURATION_MAX = Duration.ofHours(24);
 
     private Quantities() {}
 
@@ -53,9 +52,9 @@ final class Quantities {
     /**
      * Reads a duration: a number with ms, s, m or h behind it.
      *
-     * @throws Refusal of kind USAGE when it is not a duration of 1 ms to 24 h
+     * @throws Refusal of kind USAGE when it is not a duration in this range
      */
-    static Duration duration(String what, String text) throws Refusal {
+    static Duration duration(String what, String text, Duration min, Duration max) throws Refusal {
         Matcher matcher = NUMBER.matcher(text);
         if (!matcher.matches() || !matcher.group(3).matches("ms|s|m|h")) {
             throw usage("bad " + what + " '" + shortened(text) + "': not a duration; write 500ms, 1s, 2m or 1h");
@@ -72,10 +71,23 @@ final class Quantities {
         } catch (ArithmeticException | NumberFormatException e) {
             duration = Duration.ZERO; // too large for anything
         }
-        if (!duration.isPositive() || duration.compareTo(DURATION_MAX) > 0) {
-            throw usage("bad " + what + " '" + shortened(text) + "': must be 1ms to " + DURATION_MAX.toHours() + "h");
+        if (duration.compareTo(min) < 0 || duration.compareTo(max) > 0) {
+            throw usage("bad " + what + " '" + shortened(text) + "': must be " + ofDuration(min) + " to "
+                    + ofDuration(max));
         }
         return duration;
+    }
+
+    /** A duration as {@link #duration} reads it, in the largest unit that fits. */
+    static String ofDuration(Duration duration) {
+        long millis = duration.toMillis();
+        if (millis % 3_600_000 == 0) {
+            return millis / 3_600_000 + "h";
+        }
+        if (millis % 60_000 == 0) {
+            return millis / 60_000 + "m";
+        }
+        return millis % 1_000 == 0 ? millis / 1_000 + "s" : millis + "ms";
     }
 
     /** Reads a whole number in a range. */

@@ -8,8 +8,10 @@ import ramback.engine.Refusal;
  * What a command was started in.
  *
  * @param signals how it hears of the signals that ask for an end
+ * @param questions whom it may ask
  */
-record Shell(PrintStream out, PrintStream err, Map<String, String> environment, StopSignals signals) {
+record Shell(
+        PrintStream out, PrintStream err, Map<String, String> environment, StopSignals signals, Questions questions) {
 
     /** The signals that ask for an end, or what stands for them. */
     interface StopSignals {
@@ -17,8 +19,17 @@ record Shell(PrintStream out, PrintStream err, Map<String, String> environment, 
         void onStop(Runnable action);
     }
 
+    /** Somebody who may be asked. */
+    interface Questions {
+        /** Whether there is anybody. */
+        boolean isAnswered();
+
+        /** Asks; returns the answer's line, empty when there is none. */
+        String ask(String question);
+    }
+
     static Shell ofProcess() {
-        return new Shell(System.out, System.err, System.getenv(), Signals::onStop);
+        return new Shell(System.out, System.err, System.getenv(), Signals::onStop, new Terminal.Asking());
     }
 
     /** Prints one line on standard error, whatever the message holds. */

@@ -50,6 +50,9 @@ final class StatusScreen {
                 lines,
                 "mode",
                 now.mode()
+                        + (now.mode().equals("checkpoint")
+                                ? ", at most " + Quantities.ofSeconds(now.intervalSeconds()) + " behind"
+                                : "")
                         + (now.mode().equals(now.configuredMode())
                                 ? ""
                                 : " (configured: " + now.configuredMode() + ")"));
@@ -62,6 +65,14 @@ final class StatusScreen {
                 now.commitTime() == null
                         ? "nothing since the start"
                         : "epoch " + Quantities.ofCount(now.commitEpoch()) + " at " + now.commitTime());
+        if (now.journalPath() != null) {
+            add(
+                    lines,
+                    "journal",
+                    bar(now.journalUsedBytes(), now.journalSizeBytes()) + " "
+                            + Quantities.ofBytes(now.journalUsedBytes()) + " of "
+                            + Quantities.ofSize(now.journalSizeBytes()) + ", " + now.journalPath());
+        }
         add(lines, "image", now.backingUri() + (now.directIo() ? ", direct I/O" : ", through the page cache"));
         if (now.backingErrors() > 0) {
             add(
@@ -140,7 +151,10 @@ final class StatusScreen {
                     + Quantities.ofSeconds(now.lossSeconds()) + " ago";
         }
         return Quantities.ofBytes(now.lossBytes()) + ", the oldest " + Quantities.ofSeconds(now.lossSeconds())
-                + " old, if the power failed now";
+                + " old, if the power failed now"
+                + (now.mode().equals("checkpoint")
+                        ? " (at most " + Quantities.ofSeconds(now.intervalSeconds()) + ")"
+                        : "");
     }
 
     private static String requests(StatusReport now, @Nullable StatusReport earlier) {

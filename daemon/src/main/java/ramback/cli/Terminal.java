@@ -61,6 +61,30 @@ final class Terminal {
         }
     }
 
+    /** Whoever sits at the terminal. */
+    static final class Asking implements Shell.Questions {
+
+        @Override
+        public boolean isAnswered() {
+            return isInput() && isError();
+        }
+
+        @Override
+        public String ask(String question) {
+            System.err.print(question);
+            System.err.flush();
+            StringBuilder line = new StringBuilder();
+            try {
+                for (int c = System.in.read(); c >= 0 && c != '\n'; c = System.in.read()) {
+                    line.append((char) c);
+                }
+            } catch (IOException e) {
+                return ""; // nobody there after all
+            }
+            return line.toString().strip();
+        }
+    }
+
     /**
      * Keys as they are pressed: no line to be finished, no echo. Does nothing where standard input is no terminal.
      * {@link #close} gives the terminal back as it was.

@@ -2,6 +2,7 @@ package ramback.cli;
 
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -16,6 +17,7 @@ import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
 import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
+import ramback.engine.JournalOption;
 import ramback.engine.RamMode;
 import ramback.engine.Refusal;
 
@@ -31,6 +33,13 @@ final class UpCommand extends DeviceCommand {
     private static final int CHUNK_BYTES_MAX = 1 << 20;
     private static final int CLIENT_COUNT_MAX = 4_096;
     private static final int DIRTY_CHUNKS_MIN = 4;
+    private static final long JOURNAL_BYTES_MIN = 2L << 20;
+    private static final long JOURNAL_BYTES_MAX = 1L << 40;
+    private static final long SNAPSHOT_BUFFER_BYTES_DEFAULT = 256L << 20;
+    private static final long SNAPSHOT_BUFFER_BYTES_MAX = 64L << 30;
+    private static final Duration INTERVAL_DEFAULT = Duration.ofSeconds(1);
+    private static final Duration INTERVAL_MIN = Duration.ofMillis(20);
+    private static final Duration INTERVAL_MAX = Duration.ofHours(1);
 
     @Parameters(index = "0", paramLabel = "IMAGE", description = "A raw image file or a block device.")
     private String image = "";
@@ -50,17 +59,30 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--mode",
             paramLabel = "MODE",
-            description = "When writes and flushes are acknowledged: writethrough, writeback (default) or unsafe.")
+            description = "When writes and flushes are acknowledged: writethrough, writeback (default), checkpoint or"
+                    + " unsafe.")
     private @Nullable String mode;
 
     @Option(
             names = "--interval",
             paramLabel = "DURATION",
-            description = "How far the image may lag in checkpoint mode, which needs a journal. Default: 1s.")
+            description = "How old the durable image may be in checkpoint mode, 20ms to 1h. Default: 1s.")
     private @Nullable String interval;
 
-    @Option(names = "--journal", paramLabel = "none", description = "This version keeps no journal.")
+    @Option(
+            names = "--journal",
+            paramLabel = "FILE|none",
+            description =
+                    "Where changes are kept in order until IMAGE has them. Default: IMAGE.journal; for a block device"
+                            + " it must be named.")
     private @Nullable String journal;
+
+    @Option(
+            names = "--journal-size",
+            paramLabel = "SIZE",
+            description =
+                    "The journal's size when it is made. Default: a quarter of the device, at least 64M, at most 16G.")
+    private @Nullable String journalSize;
 
     @Option(names = "--chunk", paramLabel = "SIZE", description = "A power of two, 4K (default) to 1M.")
     private @Nullable String chunk;
@@ -80,7 +102,7 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--dirty-max",
             paramLabel = "SIZE",
-            description = "Hard limit on bytes not yet in the image. Default: a quarter of the device.")
+            description = "Hard limit on bytes not yet committed. Default: a quarter of the device.")
     private @Nullable String dirtyMax;
 
     @Option(
@@ -94,6 +116,24 @@ final class UpCommand extends DeviceCommand {
 
     @Option(names = "--ram-dir", paramLabel = "DIR", description = "A directory on tmpfs. Default: /dev/shm/ramback.")
     private @Nullable Path ramDirectory;
+
+    @Option(
+            names = "--snapshot-buffer",
+            paramLabel = "SIZE",
+            description = "How much may be kept of what writers overtake while a snapshot is taken. Default: 256M.")
+    private @Nullable String snapshotBuffer;
+
+    @Option(
+            names = "--accept-torn",
+            description =
+                    "Take an image as it is that an unclean 'unsafe' left without its memory: it may be a mixture of"
+                            + " old and new.")
+    private boolean isTornAccepted;
+
+    @Option(
+            names = "--discard-ram",
+            description = "Give up the memory of a killed daemon, with the changes that only it holds.")
+    private boolean isMemoryDiscarded;
 
     @Option(names = "--read-only", description = "Refuse every change; open IMAGE for reading only.")
     private boolean isReadOnly;
@@ -110,7 +150,10 @@ final class UpCommand extends DeviceCommand {
     public Integer call() throws Refusal, InterruptedException {
         Daemon.Options options = options();
         shell.signals().onStop(this::onSignal);
-        Daemon started = Daemon.start(options, stopRequested::countDown);
+        Daemon started;
+        try (WorkLine line = new WorkLine(shell)) {
+            started = Daemon.start(options, stopRequested::countDown, line);
+        }
         daemon = started;
         StatusReport status = started.status();
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
@@ -124,12 +167,8 @@ final class UpCommand extends DeviceCommand {
 
     /** Checks the syntax of everything, and makes nothing. */
     Daemon.Options options() throws Refusal {
-        checkJournal();
-        if (interval != null) {
-            Quantities.duration("--interval", interval);
-        }
         RunDirectory runDirectory = runDirectory();
-        Path imagePath = imagePath();
+        Path imagePath = ImageFiles.image(image);
         String deviceName = name == null ? DeviceName.ofImage(imagePath) : DeviceName.check(name);
         int chunkBytes = chunkBytes();
         DeviceOptions device = new DeviceOptions(
@@ -137,31 +176,50 @@ final class UpCommand extends DeviceCommand {
                 size("--size", size),
                 deviceName,
                 mode(),
+                intervalNanos(),
+                journalOption(),
                 ramMode(),
                 chunkBytes,
                 dirtyMaxBytes(chunkBytes),
+                snapshotBufferBytes(chunkBytes),
                 maxClients == null ? 256 : Quantities.count("--max-clients", maxClients, 1, CLIENT_COUNT_MAX),
                 isReadOnly,
-                ramDirectory == null ? Path.of("/dev/shm/ramback") : ramDirectory.toAbsolutePath());
+                isTornAccepted,
+                isMemoryDiscarded,
+                ramDirectory == null ? ImageFiles.RAM_DIRECTORY_DEFAULT : ramDirectory.toAbsolutePath(),
+                ImageFiles.stateDirectory(shell.environment()));
         return new Daemon.Options(device, runDirectory, socketPath(runDirectory, deviceName), listenAddress());
     }
 
-    private void checkJournal() throws Refusal {
-        if (journal != null && !journal.equals("none")) {
-            throw usage("bad --journal '" + journal
-                    + "': this version keeps no journal; use --journal none or leave it out");
+    private JournalOption journalOption() throws Refusal {
+        OptionalLong sizeBytes = journalSizeBytes();
+        if (journal == null) {
+            return new JournalOption(true, null, sizeBytes);
         }
+        if (journal.equals("none")) {
+            if (sizeBytes.isPresent()) {
+                throw usage("--journal-size " + journalSize
+                        + " is for a journal, and --journal none keeps none; leave one" + " of them out");
+            }
+            return JournalOption.NONE;
+        }
+        return new JournalOption(true, ImageFiles.path("--journal", journal), sizeBytes);
     }
 
-    private Path imagePath() throws Refusal {
-        if (image.startsWith("nbd://") || image.startsWith("nbd+unix://")) {
-            throw usage("bad IMAGE '" + image
-                    + "': this version serves no remote image; name a raw file or a block device");
+    private OptionalLong journalSizeBytes() throws Refusal {
+        OptionalLong bytes = size("--journal-size", journalSize);
+        if (bytes.isPresent() && (bytes.getAsLong() < JOURNAL_BYTES_MIN || bytes.getAsLong() > JOURNAL_BYTES_MAX)) {
+            throw usage("bad --journal-size '" + journalSize + "': must be " + Quantities.ofSize(JOURNAL_BYTES_MIN)
+                    + " to " + Quantities.ofSize(JOURNAL_BYTES_MAX));
         }
-        if (image.isEmpty() || image.indexOf('\0') >= 0) {
-            throw usage("bad IMAGE '" + image.replace('\0', '?') + "': not a path; name a raw file or a block device");
-        }
-        return Path.of(image).toAbsolutePath();
+        return bytes;
+    }
+
+    private long intervalNanos() throws Refusal {
+        return interval == null
+                ? INTERVAL_DEFAULT.toNanos()
+                : Quantities.duration("--interval", interval, INTERVAL_MIN, INTERVAL_MAX)
+                        .toNanos();
     }
 
     private static OptionalLong size(String what, @Nullable String text) throws Refusal {
@@ -170,8 +228,8 @@ final class UpCommand extends DeviceCommand {
 
     private Mode mode() throws Refusal {
         Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
-        if (asked == Mode.CHECKPOINT) {
-            throw usage("mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or"
+        if (asked == Mode.CHECKPOINT && "none".equals(journal)) {
+            throw usage("mode checkpoint needs a journal; leave --journal none out, or use writeback, writethrough or"
                     + " unsafe");
         }
         return asked;
@@ -205,6 +263,17 @@ final class UpCommand extends DeviceCommand {
                     + Quantities.ofSize(min));
         }
         return bytes;
+    }
+
+    private long snapshotBufferBytes(int chunkBytes) throws Refusal {
+        OptionalLong bytes = size("--snapshot-buffer", snapshotBuffer);
+        long min = (long) DIRTY_CHUNKS_MIN * chunkBytes;
+        if (bytes.isPresent() && (bytes.getAsLong() < min || bytes.getAsLong() > SNAPSHOT_BUFFER_BYTES_MAX)) {
+            throw usage("bad --snapshot-buffer '" + snapshotBuffer + "': must be at least " + DIRTY_CHUNKS_MIN
+                    + " chunks, " + Quantities.ofSize(min) + ", and at most "
+                    + Quantities.ofSize(SNAPSHOT_BUFFER_BYTES_MAX));
+        }
+        return bytes.orElse(SNAPSHOT_BUFFER_BYTES_DEFAULT);
     }
 
     private Path socketPath(RunDirectory runDirectory, String deviceName) throws Refusal {

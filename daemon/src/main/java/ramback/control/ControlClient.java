@@ -63,9 +63,9 @@ public final class ControlClient {
         }
     }
 
-    /** Switches the mode, to one of its words or {@code auto}. */
+    /** Switches the mode, to one of its words or {@code auto}, and waits until it is in force. */
     public void switchMode(String word) throws Refusal {
-        request("POST", "/mode", field("mode", word), answerTimeout);
+        request("POST", "/mode", field("mode", word), UNLIMITED);
     }
 
     /** Carries everything dirty to the image and waits for it. */

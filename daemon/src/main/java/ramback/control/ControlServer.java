@@ -109,7 +109,7 @@ final class ControlServer implements AutoCloseable {
         return StatusJson.write(device.status());
     }
 
-    private String mode(ServerRequest request) throws Refusal, IOException {
+    private String mode(ServerRequest request) throws Refusal, IOException, InterruptedException {
         if (!(body(request).get("mode") instanceof String word)) {
             throw malformed("\"mode\" is missing");
         }

@@ -12,6 +12,7 @@ import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
 import ramback.engine.Engine;
 import ramback.engine.Refusal;
+import ramback.engine.WorkProgress;
 import ramback.nbd.Export;
 import ramback.nbd.NbdServer;
 import ramback.nbd.ServerLimits;
@@ -61,10 +62,11 @@ public final class Daemon {
     /**
      * Starts a device and serves it; clients may connect when this returns. Nothing is left behind when it throws.
      *
+     * @param progress hears of what takes long before it is served; on the calling thread
      * @param onDown called, on any thread, when somebody asks over the control socket for a stop; must return at once
      * @throws Refusal when it can't or must not be started
      */
-    public static Daemon start(Options options, Runnable onDown) throws Refusal {
+    public static Daemon start(Options options, Runnable onDown, WorkProgress progress) throws Refusal {
         RunDirectory runDirectory = options.runDirectory();
         String name = options.device().name();
         RunDirectory.checkSocketPath(
@@ -73,7 +75,7 @@ public final class Daemon {
         RunDirectory.checkSocketPath(options.socket(), "choose a shorter path with --socket");
         Daemon daemon = new Daemon(options, onDown, DeviceDirectory.claim(runDirectory, name));
         try {
-            daemon.serve();
+            daemon.serve(progress);
             return daemon;
         } finally {
             if (daemon.serving == null) {
@@ -83,7 +85,7 @@ public final class Daemon {
     }
 
     /** The control server takes as long to start as the engine does: one starts while the other does. */
-    private void serve() throws Refusal {
+    private void serve(WorkProgress progress) throws Refusal {
         String name = options.device().name();
         Path controlSocket = options.runDirectory().controlSocket(name);
         FutureTask<ControlServer> controlStart =
@@ -92,7 +94,7 @@ public final class Daemon {
         Engine engine = null;
         NbdServer nbd = null;
         try {
-            engine = Engine.start(options.device());
+            engine = Engine.start(options.device(), progress);
             nbd = new NbdServer(List.of(new Export(name, "", engine.device())), ServerLimits.DEFAULT);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
@@ -204,12 +206,12 @@ public final class Daemon {
         }
 
         @Override
-        public void switchMode(Mode mode) throws Refusal {
+        public void switchMode(Mode mode) throws Refusal, InterruptedException {
             running().engine().switchMode(mode);
         }
 
         @Override
-        public void switchModeToAuto() throws Refusal {
+        public void switchModeToAuto() throws Refusal, InterruptedException {
             running().engine().switchModeToAuto();
         }
 

@@ -10,11 +10,11 @@ interface DeviceControl {
     /** Everything {@code status} shows, now. */
     StatusReport status() throws Refusal;
 
-    /** Switches the mode; returns when it is in force. */
-    void switchMode(Mode mode) throws Refusal;
+    /** Switches the mode; returns when it is in force, however long that takes. */
+    void switchMode(Mode mode) throws Refusal, InterruptedException;
 
     /** Goes back to the mode that {@code up} was given. */
-    void switchModeToAuto() throws Refusal;
+    void switchModeToAuto() throws Refusal, InterruptedException;
 
     /** Carries everything dirty to the image; returns when it is durable there, however long that takes. */
     void flush() throws Refusal, InterruptedException;

@@ -40,6 +40,7 @@ public final class StatusJson {
         json.writeNumberField("dirtyBytes", report.dirtyBytes());
         json.writeNumberField("dirtyMaxBytes", report.dirtyMaxBytes());
         json.writeNumberField("inflight", report.inflight());
+        json.writeNumberField("intervalSeconds", report.intervalSeconds());
         json.writeNumberField("loadBytesPerSecond", Math.round(report.loadBytesPerSecond()));
         json.writeNumberField("loadRemainingBytes", report.loadRemainingBytes());
         json.writeBooleanField("throttling", report.throttling());
@@ -55,7 +56,15 @@ public final class StatusJson {
         json.writeNumberField("epoch", report.commitEpoch());
         json.writeStringField("time", report.commitTime());
         json.writeEndObject();
-        json.writeNullField("journal");
+        if (report.journalPath() == null) {
+            json.writeNullField("journal");
+        } else {
+            json.writeObjectFieldStart("journal");
+            json.writeStringField("path", report.journalPath());
+            json.writeNumberField("sizeBytes", report.journalSizeBytes());
+            json.writeNumberField("usedBytes", report.journalUsedBytes());
+            json.writeEndObject();
+        }
         json.writeObjectFieldStart("backing");
         json.writeStringField("uri", report.backingUri());
         json.writeNumberField("errors", report.backingErrors());
@@ -97,6 +106,7 @@ public final class StatusJson {
         Fields top = new Fields(Json.readObject(text));
         Fields loss = top.object("lossIfPowerFailedNow");
         Fields commit = top.object("lastCommit");
+        Fields journal = top.object("journal");
         Fields backing = top.object("backing");
         Fields requests = top.object("requests");
         return new StatusReport(
@@ -119,10 +129,14 @@ public final class StatusJson {
                 top.count("dirtyBytes"),
                 top.count("dirtyMaxBytes"),
                 top.count("inflight"),
+                top.number("intervalSeconds"),
                 loss.count("bytes"),
                 loss.number("seconds"),
                 commit.count("epoch"),
                 commit.textOrNull("time"),
+                journal.textOrNull("path"),
+                journal.count("sizeBytes"),
+                journal.count("usedBytes"),
                 backing.text("uri"),
                 backing.count("errors"),
                 backing.textOrNull("lastError"),

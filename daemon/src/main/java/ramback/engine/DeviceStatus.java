@@ -13,10 +13,14 @@ import ramback.device.Mode;
  * @param dirtyChunks chunks whose newest content is not yet durable in the image
  * @param dirtyBytes the same in bytes
  * @param inflight requests that wait for a load, for room or for a commit
+ * @param intervalSeconds how old the durable image may be in {@code checkpoint}
  * @param lossBytes what acknowledged bytes a power failure at this moment would cost (in {@code unsafe}: the device)
- * @param lossSeconds the age of the oldest of them
+ * @param lossSeconds the age of the oldest of them (in {@code unsafe}: since the image was last whole)
  * @param commitEpoch the newest epoch that is durable; 0 as long as commitTime is null
  * @param commitTime when it became so, or null if nothing has been committed since the start
+ * @param journalPath the journal's file, or null if none is kept
+ * @param journalSizeBytes the size of that file
+ * @param journalUsedBytes how much of it the image still lacks
  * @param loadBytesPerSecond how fast the image is being loaded, averaged over the last second or two
  * @param loadRemainingBytes what is still to be loaded
  * @param backingErrors failed calls to the backing store since the start
@@ -39,10 +43,14 @@ public record DeviceStatus(
         long dirtyChunks,
         long dirtyBytes,
         long inflight,
+        double intervalSeconds,
         long lossBytes,
         double lossSeconds,
         long commitEpoch,
         @Nullable Instant commitTime,
+        @Nullable String journalPath,
+        long journalSizeBytes,
+        long journalUsedBytes,
         String backingUri,
         long backingErrors,
         @Nullable String backingLastError,

@@ -1,18 +1,11 @@
 package ramback.engine;
 
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
-import ramback.clock.AgentThread;
 import ramback.clock.Clock;
 import ramback.clock.Signal;
 import ramback.device.Device;
@@ -21,11 +14,13 @@ import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
-import ramback.journal.NoJournal;
+import ramback.journal.EpochLog;
+import ramback.journal.LocalJournal;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.trace.Trace;
 import ramback.writeback.Faults;
+import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
 import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
@@ -47,13 +42,15 @@ public final class Engine implements AutoCloseable {
     private static final int DIRTY_SHARE = 4;
     /** What the default limit is at least. */
     private static final long DIRTY_BYTES_MIN = 16L << 20;
+    /** How much memory versions of chunks may take on their way to the journal. */
+    private static final long RING_BYTES = 32L << 20;
 
     private static final long STOP_RETRY_NANOS = 500_000_000L;
-    private static final long TRACE_PERIOD_NANOS = 50_000_000L;
 
     private final DeviceOptions options;
     private final Clock clock = Clock.SYSTEM;
     private final OpenedImage image;
+    private final Attachment attachment;
     private final FileBacking backing;
     private final SharedSegment segment;
     private final ChunkStore store;
@@ -63,9 +60,8 @@ public final class Engine implements AutoCloseable {
     private final ImageDevice device;
     private final Population population;
     private final WriteBehind writeBehind;
-    private final AgentThread tracePrinter;
-    private final Signal traceSignal = new Signal(clock);
-    private final AtomicLong tracePrinted = new AtomicLong();
+    private final ModeSwitch modeSwitch;
+    private final TraceOutput traceOutput;
 
     private final ReentrantLock stopping = new ReentrantLock();
     private final AtomicInteger flushCount = new AtomicInteger();
@@ -73,15 +69,20 @@ public final class Engine implements AutoCloseable {
     private volatile boolean isAbandoned;
     private boolean isStopped;
 
-    private Engine(DeviceOptions options, OpenedImage image, SharedSegment segment) {
+    private Engine(DeviceOptions options, OpenedImage image, Attachment attachment, SharedSegment segment) {
         this.options = options;
         this.image = image;
+        this.attachment = attachment;
         this.backing = image.backing();
         this.segment = segment;
         SegmentLayout layout = segment.layout();
+        EpochLog log = attachment.log();
         Signal sealerSignal = new Signal(clock);
-        Epochs epochs = new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise);
-        Versions versions = new Versions(clock, layout.chunkBytes(), 0);
+        // Numbers of epochs go on where the journal's end.
+        long firstEpoch = log instanceof LocalJournal journal ? journal.headEpoch() + 1 : 0;
+        Epochs epochs =
+                new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise, firstEpoch);
+        Versions versions = new Versions(clock, layout.chunkBytes(), log.keepsVersions() ? RING_BYTES : 0);
         this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), options.mode(), segment, store, epochs, dirty, clock, trace);
@@ -91,7 +92,7 @@ public final class Engine implements AutoCloseable {
                 epochs,
                 dirty,
                 backing,
-                new NoJournal(),
+                log,
                 versions,
                 clock,
                 trace,
@@ -100,35 +101,69 @@ public final class Engine implements AutoCloseable {
                 options.dirtyMaxBytes().orElse(Math.max(DIRTY_BYTES_MIN, layout.sizeBytes() / DIRTY_SHARE)),
                 device::wakeSessions,
                 sealerSignal));
+        this.modeSwitch = new ModeSwitch(device, writeBehind, log, attachment::setMode, options.intervalNanos());
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
-        this.tracePrinter = AgentThread.start(new TracePrinter(), clock, traceSignal);
+        this.traceOutput = new TraceOutput(trace, clock);
         writeBehind.start();
         population.start();
     }
 
     /**
-     * Starts a device: opens (or creates) and locks the image, takes the memory, starts loading and write-behind.
-     * The device may be served as soon as this returns. Nothing is left behind when it throws.
+     * Starts a device: opens (or creates) and locks the image, looks at what lies beside it and decides what that means,
+     * recovers if it must, takes the memory, attaches journal and state file, starts loading and write-behind. The device may be
+     * served as soon as this returns. When it throws, nothing that it made is left behind.
      *
+     * @param progress hears of what takes long: recovery, making the journal
      * @throws Refusal when it can't or must not be started; one line for the operator
      */
-    public static Engine start(DeviceOptions options) throws Refusal {
-        if (options.mode() == Mode.CHECKPOINT) {
+    public static Engine start(DeviceOptions options, WorkProgress progress) throws Refusal {
+        if (options.mode() == Mode.CHECKPOINT && !options.journal().isKept()) {
             throw new Refusal(Refusal.Kind.USAGE, needsJournal());
         }
         OpenedImage image = OpenedImage.open(options);
+        Findings found = null;
+        SharedSegment segment = null;
+        Engine engine = null;
         try {
-            SharedSegment segment = SegmentFile.create(options, image.backing());
-            return new Engine(options, image, segment);
-        } catch (Refusal | RuntimeException e) {
-            image.undo();
-            throw e;
+            found = Findings.look(ImageRequest.toServe(options), image.backing());
+            if (found.decision().isRefusal()) {
+                throw StartRefusals.of(found);
+            }
+            Attachment.recover(found, progress);
+            found.leftovers().remove();
+            segment = SegmentFile.create(options, image.backing());
+            Attachment attachment = Attachment.attach(found, options, segment.path(), progress);
+            engine = new Engine(options, image, attachment, segment);
+            return engine;
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "memory of a killed daemon can't be removed: " + e.getMessage() + "; remove it and try again",
+                    e);
+        } finally {
+            if (engine == null) {
+                giveUp(image, found, segment);
+            }
         }
     }
 
+    private static void giveUp(OpenedImage image, @Nullable Findings found, @Nullable SharedSegment segment) {
+        if (found != null) {
+            found.close();
+        }
+        if (segment != null) {
+            try {
+                segment.close();
+            } catch (IOException e) {
+                warn(e);
+            }
+        }
+        image.undo();
+    }
+
     private static String needsJournal() {
-        return "mode checkpoint needs a journal, and this version keeps none; use writeback, writethrough or unsafe";
+        return "mode checkpoint needs a journal, and this device keeps none; use writeback, writethrough or unsafe";
     }
 
     /** The device to export. */
@@ -141,33 +176,40 @@ public final class Engine implements AutoCloseable {
     /** A snapshot of everything status shows. */
     public DeviceStatus status() {
         SegmentLayout layout = store.layout();
-        long dirtyChunks = Math.max(0, dirty.chunkCount());
-        long dirtyBytes = Math.min(dirtyChunks * layout.chunkBytes(), layout.sizeBytes());
-        Mode mode = device.mode();
+        Mode mode = modeSwitch.mode();
         DeviceState state = state();
         boolean isThrottling = writeBehind.throttle().isThrottling();
+        long dirtyBytes = bytes(dirty.chunkCount(), layout);
         // In unsafe nothing is promised about a mixture of old and new: all of it is at stake while any of it is dirty.
+        boolean isAllAtStake = mode == Mode.UNSAFE && dirtyBytes > 0;
         long sinceNanos = mode == Mode.UNSAFE ? writeBehind.lastCleanNanos() : writeBehind.oldestDirtyNanos();
-        double dirtySeconds = sinceNanos == 0 ? 0 : (clock.nanoTime() - sinceNanos) / 1e9;
-        long lossBytes = mode == Mode.UNSAFE && dirtyChunks > 0 ? layout.sizeBytes() : dirtyBytes;
+        double lossSeconds = sinceNanos == 0 ? 0 : Math.max(0, (clock.nanoTime() - sinceNanos) / 1e9);
+        long lossBytes = isAllAtStake ? layout.sizeBytes() : bytes(writeBehind.undurableChunkCount(), layout);
+        double intervalSeconds = options.intervalNanos() / 1e9;
+        boolean isWithinLimit = mode != Mode.CHECKPOINT || lossSeconds <= intervalSeconds;
+        Path journal = attachment.journalPath();
         return new DeviceStatus(
                 options.name(),
                 mode,
                 options.mode(),
                 state,
-                state == DeviceState.READY && mode == options.mode() && !isThrottling,
+                state == DeviceState.READY && mode == options.mode() && !isThrottling && isWithinLimit,
                 layout.sizeBytes(),
                 layout.chunkBytes(),
                 layout.chunkCount(),
                 store.loadedChunkCount(),
                 writeBehind.savedChunkCount(),
-                dirtyChunks,
+                Math.max(0, dirty.chunkCount()),
                 dirtyBytes,
                 device.waitingCount(),
+                intervalSeconds,
                 lossBytes,
-                Math.max(0, dirtySeconds),
+                lossBytes == 0 ? 0 : lossSeconds,
                 Math.max(0, writeBehind.committed()),
                 writeBehind.commitTime(),
+                journal == null ? null : journal.toString(),
+                attachment.journalSizeBytes(),
+                attachment.log().usedBytes(),
                 backing.uri(),
                 faults.count(),
                 faults.last(),
@@ -181,11 +223,15 @@ public final class Engine implements AutoCloseable {
                 trace.isOn());
     }
 
+    private static long bytes(long chunkCount, SegmentLayout layout) {
+        return Math.min(Math.max(0, chunkCount) * layout.chunkBytes(), layout.sizeBytes());
+    }
+
     private DeviceState state() {
         if (isStopping) {
             return DeviceState.STOPPING;
         }
-        if (faults.isFailing()) {
+        if (faults.isFailing() || writeBehind.isFrozen()) {
             return DeviceState.DEGRADED;
         }
         if (flushCount.get() > 0) {
@@ -197,25 +243,29 @@ public final class Engine implements AutoCloseable {
     // ---------------------------------------------------------------------------------------------------- commands
 
     /**
-     * Switches the mode of the running device, under load, in any direction. Requests from now on are acknowledged as
-     * the new mode says, those that wait are released at once where it promises less; where it promises more, what is
-     * dirty is carried to the image now.
+     * Switches the mode of the running device, under load, in any direction; returns when the new mode is in force and so said
+     * durably. Requests are acknowledged as the stricter of the two says meanwhile, or, on the way into {@code unsafe}, as that says.
      *
-     * @throws Refusal when this device can't have the mode (checkpoint without a journal)
+     * @throws Refusal when this device can't have the mode (checkpoint without a journal), or what must be durable first could
+     *     not be written; the mode before then still holds
      */
-    public void switchMode(Mode mode) throws Refusal {
-        if (mode == Mode.CHECKPOINT) {
+    public void switchMode(Mode mode) throws Refusal, InterruptedException {
+        if (mode == Mode.CHECKPOINT && !attachment.log().keepsVersions()) {
             throw new Refusal(Refusal.Kind.FAILED, needsJournal());
         }
-        Mode before = device.mode();
-        device.setMode(mode);
-        if (mode.compareTo(before) < 0) {
-            writeBehind.demandAll();
+        try {
+            modeSwitch.switchTo(mode);
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    options.name() + " stays in " + modeSwitch.mode().word() + ": " + e.getMessage()
+                            + "; see its status, and try again when that is mended",
+                    e);
         }
     }
 
     /** Returns to the configured mode. */
-    public void switchModeToAuto() throws Refusal {
+    public void switchModeToAuto() throws Refusal, InterruptedException {
         switchMode(options.mode());
     }
 
@@ -241,68 +291,21 @@ public final class Engine implements AutoCloseable {
 
     /** Switches the trace on or off. While on, events also go to standard error, as text, as far as it keeps up. */
     public void trace(boolean on) {
-        if (on && !trace.isOn()) {
-            tracePrinted.set(trace.eventCount());
-        }
-        trace.setOn(on);
-        traceSignal.raise();
+        traceOutput.set(on);
     }
 
     /** Writes the newest trace events as text, oldest first, to a new file; returns how many lines. */
     public long dumpTrace(Path file) throws Refusal {
-        AtomicLong lines = new AtomicLong();
-        try {
-            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            try (var writer = Files.newBufferedWriter(file, StandardOpenOption.WRITE)) {
-                long first = Math.max(0, trace.eventCount() - Trace.EVENT_COUNT_MAX);
-                trace.copyTo(
-                        text -> {
-                            writer.write(text);
-                            writer.newLine();
-                            lines.incrementAndGet();
-                        },
-                        first);
-            }
-        } catch (FileAlreadyExistsException e) {
-            throw new Refusal(Refusal.Kind.FAILED, "trace file " + file + " exists; name a new file", e);
-        } catch (IOException e) {
-            throw new Refusal(Refusal.Kind.FAILED, "trace file " + file + " can't be written: " + e.getMessage(), e);
-        }
-        return lines.get();
-    }
-
-    private final class TracePrinter implements ramback.clock.Agent {
-
-        private final PrintStream out = new PrintStream(
-                new java.io.FileOutputStream(java.io.FileDescriptor.err), false, StandardCharsets.UTF_8);
-
-        @Override
-        public String name() {
-            return "trace";
-        }
-
-        @Override
-        public long step() {
-            boolean on = trace.isOn();
-            if (trace.eventCount() > tracePrinted.get()) {
-                try {
-                    tracePrinted.set(trace.copyTo(out::println, tracePrinted.get()));
-                    out.flush();
-                } catch (IOException e) {
-                    throw new IllegalStateException(e);
-                }
-            }
-            return on ? clock.nanoTime() + TRACE_PERIOD_NANOS : Clock.NEVER;
-        }
+        return traceOutput.dump(file);
     }
 
     // ------------------------------------------------------------------------------------------------------ stopping
 
     /**
-     * Stops the device: refuses new requests, carries everything to the image, makes it durable, gives the memory back
-     * and unlocks the image. Returns when that is done, however long it takes; may be called more than once, later
-     * calls wait for the first. When the backing store fails it goes on trying: what is dirty is not given up. Exports
-     * are stopped before: memory that a session still uses is not unmapped.
+     * Stops the device: refuses new requests, carries everything to the image, makes it durable, says so in journal and state file,
+     * gives the memory back and unlocks the image. Returns when that is done, however long it takes; may be called more than
+     * once, later calls wait for the first. When the backing store fails it goes on trying: what is dirty is not given up.
+     * Exports are stopped before: memory that a session still uses is not unmapped.
      */
     public void stop() {
         isStopping = true;
@@ -315,8 +318,7 @@ public final class Engine implements AutoCloseable {
             population.stop();
             drainForGood();
             writeBehind.stop();
-            trace.setOn(false);
-            tracePrinter.stop();
+            traceOutput.stop();
             release();
             isStopped = true;
         } finally {
@@ -326,7 +328,7 @@ public final class Engine implements AutoCloseable {
 
     /**
      * Takes the start back, when the device could not be served after all: as {@link #stop()}, and an image that this
-     * start created is removed again, unless somebody has written to it.
+     * start created is removed again, with its journal and state file, unless somebody has written to it.
      */
     public void abandon() {
         isAbandoned = true;
@@ -338,7 +340,7 @@ public final class Engine implements AutoCloseable {
         boolean interrupted = false;
         while (true) {
             try {
-                if (writeBehind.drain()) {
+                if (writeBehind.drain() && dirty.chunkCount() == 0) {
                     break;
                 }
                 never.await(clock.nanoTime() + STOP_RETRY_NANOS);
@@ -353,22 +355,37 @@ public final class Engine implements AutoCloseable {
 
     private void release() {
         try {
+            if (!options.readOnly()) {
+                backing.sync();
+                attachment.setClean();
+            }
+            attachment.close();
+        } catch (IOException e) {
+            // Everything is durable in the image by now; the next start finds that out by itself.
+            warn(e);
+        }
+        try {
             if (device.sessionCount() == 0) {
                 segment.close();
             } else {
                 segment.remove();
             }
-            if (isAbandoned && writeBehind.savedChunkCount() == 0) {
+            boolean isUnused = isAbandoned && writeBehind.savedChunkCount() == 0;
+            if (isUnused) {
+                attachment.remove();
                 // While it is still locked, so that nobody else can have begun to use it.
                 image.undo();
             } else {
                 backing.close();
             }
         } catch (IOException e) {
-            // Everything is durable in the image by now; what could not be tidied is only named.
-            System.getLogger(Engine.class.getName())
-                    .log(System.Logger.Level.WARNING, "not everything could be tidied up: {0}", e.getMessage());
+            warn(e);
         }
+    }
+
+    private static void warn(IOException e) {
+        System.getLogger(Engine.class.getName())
+                .log(System.Logger.Level.WARNING, "not everything could be tidied up: {0}", e.getMessage());
     }
 
     @Override

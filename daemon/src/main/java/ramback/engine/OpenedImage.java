@@ -43,7 +43,7 @@ record OpenedImage(FileBacking backing, boolean created) {
         return opened;
     }
 
-    private static Refusal refusal(BackingOpenException e) {
+    static Refusal refusal(BackingOpenException e) {
         Refusal.Kind kind = switch (e.reason()) {
             case MISSING, NOT_AN_IMAGE, EMPTY, TOO_LARGE -> Refusal.Kind.USAGE;
             case EXISTS, NOT_PERMITTED, IN_USE, NO_SPACE, FAILED -> Refusal.Kind.FAILED;

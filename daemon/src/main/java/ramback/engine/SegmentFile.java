@@ -5,11 +5,18 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
+import ramback.journal.StartSituation.Memory;
 import ramback.memory.ImageIdentity;
 import ramback.memory.MemoryShortageException;
 import ramback.memory.SegmentLayout;
@@ -17,34 +24,101 @@ import ramback.memory.SharedSegment;
 import ramback.posix.FileStatus;
 import ramback.posix.Posix;
 
-/** Where a device's memory segment lies, and what is done about one that an earlier daemon left. */
+/** Where a device's memory segment lies, and what an earlier daemon left of it. */
 final class SegmentFile {
 
     private SegmentFile() {}
 
-    /** Takes the memory of a device; refuses when an earlier daemon's memory holds what the image does not. */
-    static SharedSegment create(DeviceOptions options, FileBacking backing) throws Refusal {
-        try {
-            prepareDirectory(options.ramDirectory());
-            ImageIdentity identity = identity(backing);
-            // The image's identity is part of the name, so that what was left is found under any device name.
-            String suffix = String.format("-%x-%x.ram", identity.device(), identity.inode());
-            clearLeftovers(options.ramDirectory(), suffix, options);
-            SegmentLayout layout =
-                    new SegmentLayout(backing.sizeBytes(), options.chunkBytes(), options.clientCountMax());
-            Path path = options.ramDirectory().resolve(options.name() + suffix);
-            return SharedSegment.create(path, layout, options.ram() == RamMode.SPARSE, identity);
-        } catch (MemoryShortageException e) {
-            throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
-        } catch (IOException e) {
-            throw new Refusal(
-                    Refusal.Kind.FAILED,
-                    "memory in --ram-dir " + options.ramDirectory() + " can't be taken: " + e.getMessage(),
-                    e);
+    /**
+     * What an earlier daemon left in memory of an image.
+     *
+     * @param memory whether it matters
+     * @param files the segments that were found, those included in which there is nothing
+     * @param newest the one that holds changes or is in use, or null
+     * @param dirtyChunks how many chunks of it the image lacks
+     */
+    record Leftovers(
+            Memory memory, List<Path> files, @Nullable Path newest, long dirtyChunks, int chunkBytes) {
+
+        static final Leftovers NONE = new Leftovers(Memory.NONE, List.of(), null, 0, 0);
+
+        /** Removes them, and with them what only they hold. */
+        void remove() throws IOException {
+            for (Path file : files) {
+                Files.deleteIfExists(file);
+            }
         }
     }
 
-    private static ImageIdentity identity(FileBacking backing) throws IOException {
+    /** Looks for memory of an image in directories that need not exist; changes nothing. */
+    static Leftovers look(FileBacking backing, Collection<Path> directories) throws Refusal {
+        List<Path> files = new ArrayList<>();
+        Leftovers worst = Leftovers.NONE;
+        for (Path directory : directories) {
+            try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "*" + suffix(backing))) {
+                for (Path file : found) {
+                    files.add(file);
+                    SharedSegment.LeftoverReport report = SharedSegment.inspect(file);
+                    Memory memory = switch (report.leftover()) {
+                        case NONE, CLEAN -> Memory.NONE;
+                        case IN_USE -> Memory.IN_USE;
+                        case DIRTY -> Memory.CHANGES;
+                    };
+                    if (memory != Memory.NONE && worst.memory() != Memory.IN_USE) {
+                        worst = new Leftovers(memory, files, file, report.dirtyChunks(), report.chunkBytes());
+                    }
+                }
+            } catch (NoSuchFileException | NotDirectoryException e) {
+                // Nobody has had memory there.
+            } catch (IOException e) {
+                throw new Refusal(
+                        Refusal.Kind.FAILED, "memory in " + directory + " can't be looked at: " + e.getMessage(), e);
+            }
+        }
+        return worst.newest() == null ? new Leftovers(Memory.NONE, files, null, 0, 0) : worst;
+    }
+
+    /** The image's identity is part of the name, so that what was left is found under any device name. */
+    private static String suffix(FileBacking backing) throws IOException {
+        ImageIdentity identity = identity(backing);
+        return String.format("-%x-%x.ram", identity.device(), identity.inode());
+    }
+
+    /** Where the memory of a device is going to lie. */
+    static Path path(DeviceOptions options, FileBacking backing) throws Refusal {
+        try {
+            return options.ramDirectory().resolve(options.name() + suffix(backing));
+        } catch (IOException e) {
+            throw notTaken(options, e);
+        }
+    }
+
+    /** Takes the memory of a device. What was found of earlier memory has been dealt with. */
+    static SharedSegment create(DeviceOptions options, FileBacking backing) throws Refusal {
+        try {
+            prepareDirectory(options.ramDirectory());
+            SegmentLayout layout =
+                    new SegmentLayout(backing.sizeBytes(), options.chunkBytes(), options.clientCountMax());
+            Path path = path(options, backing);
+            if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+                throw new IOException("memory segment " + path + " is in the way");
+            }
+            return SharedSegment.create(path, layout, options.ram() == RamMode.SPARSE, identity(backing));
+        } catch (MemoryShortageException e) {
+            throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
+        } catch (IOException e) {
+            throw notTaken(options, e);
+        }
+    }
+
+    private static Refusal notTaken(DeviceOptions options, IOException e) {
+        return new Refusal(
+                Refusal.Kind.FAILED,
+                "memory in --ram-dir " + options.ramDirectory() + " can't be taken: " + e.getMessage(),
+                e);
+    }
+
+    static ImageIdentity identity(FileBacking backing) throws IOException {
         FileStatus status = backing.status();
         return backing.blockDevice()
                 ? new ImageIdentity(status.specialDevice(), 0)
@@ -80,39 +154,6 @@ final class SegmentFile {
                     "--ram-dir " + directory + " belongs to user " + owner + " with permissions "
                             + PosixFilePermissions.toString(permissions)
                             + ", so others could take the device's memory; name a directory of your own");
-        }
-    }
-
-    private static void clearLeftovers(Path directory, String suffix, DeviceOptions options)
-            throws IOException, Refusal {
-        try (DirectoryStream<Path> leftovers = Files.newDirectoryStream(directory, "*" + suffix)) {
-            for (Path leftover : leftovers) {
-                clearLeftover(leftover, options);
-            }
-        }
-        Path sameName = directory.resolve(options.name() + suffix);
-        if (Files.exists(sameName, LinkOption.NOFOLLOW_LINKS)) {
-            throw new IOException("memory segment " + sameName + " is in the way");
-        }
-    }
-
-    private static void clearLeftover(Path leftover, DeviceOptions options) throws IOException, Refusal {
-        SharedSegment.LeftoverReport found = SharedSegment.inspect(leftover);
-        switch (found.leftover()) {
-            case NONE -> {}
-            case IN_USE ->
-                throw new Refusal(
-                        Refusal.Kind.FAILED,
-                        "image " + options.image() + " is in use: its memory segment " + leftover
-                                + " is locked by a live daemon");
-            case CLEAN -> Files.delete(leftover);
-            case DIRTY ->
-                throw new Refusal(
-                        Refusal.Kind.PROTECTED,
-                        "image " + options.image() + " was served by a daemon that was killed, and "
-                                + found.dirtyChunks() + " chunks of " + found.chunkBytes()
-                                + " bytes in its memory segment are not in the image; to go on without them remove "
-                                + leftover);
         }
     }
 }

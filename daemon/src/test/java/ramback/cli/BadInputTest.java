@@ -45,10 +45,23 @@ class BadInputTest {
                 bad("bad name '..'", "--name", ".."),
                 bad("bad mode 'fast'; use one of writethrough, writeback, checkpoint, unsafe", "--mode", "fast"),
                 bad("bad mode 'auto'", "--mode", "auto"),
-                bad("mode checkpoint needs a journal", "--mode", "checkpoint"),
+                bad(
+                        "mode checkpoint needs a journal; leave --journal none out",
+                        "--mode",
+                        "checkpoint",
+                        "--journal",
+                        "none"),
                 bad("bad --interval '1': not a duration", "--interval", "1"),
-                bad("bad --interval '0s': must be 1ms to 24h", "--interval", "0s"),
-                bad("this version keeps no journal; use --journal none or leave it out", "--journal", "/x"),
+                bad("bad --interval '0s': must be 20ms to 1h", "--interval", "0s"),
+                bad("bad --interval '19ms': must be 20ms to 1h", "--interval", "19ms"),
+                bad("bad --interval '61m': must be 20ms to 1h", "--interval", "61m"),
+                bad("bad --journal '': not a path", "--journal", ""),
+                bad("bad --journal-size '1M': must be 2 MiB to 1 TiB", "--journal-size", "1M"),
+                bad("bad --journal-size '2T': must be 2 MiB to 1 TiB", "--journal-size", "2T"),
+                bad("bad --journal-size 'big': not a size", "--journal-size", "big"),
+                bad("--journal-size 64M is for a journal", "--journal", "none", "--journal-size", "64M"),
+                bad("bad --snapshot-buffer '16383': must be at least 4 chunks, 16 KiB", "--snapshot-buffer", "16383"),
+                bad("bad --snapshot-buffer '65G': must be at least", "--snapshot-buffer", "65G"),
                 bad("bad --chunk '3000': must be a power of two from 4K to 1M", "--chunk", "3000"),
                 bad("bad --chunk '2K': must be a power of two", "--chunk", "2K"),
                 bad("bad --chunk '2M': must be a power of two", "--chunk", "2M"),
@@ -118,12 +131,13 @@ class BadInputTest {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {"power", "top", "upgrade", "attach", "detach", "snapshot", "verify", "recover", "check", "x", ""
-            })
+    @ValueSource(strings = {"power", "top", "upgrade", "attach", "detach", "verify", "x", ""})
     void aCommandThatDoesNotExistIsAnsweredWithThoseThatDo(String command) {
         assertRefused(
-                2, "no command '" + command + "'; commands: up, ls, status, mode, flush, trace, down, bench", command);
+                2,
+                "no command '" + command
+                        + "'; commands: up, ls, status, mode, flush, trace, down, recover, check, bench",
+                command);
     }
 
     @Test
@@ -148,6 +162,13 @@ class BadInputTest {
                 "status --xml|unknown option: '--xml'",
                 "status a b|unmatched argument at index 2: 'b'",
                 "down ..|bad name '..'",
+                "recover|missing required parameter: 'IMAGE'",
+                "check|missing required parameter: 'IMAGE'",
+                "recover x --to-epoch -1|bad --to-epoch '-1': must be the number of an epoch",
+                "recover x --to-epoch last|bad --to-epoch 'last'",
+                "recover nbd://localhost/x|this version serves no remote image",
+                "check nbd://localhost/x|this version serves no remote image",
+                "check x --to-epoch 1|unknown options: '--to-epoch', '1'",
                 "flush --now|unknown option"
             })
     void aBadRequestIsBadUsage(String line, String message) {
@@ -170,7 +191,7 @@ class BadInputTest {
     void lsOfNothingIsAnEmptyTable() {
         ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
         assertThat(shell.run("ls")).isZero();
-        assertThat(shell.out()).isEqualTo("NAME  SIZE  MODE  LIGHT  URI\n");
+        assertThat(shell.out()).isEqualTo("NAME  SIZE  MODE  LIGHT  LOSS  URI\n");
     }
 
     @Test
@@ -180,7 +201,7 @@ class BadInputTest {
         Files.writeString(dead.resolve("pid"), "4194305\n");
         ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
         assertThat(shell.run("ls")).isZero();
-        assertThat(shell.out()).contains("disk  -     -     gone   -");
+        assertThat(shell.out()).contains("disk  -     -     gone   -     -");
         assertThat(shell.run("status")).isEqualTo(3);
         assertThat(shell.err())
                 .startsWith("ramback: the daemon of disk (pid 4194305) is gone")
@@ -224,10 +245,14 @@ class BadInputTest {
                         "--mode",
                         "--interval",
                         "--journal",
+                        "--journal-size",
                         "--chunk",
                         "--socket",
                         "--listen",
                         "--dirty-max",
+                        "--snapshot-buffer",
+                        "--accept-torn",
+                        "--discard-ram",
                         "--ram",
                         "--max-clients",
                         "--ram-dir",

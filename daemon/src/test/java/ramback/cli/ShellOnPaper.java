@@ -17,17 +17,22 @@ final class ShellOnPaper {
     private final CountDownLatch listening = new CountDownLatch(1);
     private final Shell shell;
     private volatile Runnable onStop = () -> {};
+    private volatile String answer = "";
 
     ShellOnPaper(Path runDirectory) {
         this(Map.of("RAMBACK_RUN_DIR", runDirectory.toString()));
     }
 
     ShellOnPaper(Map<String, String> environment) {
-        this.shell =
-                new Shell(new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), environment, action -> {
+        this.shell = new Shell(
+                new PrintStream(out, true, UTF_8),
+                new PrintStream(err, true, UTF_8),
+                environment,
+                action -> {
                     onStop = action;
                     listening.countDown();
-                });
+                },
+                new Answer());
     }
 
     int run(String... arguments) {
@@ -61,6 +66,25 @@ final class ShellOnPaper {
 
     String err() {
         return err.toString(UTF_8);
+    }
+
+    /** Says this to every question; as long as it is not told what to say, nobody can be asked. */
+    void answers(String line) {
+        answer = line;
+    }
+
+    private final class Answer implements Shell.Questions {
+
+        @Override
+        public boolean isAnswered() {
+            return !answer.isEmpty();
+        }
+
+        @Override
+        public String ask(String question) {
+            shell.err().print(question);
+            return answer;
+        }
     }
 
     private static final class Paper extends ByteArrayOutputStream {

@@ -24,6 +24,7 @@ class StatusScreenTest {
                         "12.0 KiB of at most 25.0 MiB, 3 chunks, 200 MiB/s, writers throttled",
                         "the whole device, if the power failed now (unsafe); last clean 1.50 s ago",
                         "epoch 9 at 2026-01-02T03:04:05Z",
+                        "[######------------------]  25 % 16.0 MiB of 64 MiB, /x/disk.img.journal",
                         "file:///x/disk.img, direct I/O",
                         "1 of the image, the last: no space left",
                         "3, 2 requests wait",

@@ -1,0 +1,40 @@
+package ramback.cli;
+
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import ramback.engine.ImageRequest;
+import ramback.engine.JournalOption;
+import ramback.engine.Refusal;
+
+/** What the commands on an image that nobody serves have in common. */
+abstract class ImageCommand extends DeviceCommand {
+
+    @Parameters(index = "0", paramLabel = "IMAGE", description = "A raw image file or a block device.")
+    private String image = "";
+
+    @Option(
+            names = "--journal",
+            paramLabel = "FILE",
+            description = "Its journal. Default: IMAGE.journal, or what IMAGE's state file says.")
+    private @Nullable String journal;
+
+    ImageCommand(Shell shell) {
+        super(shell);
+    }
+
+    final ImageRequest request(boolean isReadOnly, boolean isTornAccepted, boolean isMemoryDiscarded) throws Refusal {
+        Path file = journal == null ? null : ImageFiles.path("--journal", journal);
+        return new ImageRequest(
+                ImageFiles.image(image),
+                new JournalOption(true, file, OptionalLong.empty()),
+                false,
+                isReadOnly,
+                isTornAccepted,
+                isMemoryDiscarded,
+                ImageFiles.RAM_DIRECTORY_DEFAULT,
+                ImageFiles.stateDirectory(shell.environment()));
+    }
+}

@@ -1,0 +1,332 @@
+package ramback.engine;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import ramback.backing.FileBacking;
+import ramback.device.Mode;
+import ramback.journal.EpochLog;
+import ramback.journal.JournalIdentity;
+import ramback.journal.JournalScan;
+import ramback.journal.LocalJournal;
+import ramback.journal.NoJournal;
+import ramback.journal.Recovery;
+import ramback.journal.StartDecision;
+import ramback.journal.StateFile;
+import ramback.journal.StateFile.CleanImage;
+import ramback.journal.StateFileStore;
+import ramback.memory.ImageIdentity;
+import ramback.posix.FileStatus;
+
+/**
+ * An image and what lies beside it, while a device is served from it: the journal, open and fenced, and the state file, which says so.
+ * Everything durable about a start, a change of mode and a clean stop goes through here, each in its order. Read-only there is
+ * neither.
+ */
+final class Attachment {
+
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    private final FileBacking image;
+    private final EpochLog log;
+    private final @Nullable Path journalPath;
+    private final long journalSizeBytes;
+    private final boolean journalMade;
+    private final @Nullable StateFileStore store;
+    private final boolean stateMade;
+    private @Nullable StateFile state;
+
+    private Attachment(
+            FileBacking image,
+            EpochLog log,
+            @Nullable Path journalPath,
+            long journalSizeBytes,
+            boolean journalMade,
+            @Nullable StateFileStore store,
+            boolean stateMade,
+            @Nullable StateFile state) {
+        this.image = image;
+        this.log = log;
+        this.journalPath = journalPath;
+        this.journalSizeBytes = journalSizeBytes;
+        this.journalMade = journalMade;
+        this.store = store;
+        this.stateMade = stateMade;
+        this.state = state;
+    }
+
+    // ---------------------------------------------------------------------------------------------- start
+
+    /** Brings into the image what its journal holds, if that has been decided. */
+    static void recover(Findings found, WorkProgress progress) throws Refusal {
+        if (found.decision() != StartDecision.RECOVER) {
+            return;
+        }
+        JournalScan scan = Objects.requireNonNull(found.scan());
+        FoundJournal journal = Objects.requireNonNull(found.journal());
+        FileBacking backing = Objects.requireNonNull(journal.backing());
+        String name = found.image().path().toString();
+        try {
+            Recovery.Outcome outcome = Recovery.run(
+                    backing,
+                    scan,
+                    found.image(),
+                    scan.lastEpoch(),
+                    false,
+                    (doneBytes, totalBytes) -> progress.at("recovering " + name, doneBytes, totalBytes));
+            progress.note(name + " was not stopped cleanly and is recovered: " + said(outcome));
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "image " + name + " could not be recovered: " + e.getMessage()
+                            + "; its journal still holds everything, so mend the disk and try again",
+                    e);
+        }
+    }
+
+    static String said(Recovery.Outcome outcome) {
+        return "epoch " + outcome.epoch()
+                + outcome.committedAt().map(at -> " of " + at).orElse("") + ", " + outcome.writtenBytes()
+                + " bytes written, " + outcome.zeroedBytes() + " bytes zeroed";
+    }
+
+    /**
+     * Attaches what was found, after {@link #recover}: makes the journal if there is none, writes the state file, fences the
+     * journal. Nothing is left of it when it throws.
+     *
+     * @param segment where the memory lies
+     */
+    static Attachment attach(Findings found, DeviceOptions options, Path segment, WorkProgress progress)
+            throws Refusal {
+        FileBacking image = found.image();
+        if (options.readOnly()) {
+            return new Attachment(image, new NoJournal(), null, 0, false, null, false, null);
+        }
+        boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
+        FoundJournal journal = null;
+        boolean isMade = false;
+        boolean isComplete = false;
+        try {
+            UUID device;
+            JournalScan scan = null;
+            if (keepsJournal) {
+                isMade = found.decision() == StartDecision.START_FRESH;
+                device = isMade ? UUID.randomUUID() : deviceOf(found);
+                JournalIdentity identity = identity(device, options, image, found.identity());
+                journal = isMade ? make(found, options, identity, progress) : reuse(found, options, identity);
+                scan = journal.scan();
+            } else {
+                StateFile before = found.state();
+                device = before == null ? UUID.randomUUID() : before.deviceId();
+            }
+            StateFile state = new StateFile(
+                    device,
+                    generation(),
+                    scan == null ? 0 : scan.generation(),
+                    options.mode().word(),
+                    journal == null ? null : journal.path().toString(),
+                    segment.toString(),
+                    bootId(),
+                    null);
+            write(found.store(), state);
+            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation(), options.mode());
+            Attachment attachment = new Attachment(
+                    image,
+                    log,
+                    journal == null ? null : journal.path(),
+                    journal == null
+                            ? 0
+                            : Objects.requireNonNull(journal.backing()).sizeBytes(),
+                    isMade,
+                    found.store(),
+                    found.reading() == null,
+                    state);
+            isComplete = true;
+            return attachment;
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, "image " + options.image() + " can't be served: " + e.getMessage(), e);
+        } finally {
+            if (!isComplete) {
+                takeBack(found, journal, isMade);
+            }
+        }
+    }
+
+    private static UUID deviceOf(Findings found) {
+        return Objects.requireNonNull(found.scan()).identity().orElseThrow().device();
+    }
+
+    private static JournalIdentity identity(
+            UUID device, DeviceOptions options, FileBacking image, ImageIdentity identity) {
+        return new JournalIdentity(
+                device, options.chunkBytes(), image.sizeBytes(), identity.device(), identity.inode());
+    }
+
+    private static FoundJournal make(
+            Findings found, DeviceOptions options, JournalIdentity identity, WorkProgress progress) throws Refusal {
+        Path path = Objects.requireNonNull(found.journal()).path();
+        long sizeBytes = options.journal().sizeBytes().orElse(FoundJournal.defaultSizeBytes(identity.imageBytes()));
+        return FoundJournal.create(path, identity, sizeBytes / 4096 * 4096, progress);
+    }
+
+    /** The journal that is there; made anew in place where it was one for other chunks, or was given up. */
+    private static FoundJournal reuse(Findings found, DeviceOptions options, JournalIdentity identity)
+            throws Refusal, IOException {
+        FoundJournal journal = Objects.requireNonNull(found.journal());
+        FileBacking backing = Objects.requireNonNull(journal.backing());
+        OptionalLong askedBytes = options.journal().sizeBytes();
+        if (askedBytes.isPresent() && askedBytes.getAsLong() / 4096 * 4096 != backing.sizeBytes()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE,
+                    "journal " + journal.path() + " has " + backing.sizeBytes() + " bytes, not the "
+                            + askedBytes.getAsLong()
+                            + " of --journal-size; leave --journal-size out, or remove the journal after a clean stop");
+        }
+        JournalScan scan = found.decision() == StartDecision.RECOVER
+                ? JournalScan.ofRecords(backing)
+                : Objects.requireNonNull(journal.scan());
+        if (scan.verdict() == JournalScan.Verdict.SUSPENDED || !scan.identity().equals(Optional.of(identity))) {
+            LocalJournal.format(backing, identity, scan.highestEpoch());
+            scan = JournalScan.ofRecords(backing);
+        }
+        return new FoundJournal(journal.path(), true, backing, scan);
+    }
+
+    private static EpochLog open(FoundJournal journal, long generation, Mode mode) throws IOException {
+        LocalJournal log = LocalJournal.open(
+                Objects.requireNonNull(journal.backing()),
+                Objects.requireNonNull(journal.scan()),
+                generation,
+                Attachment::generation);
+        log.fence();
+        if (mode == Mode.UNSAFE) {
+            // Before anything is written in place.
+            log.suspend();
+        }
+        return log;
+    }
+
+    static String bootId() throws IOException {
+        return Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+    }
+
+    private static long generation() {
+        long value;
+        do {
+            value = RANDOM.nextLong();
+        } while (value == 0); // which stands for none
+        return value;
+    }
+
+    static void write(StateFileStore store, StateFile state) throws Refusal {
+        try {
+            store.replace(state.encode());
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "state file " + store.place() + " can't be written: " + e.getMessage()
+                            + "; make its directory writable, or set RAMBACK_STATE_DIR to one that is",
+                    e);
+        }
+    }
+
+    /**
+     * Nothing was served: what was there before is there again. A state that was not clean stays as it is now, since it fits the journal
+     * whether that was fenced or not.
+     */
+    private static void takeBack(Findings found, @Nullable FoundJournal journal, boolean isMade) {
+        try {
+            if (found.reading() == null) {
+                found.store().remove();
+            } else if (found.state() != null && found.state().isClean()) {
+                found.store().replace(found.state().encode());
+            }
+            if (journal != null && isMade) {
+                Files.deleteIfExists(journal.path());
+                FoundJournal.syncDirectory(journal.path());
+            }
+        } catch (IOException e) {
+            warn(e);
+        }
+        if (journal != null) {
+            journal.close();
+        }
+    }
+
+    private static void warn(IOException e) {
+        System.getLogger(Attachment.class.getName())
+                .log(System.Logger.Level.WARNING, "not everything could be tidied up: {0}", e.getMessage());
+    }
+
+    // ---------------------------------------------------------------------------------------------- service
+
+    /** The log of epochs. */
+    EpochLog log() {
+        return log;
+    }
+
+    /** The journal's file, or null if none is kept. */
+    @Nullable
+    Path journalPath() {
+        return journalPath;
+    }
+
+    /** The size of that file. */
+    long journalSizeBytes() {
+        return journalSizeBytes;
+    }
+
+    /** Says durably that the device is served in this mode. */
+    synchronized void setMode(Mode mode) throws IOException {
+        StateFile now = state;
+        if (now != null && store != null && !now.mode().equals(mode.word())) {
+            StateFile next = now.inMode(mode.word());
+            store.replace(next.encode());
+            state = next;
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- stop
+
+    /** Says durably, in the journal and then in the state file, that the image has everything; it has been synced. */
+    synchronized void setClean() throws IOException {
+        log.markClean();
+        StateFile now = state;
+        if (now != null && store != null) {
+            StateFile next = now.cleaned(cleanImage(image));
+            store.replace(next.encode());
+            state = next;
+        }
+    }
+
+    static CleanImage cleanImage(FileBacking image) throws IOException {
+        FileStatus status = image.status();
+        // The times of a block device are its node's, which is made anew at each boot.
+        return image.blockDevice()
+                ? new CleanImage(image.sizeBytes(), 0, 0)
+                : new CleanImage(image.sizeBytes(), status.modifiedNanos(), status.changedNanos());
+    }
+
+    /** Gives the journal back. */
+    void close() throws IOException {
+        log.close();
+    }
+
+    /** Removes what this start made beside the image, for when nothing was ever written to the device. */
+    void remove() throws IOException {
+        if (stateMade && store != null) {
+            store.remove();
+        }
+        if (journalMade && journalPath != null) {
+            Files.deleteIfExists(journalPath);
+            FoundJournal.syncDirectory(journalPath);
+        }
+    }
+}

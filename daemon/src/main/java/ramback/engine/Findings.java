@@ -1,0 +1,276 @@
+package ramback.engine;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import ramback.backing.FileBacking;
+import ramback.device.Mode;
+import ramback.engine.SegmentFile.Leftovers;
+import ramback.journal.JournalIdentity;
+import ramback.journal.JournalScan;
+import ramback.journal.StartDecision;
+import ramback.journal.StartSituation;
+import ramback.journal.StartSituation.Bond;
+import ramback.journal.StartSituation.Journal;
+import ramback.journal.StartSituation.State;
+import ramback.journal.StateFile;
+import ramback.journal.StateFileStore;
+import ramback.journal.StateLocation;
+import ramback.memory.ImageIdentity;
+
+/**
+ * Everything that lies around an image, read and not changed, and what follows from it. Holds the journal's lock until it is closed;
+ * the image is its caller's.
+ */
+final class Findings implements AutoCloseable {
+
+    private final ImageRequest request;
+    private final FileBacking image;
+    private final ImageIdentity identity;
+    private final StateFileStore store;
+    private final StateFile.@Nullable Reading reading;
+    private final @Nullable FoundJournal journal;
+    private final @Nullable Path journalElsewhere;
+    private final Leftovers leftovers;
+    private final StartSituation situation;
+    private final StartDecision decision;
+
+    private Findings(
+            ImageRequest request,
+            FileBacking image,
+            ImageIdentity identity,
+            StateFileStore store,
+            StateFile.@Nullable Reading reading,
+            @Nullable FoundJournal journal,
+            @Nullable Path journalElsewhere,
+            Leftovers leftovers) {
+        this.request = request;
+        this.image = image;
+        this.identity = identity;
+        this.store = store;
+        this.reading = reading;
+        this.journal = journal;
+        this.journalElsewhere = journalElsewhere;
+        this.leftovers = leftovers;
+        this.situation = new StartSituation(
+                stateSituation(),
+                journalSituation(),
+                bond(),
+                leftovers.memory(),
+                request.journal().isKept(),
+                request.readOnly(),
+                request.acceptTorn(),
+                request.discardMemory());
+        this.decision = StartDecision.of(situation);
+    }
+
+    /** Looks; the image is open and locked. */
+    static Findings look(ImageRequest request, FileBacking image) throws Refusal {
+        FoundJournal journal = null;
+        boolean isComplete = false;
+        try {
+            StateFileStore store =
+                    StateLocation.store(image.path(), image.status(), image.sizeBytes(), request.stateDirectory());
+            StateFile.Reading reading = read(store);
+            StateFile state = stateOf(reading);
+            ImageIdentity identity = SegmentFile.identity(image);
+            Path named = namedJournal(request, image);
+            if (named != null) {
+                journal = FoundJournal.look(named, request.readOnly());
+            }
+            Path elsewhere = state == null || state.journal() == null ? null : Path.of(state.journal());
+            boolean isLookedFor =
+                    request.journal().isKept() && request.journal().file() == null;
+            if (isLookedFor
+                    && elsewhere != null
+                    && (journal == null || !journal.exists())
+                    && !elsewhere.equals(named)) {
+                FoundJournal other = FoundJournal.look(elsewhere, request.readOnly());
+                if (isOfVeryFile(other, identity)) {
+                    journal = other;
+                } else {
+                    other.close();
+                }
+            }
+            if (journal == null && request.journal().isKept() && request.journalNamed()) {
+                throw new Refusal(
+                        Refusal.Kind.USAGE,
+                        "a journal beside the block device " + request.image()
+                                + " is not possible; name one with --journal FILE, or serve without one: --journal none");
+            }
+            Set<Path> directories = new LinkedHashSet<>();
+            directories.add(request.ramDirectory());
+            if (state != null
+                    && state.segment() != null
+                    && Path.of(state.segment()).getParent() != null) {
+                directories.add(Path.of(state.segment()).getParent());
+            }
+            Findings findings = new Findings(
+                    request, image, identity, store, reading, journal, elsewhere, SegmentFile.look(image, directories));
+            isComplete = true;
+            return findings;
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, "image " + request.image() + " can't be looked at: " + e.getMessage(), e);
+        } finally {
+            if (!isComplete && journal != null) {
+                journal.close();
+            }
+        }
+    }
+
+    private static StateFile.@Nullable Reading read(StateFileStore store) {
+        try {
+            byte[] content = store.read();
+            return content == null ? null : StateFile.decode(content);
+        } catch (IOException e) {
+            return new StateFile.Reading.Damaged(String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static @Nullable StateFile stateOf(StateFile.@Nullable Reading reading) {
+        return reading instanceof StateFile.Reading.Whole whole ? whole.state() : null;
+    }
+
+    /** Where the journal is, going by what was asked; null for a block device of which nobody says. */
+    private static @Nullable Path namedJournal(ImageRequest request, FileBacking image) {
+        Path file = request.journal().file();
+        if (file != null) {
+            return file;
+        }
+        return image.blockDevice()
+                ? null
+                : image.path().resolveSibling(image.path().getFileName() + FoundJournal.SUFFIX);
+    }
+
+    /** Whether a journal that only the state file names says that it is this very file's, and not that of which it is a copy. */
+    private static boolean isOfVeryFile(FoundJournal journal, ImageIdentity identity) {
+        JournalScan scan = journal.scan();
+        return scan != null
+                && scan.identity().filter(owner -> isOf(owner, identity)).isPresent();
+    }
+
+    private static boolean isOf(JournalIdentity owner, ImageIdentity image) {
+        return owner.imageDevice() == image.device() && owner.imageInode() == image.inode();
+    }
+
+    // ---------------------------------------------------------------------------------------------- the situation
+
+    private State stateSituation() {
+        return switch (reading) {
+            case null -> State.ABSENT;
+            case StateFile.Reading.Damaged _ -> State.DAMAGED;
+            case StateFile.Reading.Newer _ -> State.NEWER;
+            case StateFile.Reading.Whole(StateFile state) when state.isClean() -> State.CLEAN;
+            case StateFile.Reading.Whole(StateFile state) when state.journal() != null -> State.DIRTY_JOURNALLED;
+            case StateFile.Reading.Whole(StateFile state) ->
+                state.mode().equals(Mode.UNSAFE.word()) ? State.DIRTY_UNSAFE : State.DIRTY_ORDINARY;
+        };
+    }
+
+    private Journal journalSituation() {
+        if (journal == null || !journal.exists()) {
+            return Journal.ABSENT;
+        }
+        JournalScan scan = journal.scan();
+        if (scan == null) {
+            return Journal.NOT_A_JOURNAL;
+        }
+        return switch (scan.verdict()) {
+            case NOT_A_JOURNAL -> Journal.NOT_A_JOURNAL;
+            case NEWER_FORMAT -> Journal.NEWER_FORMAT;
+            case DAMAGED, TRUNCATED -> Journal.DAMAGED;
+            case MEDIA_FAULT -> Journal.MEDIA_FAULT;
+            case SUSPENDED -> Journal.SUSPENDED;
+            case EPOCHS -> Journal.EPOCHS;
+            case CLEAN -> Journal.CLEAN;
+            case EMPTY -> Journal.EMPTY;
+        };
+    }
+
+    private Bond bond() {
+        JournalScan scan = scan();
+        JournalIdentity owner = scan == null ? null : scan.identity().orElse(null);
+        if (scan == null || owner == null) {
+            return Bond.OTHER_IMAGE;
+        }
+        StateFile state = state();
+        if (state == null) {
+            return isOf(owner, identity) && owner.imageBytes() == image.sizeBytes() ? Bond.CURRENT : Bond.OTHER_IMAGE;
+        }
+        if (!owner.device().equals(state.deviceId())) {
+            return Bond.OTHER_IMAGE;
+        }
+        if (scan.generation() == state.generation()) {
+            // Of another size it can only be what somebody made of the image behind our back.
+            return owner.imageBytes() == image.sizeBytes() || state.isClean() ? Bond.CURRENT : Bond.OTHER_TIME;
+        }
+        return scan.generation() == state.generationBefore() ? Bond.BEFORE : Bond.OTHER_TIME;
+    }
+
+    // ---------------------------------------------------------------------------------------------- what was found
+
+    ImageRequest request() {
+        return request;
+    }
+
+    FileBacking image() {
+        return image;
+    }
+
+    ImageIdentity identity() {
+        return identity;
+    }
+
+    StateFileStore store() {
+        return store;
+    }
+
+    /** What the state file says, if it can be read. */
+    @Nullable
+    StateFile state() {
+        return stateOf(reading);
+    }
+
+    StateFile.@Nullable Reading reading() {
+        return reading;
+    }
+
+    /** The journal that was looked at; null for a block device of which nobody says where it is. */
+    @Nullable
+    FoundJournal journal() {
+        return journal;
+    }
+
+    @Nullable
+    JournalScan scan() {
+        return journal == null ? null : journal.scan();
+    }
+
+    /** The journal that the state file names, or null. */
+    @Nullable
+    Path journalOfState() {
+        return journalElsewhere;
+    }
+
+    Leftovers leftovers() {
+        return leftovers;
+    }
+
+    StartSituation situation() {
+        return situation;
+    }
+
+    StartDecision decision() {
+        return decision;
+    }
+
+    @Override
+    public void close() {
+        if (journal != null) {
+            journal.close();
+        }
+    }
+}

@@ -1,0 +1,38 @@
+package ramback.engine;
+
+import java.nio.file.Path;
+
+/**
+ * What is to be done with an image that nobody serves, or is about to be served.
+ *
+ * @param image as it was named
+ * @param journal whether it is to be served with a journal, and which; for {@code recover} and {@code check} which one is looked at
+ * @param journalNamed whether a block device's journal must have been named
+ * @param readOnly whether nothing may be written, anywhere
+ * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
+ * @param discardMemory whether the memory of a killed daemon is given up
+ * @param ramDirectory where memory segments lie; what the state file says is looked at as well
+ * @param stateDirectory where the states of images lie that can't have them beside them
+ */
+public record ImageRequest(
+        Path image,
+        JournalOption journal,
+        boolean journalNamed,
+        boolean readOnly,
+        boolean acceptTorn,
+        boolean discardMemory,
+        Path ramDirectory,
+        Path stateDirectory) {
+
+    static ImageRequest toServe(DeviceOptions options) {
+        return new ImageRequest(
+                options.image(),
+                options.journal(),
+                !options.readOnly(),
+                options.readOnly(),
+                options.acceptTorn(),
+                options.discardMemory(),
+                options.ramDirectory(),
+                options.stateDirectory());
+    }
+}

@@ -1,0 +1,212 @@
+package ramback.engine;
+
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import ramback.journal.JournalScan;
+import ramback.journal.StartDecision;
+import ramback.journal.StartSituation.State;
+import ramback.journal.StateFile;
+
+/** What is said when an image is not served as it was found: what happened, what would be lost, and how to go on. */
+final class StartRefusals {
+
+    private final Findings found;
+    private final String image;
+    private final String journal;
+
+    private StartRefusals(Findings found) {
+        this.found = found;
+        this.image = "image " + found.request().image();
+        FoundJournal file = found.journal();
+        this.journal = file == null ? "its journal" : "journal " + file.path();
+    }
+
+    /** The refusal of a decision that is one. */
+    static Refusal of(Findings found) {
+        StartDecision decision = found.decision();
+        Refusal.Kind kind = decision == StartDecision.IMAGE_IN_USE ? Refusal.Kind.FAILED : Refusal.Kind.PROTECTED;
+        return new Refusal(kind, new StartRefusals(found).text(decision));
+    }
+
+    private String text(StartDecision decision) {
+        return switch (decision) {
+            case START_FRESH, START_CLEAN, START_ORDINARY, RECOVER ->
+                throw new IllegalArgumentException(decision + " is no refusal");
+            case IMAGE_IN_USE ->
+                image + " is in use: its memory segment " + found.leftovers().newest() + " is locked by a live daemon";
+            case LIVE_MEMORY -> liveMemory();
+            case STATE_NEWER ->
+                "state file " + found.store().place() + " of " + image + " has format " + newerVersion()
+                        + ", and this ramback" + " reads up to " + StateFile.VERSION
+                        + "; use the newer ramback that wrote it";
+            case STATE_DAMAGED ->
+                "state file " + found.store().place() + " of " + image + " can't be read (" + damage()
+                        + "), so nobody knows what the image needs; remove it to go by the journal alone, or, where there is"
+                        + " none, to take the image as it is";
+            case JOURNAL_NEEDED ->
+                image + " was not stopped cleanly and needs its journal" + ofState()
+                        + "; leave --journal none out, or run" + " 'ramback recover "
+                        + found.request().image() + "' first";
+            case JOURNAL_MISSING ->
+                image + " was not stopped cleanly and needs its journal, and " + journal + " does not exist" + hint()
+                        + "; bring it back, or name it with --journal; without it the image may be a mixture of old and new: "
+                        + takeAsItIs();
+            case NOT_A_JOURNAL ->
+                Objects.requireNonNull(found.journal()).path() + " is not a journal" + needed()
+                        + "; name another file with --journal" + (isNeeded() ? "" : ", or move that one away");
+            case JOURNAL_NEWER ->
+                journal + " has format " + version() + ", newer than this ramback reads" + needed()
+                        + "; use the newer ramback that wrote it";
+            case JOURNAL_DAMAGED -> journalDamaged();
+            case JOURNAL_OF_ANOTHER_IMAGE ->
+                journal + " belongs to another image" + owner() + needed() + "; name the right one with --journal"
+                        + (isNeeded() ? "" : ", or another file for a new one");
+            case JOURNAL_OF_ANOTHER_TIME ->
+                journal + " and " + image
+                        + " don't belong to the same moment: one of them was copied back or served without"
+                        + " the other; the journal ends with " + lastEpoch()
+                        + "; bring back what belongs together, or move the"
+                        + " journal away and " + takeAsItIs();
+            case MEDIA_FAULT -> mediaFault();
+            case TORN -> torn();
+            case READ_ONLY ->
+                image + " lacks what its journal holds, " + epochsToApply()
+                        + ", and --read-only brings nothing into it;" + " run 'ramback recover "
+                        + found.request().image() + "' first";
+        };
+    }
+
+    private String liveMemory() {
+        long chunks = found.leftovers().dirtyChunks();
+        return image + " was served by a daemon that was killed, and " + chunks + " chunks of "
+                + found.leftovers().chunkBytes() + " bytes in its memory segment "
+                + found.leftovers().newest()
+                + " are not in the image; this version can't take them over; to go on without them run 'ramback recover "
+                + found.request().image() + " --discard-ram', which goes back to " + withoutMemory();
+    }
+
+    /** What is left of an image when its memory is gone. */
+    private String withoutMemory() {
+        if (found.situation().state() == State.DIRTY_UNSAFE || isSuspended()) {
+            return "an image that may be a mixture of old and new";
+        }
+        JournalScan scan = found.scan();
+        if (scan != null && scan.verdict().mayBeRecovered()) {
+            return lastEpoch();
+        }
+        return "what was flushed";
+    }
+
+    private boolean isSuspended() {
+        JournalScan scan = found.scan();
+        return scan != null && scan.verdict() == JournalScan.Verdict.SUSPENDED;
+    }
+
+    private String journalDamaged() {
+        JournalScan scan = found.scan();
+        String what = scan != null && scan.verdict() == JournalScan.Verdict.TRUNCATED
+                ? " is shorter than it says it is"
+                : " is damaged: neither of its superblocks can be read";
+        return journal
+                + what
+                + needed()
+                + (isNeeded()
+                        ? "; bring it back from a copy; without it the image may be a mixture of old and new: "
+                                + takeAsItIs()
+                        : "; the image does not need it: move it away, and a new one is made");
+    }
+
+    private String mediaFault() {
+        JournalScan scan = Objects.requireNonNull(found.scan());
+        String fault = journal + " is damaged at byte " + scan.faultOffsetBytes() + ": "
+                + scan.fault().orElse("it can't be read") + "; good up to " + lastEpoch() + ", lost up to epoch "
+                + scan.highestEpoch();
+        String exact = scan.exactFromEpoch() > scan.lastEpoch()
+                ? ", and the image may already hold parts of epochs up to " + scan.exactFromEpoch()
+                        + ", so that it may be a mixture of both"
+                : "";
+        return fault + exact + "; to go on without them: ramback recover "
+                + found.request().image() + " --to-epoch " + scan.lastEpoch();
+    }
+
+    private String torn() {
+        return image
+                + " was in the mode unsafe when its daemon or machine went down, and its memory is gone: it may be a"
+                + " mixture of old and new that no check can mend; bring it back from a copy, or take it as it is with"
+                + " --accept-torn";
+    }
+
+    // ---------------------------------------------------------------------------------------------- parts of sentences
+
+    private String takeAsItIs() {
+        return "'ramback recover " + found.request().image() + " --accept-torn' takes it as it is";
+    }
+
+    private boolean isNeeded() {
+        return found.situation().state() == State.DIRTY_JOURNALLED;
+    }
+
+    private String needed() {
+        return isNeeded() ? ", and " + image + " was not stopped cleanly and needs its own" + ofState() : "";
+    }
+
+    private String ofState() {
+        return found.journalOfState() == null ? "" : " (" + found.journalOfState() + ")";
+    }
+
+    private String hint() {
+        FoundJournal file = found.journal();
+        boolean isElsewhere = found.journalOfState() != null
+                && (file == null || !found.journalOfState().equals(file.path()));
+        return isElsewhere ? "; it was " + found.journalOfState() : "";
+    }
+
+    private String newerVersion() {
+        return found.reading() instanceof StateFile.Reading.Newer(String version) ? version : "?";
+    }
+
+    private String damage() {
+        return found.reading() instanceof StateFile.Reading.Damaged(String reason) ? reason : "?";
+    }
+
+    private int version() {
+        JournalScan scan = found.scan();
+        return scan == null ? 0 : scan.version();
+    }
+
+    private String owner() {
+        JournalScan scan = found.scan();
+        return scan == null
+                ? ""
+                : scan.identity()
+                        .map(owner -> " of " + owner.imageBytes() + " bytes, device " + owner.device())
+                        .orElse("");
+    }
+
+    private String lastEpoch() {
+        return lastEpoch(found.scan());
+    }
+
+    /** The newest epoch that a journal has whole, with its time where that is known. */
+    static String lastEpoch(@Nullable JournalScan scan) {
+        if (scan == null) {
+            return "no epoch";
+        }
+        Optional<Instant> time = scan.committedAt();
+        return "epoch " + scan.lastEpoch()
+                + time.map(at -> " of " + at.truncatedTo(ChronoUnit.MILLIS)).orElse("");
+    }
+
+    private String epochsToApply() {
+        return epochsToApply(Objects.requireNonNull(found.scan()));
+    }
+
+    /** What recovery has to do. */
+    static String epochsToApply(JournalScan scan) {
+        return scan.epochCount() + (scan.epochCount() == 1 ? " epoch" : " epochs") + " up to " + lastEpoch(scan) + ", "
+                + scan.versionCount() + " chunks (" + scan.dataBytes() + " bytes)";
+    }
+}
