@@ -124,7 +124,9 @@ public final class JournalScan {
                 superblock.ringBytes(),
                 withPayload ? (int) Math.min(WINDOW_BYTES, superblock.ringBytes()) : RECORD_WINDOW_BYTES)) {
             LogWalk walk = new LogWalk(reader, superblock, withPayload);
-            if (!superblock.suspended()) {
+            // Both slots say so when a log is suspended or clean: then nothing in the ring counts, and it need not be
+            // read.
+            if (!superblock.suspended() && !superblock.clean()) {
                 walk.run();
             }
             return new JournalScan(judge(superblock, walk), header, walk, withPayload);

@@ -116,7 +116,7 @@ final class Applier implements Agent {
                 return 0;
             }
             beganEpoch = -1;
-            keeper.end(epoch);
+            keeper.end(epoch, isGivenUp);
             return 0;
         }
         return Clock.NEVER;

@@ -159,8 +159,12 @@ final class RoundKeeper {
         }
     }
 
-    /** Ends a round of which every part has been dealt with. */
-    void end(long epoch) {
+    /**
+     * Ends a round.
+     *
+     * @param isGivenUp whether it has parts that were not dealt with: then nothing of it may be retired
+     */
+    void end(long epoch, boolean isGivenUp) {
         boolean isWhole = !round.hasFailed();
         if (isWhole) {
             retryDelayNanos = RETRY_NANOS_MIN;
@@ -171,7 +175,7 @@ final class RoundKeeper {
         }
         if (round.isBesideCaptures()) {
             standing.boundary = -1;
-            if (isWhole && !standing.pauseWanted) {
+            if (isWhole && !isGivenUp) {
                 standing.retireAfter = isLeft && !Mutant.RETIRE_UNCOMMITTED.isOn() ? newestWithChanges() : -1;
                 standing.retireReady = epoch;
             }

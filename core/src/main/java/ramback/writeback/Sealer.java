@@ -260,6 +260,11 @@ final class Sealer implements Agent {
     /** Between two captures: what is stale now is what the next round carries. */
     private void declareBoundary() {
         standing.boundaryWanted = false;
+        if (standing.boundary >= 0) {
+            // Asked for by an applier that had not yet seen the boundary it got. Another one in the middle of its round
+            // would forget what was captured since, and the round would take it for its own.
+            return;
+        }
         store.table().clearNewer();
         store.table().tidyStaleSummary();
         standing.boundary = standing.sealed;

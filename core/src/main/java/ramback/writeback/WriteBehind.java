@@ -72,7 +72,7 @@ public final class WriteBehind implements Promises {
             Signal sealerSignal) {}
 
     private final Plan plan;
-    private final Standing standing;
+    final Standing standing;
     private final Clock clock;
     private final DirtyCount dirty;
     private final Versions versions;
