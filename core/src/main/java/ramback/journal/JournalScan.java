@@ -30,14 +30,14 @@ public final class JournalScan {
         DAMAGED,
         /** The file is shorter than the journal in it. */
         TRUNCATED,
-        /** Epochs that were committed can't be read. */
-        MEDIA_FAULT,
         /** The image was being changed without the journal: it may be torn. */
         SUSPENDED,
-        /** There are epochs that the image may lack. */
-        EPOCHS,
         /** The image has everything, and the last owner said so. */
         CLEAN,
+        /** Epochs that were committed can't be read. */
+        MEDIA_FAULT,
+        /** There are epochs that the image may lack. */
+        EPOCHS,
         /** The image has everything that was committed; the last owner did not stop cleanly. */
         EMPTY;
 
@@ -124,8 +124,7 @@ public final class JournalScan {
                 superblock.ringBytes(),
                 withPayload ? (int) Math.min(WINDOW_BYTES, superblock.ringBytes()) : RECORD_WINDOW_BYTES)) {
             LogWalk walk = new LogWalk(reader, superblock, withPayload);
-            // Both slots say so when a log is suspended or clean: then nothing in the ring counts, and it need not be
-            // read.
+            // A clean log is empty: whoever goes on with it says first that it is not clean any more.
             if (!superblock.suspended() && !superblock.clean()) {
                 walk.run();
             }

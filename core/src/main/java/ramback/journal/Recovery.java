@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
 import ramback.mutant.Mutant;
 
@@ -29,7 +32,11 @@ public final class Recovery {
      */
     public record Outcome(long epoch, Optional<Instant> committedAt, long writtenBytes, long zeroedBytes) {}
 
-    private static final int STAGE_BYTES_MAX = 64 << 20;
+    // One stage is read while the one before is written. Each pass reads the journal in its order: four passes where
+    // memory allows.
+    private static final int STAGE_BYTES_MIN = 32 << 20;
+    private static final int STAGE_BYTES_MAX = 256 << 20;
+    private static final int PASS_COUNT = 4;
     private static final long ZERO_BYTES_MAX = 1L << 30;
 
     private final JournalFile file;
@@ -38,6 +45,9 @@ public final class Recovery {
     private final Superblock superblock;
     private final Backing image;
     private final Progress progress;
+
+    /** The stage that is being written while the next one is read. */
+    private @Nullable FutureTask<Long> writing;
 
     private long totalBytes;
     private long writtenBytes;
@@ -90,6 +100,18 @@ public final class Recovery {
      * {@link JournalScan.Verdict#MEDIA_FAULT}.
      */
     public static void discard(Backing journal, JournalScan scan) throws IOException {
+        discard(journal, scan, false);
+    }
+
+    /**
+     * Forgets all epochs and says that the image may be torn, for a start whose RAM has everything although the journal has a
+     * {@link JournalScan.Verdict#MEDIA_FAULT}: the first commit, of all that the image may lack, takes that back.
+     */
+    public static void suspend(Backing journal, JournalScan scan) throws IOException {
+        discard(journal, scan, true);
+    }
+
+    private static void discard(Backing journal, JournalScan scan, boolean suspended) throws IOException {
         Superblock superblock = scan.superblock();
         if (superblock == null
                 || !(scan.verdict().mayBeRecovered() || scan.verdict().mayBeContinued())) {
@@ -97,7 +119,8 @@ public final class Recovery {
         }
         JournalFile file = new JournalFile(journal, superblock.ringBytes());
         new Slots(file, superblock, scan.slot())
-                .putTwice(emptied(superblock, superblock.headPosition(), scan.highestEpoch(), Instant.EPOCH));
+                .putTwice(
+                        emptied(superblock, superblock.headPosition(), scan.highestEpoch(), Instant.EPOCH, suspended));
     }
 
     private Outcome run(long toEpoch) throws IOException {
@@ -122,13 +145,14 @@ public final class Recovery {
         if (!Mutant.RECOVER_NO_IMAGE_FSYNC.isOn()) {
             image.sync();
         }
-        slots.putTwice(emptied(superblock, position, epoch, time));
+        slots.putTwice(emptied(superblock, position, epoch, time, false));
         return new Outcome(
                 epoch, time.equals(Instant.EPOCH) ? Optional.empty() : Optional.of(time), writtenBytes, zeroedBytes);
     }
 
     /** An empty log after an epoch. Without a salt, no record that is still in the ring belongs to it. */
-    private static Superblock emptied(Superblock superblock, long position, long epoch, Instant time) {
+    private static Superblock emptied(
+            Superblock superblock, long position, long epoch, Instant time, boolean suspended) {
         List<Superblock.Salt> salts = List.of();
         if (Mutant.SALT_KEPT.isOn() && !superblock.salts().isEmpty()) {
             salts = List.of(superblock.salts().getLast());
@@ -138,8 +162,8 @@ public final class Recovery {
                 superblock.identity(),
                 superblock.generation(),
                 superblock.ringBytes(),
-                true,
-                false,
+                !suspended,
+                suspended,
                 position,
                 epoch,
                 position,
@@ -155,26 +179,91 @@ public final class Recovery {
         int chunkBytes = superblock.identity().chunkBytes();
         VersionIndex index = scan.index();
         long dataBytes = 0;
+        long jumpCount = 0;
+        long position = -1;
         while (versions.advance()) {
-            long bytes = bytesOf(versions);
-            totalBytes += bytes;
-            dataBytes += index.isZero(versions.extent()) ? 0 : versions.chunkCount() * chunkBytes;
+            totalBytes += bytesOf(versions);
+            int extent = versions.extent();
+            if (!index.isZero(extent)) {
+                dataBytes += versions.chunkCount() * chunkBytes;
+                jumpCount += RecoveryStage.isNear(position, index.position(extent)) ? 0 : 1;
+                position = index.position(extent);
+            }
         }
         versions.rewind();
         progress.at(0, totalBytes);
-        int stageBytes = (int) Math.min(STAGE_BYTES_MAX, Math.max(dataBytes, chunkBytes));
-        try (RecoveryStage stage =
-                new RecoveryStage(file, index, image, chunkBytes, superblock.tailPosition(), stageBytes)) {
-            while (versions.advance()) {
-                if (index.isZero(versions.extent())) {
-                    zero(versions.firstChunk() * chunkBytes, bytesOf(versions));
-                } else if (!stage.add(versions.firstChunk(), versions.chunkCount(), versions.extent())) {
-                    carry(stage);
-                    stage.add(versions.firstChunk(), versions.chunkCount(), versions.extent());
+        // Where the journal's order is the image's, a small stage does.
+        long stageBytes = jumpCount * RecoveryStage.READ_BYTES_MAX <= dataBytes
+                ? Math.min(dataBytes, STAGE_BYTES_MIN)
+                : Math.min(dataBytes, Math.clamp(dataBytes / PASS_COUNT, STAGE_BYTES_MIN, STAGE_BYTES_MAX));
+        stageBytes = Math.max(stageBytes, chunkBytes);
+        boolean single = dataBytes <= stageBytes;
+        try (RecoveryStage first = stage((int) stageBytes);
+                RecoveryStage second = single ? first : stage((int) stageBytes)) {
+            try {
+                RecoveryStage stage = first;
+                while (versions.advance()) {
+                    if (index.isZero(versions.extent())) {
+                        zero(versions.firstChunk() * chunkBytes, bytesOf(versions));
+                    } else if (!stage.add(versions.firstChunk(), versions.chunkCount(), versions.extent())) {
+                        stage.read();
+                        awaitWriting();
+                        writing = startWriting(stage);
+                        stage = stage == first ? second : first;
+                        stage.clear();
+                        stage.add(versions.firstChunk(), versions.chunkCount(), versions.extent());
+                    }
                 }
+                stage.read();
+                awaitWriting();
+                writtenBytes += stage.write();
+            } finally {
+                // No memory is given back that is still being written from.
+                awaitWriting();
             }
-            carry(stage);
         }
+        progress.at(writtenBytes + zeroedBytes, totalBytes);
+    }
+
+    private RecoveryStage stage(int memoryBytes) {
+        return new RecoveryStage(
+                file, scan.index(), image, superblock.identity().chunkBytes(), superblock.tailPosition(), memoryBytes);
+    }
+
+    private static FutureTask<Long> startWriting(RecoveryStage stage) {
+        FutureTask<Long> task = new FutureTask<>(stage::write);
+        Thread.ofPlatform().daemon().name("recovery-writer").start(task);
+        return task;
+    }
+
+    /** Waits until the last stage is in the image; throws what its writing threw, once. */
+    private void awaitWriting() throws IOException {
+        FutureTask<Long> task = writing;
+        writing = null;
+        boolean interrupted = false;
+        while (task != null) {
+            try {
+                writtenBytes += task.get();
+                task = null;
+                progress.at(writtenBytes + zeroedBytes, totalBytes);
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } catch (ExecutionException e) {
+                throw failure(e.getCause());
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static IOException failure(@Nullable Throwable cause) {
+        return switch (cause) {
+            case IOException e -> e;
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case null, default -> throw new IllegalStateException(cause);
+        };
     }
 
     /** The length of the present run in the image, whose last chunk may be shorter than the others. */
@@ -182,13 +271,6 @@ public final class Recovery {
         int chunkBytes = superblock.identity().chunkBytes();
         long offset = versions.firstChunk() * chunkBytes;
         return Math.min(versions.chunkCount() * chunkBytes, image.sizeBytes() - offset);
-    }
-
-    private void carry(RecoveryStage stage) throws IOException {
-        stage.read();
-        writtenBytes += stage.write();
-        stage.clear();
-        progress.at(writtenBytes + zeroedBytes, totalBytes);
     }
 
     private void zero(long offset, long lengthBytes) throws IOException {

@@ -14,8 +14,11 @@ import ramback.mutant.Mutant;
  */
 final class RecoveryStage implements AutoCloseable {
     private static final int RUN_COUNT_MAX = 1 << 16;
-    private static final int READ_BYTES_MAX = 4 << 20;
+    static final int READ_BYTES_MAX = 4 << 20;
     private static final int WRITE_BYTES_MAX = 4 << 20;
+
+    /** From this length on a read of its own costs less than a copy. */
+    private static final int LARGE_BYTES = 512 << 10;
 
     /** Reading on over a gap as long as this costs less than a seek. */
     private static final int GAP_BYTES_MAX = 256 << 10;
@@ -26,7 +29,7 @@ final class RecoveryStage implements AutoCloseable {
     private final int chunkBytes;
     private final long base;
 
-    private final Arena arena = Arena.ofConfined();
+    private final Arena arena = Arena.ofShared();
     private final MemorySegment memory;
     private final MemorySegment readBuffer;
     private final CRC32C crc = new CRC32C();
@@ -60,6 +63,11 @@ final class RecoveryStage implements AutoCloseable {
         this.places = new int[runCountMax];
     }
 
+    /** Whether what lies at one position is read on the way from another. */
+    static boolean isNear(long from, long to) {
+        return from >= 0 && to >= from && to - from <= READ_BYTES_MAX;
+    }
+
     /** Takes a run of data; false if it is full and must be carried first. */
     boolean add(long firstChunk, long chunkCount, int extent) {
         // An extent of data is at most 1 MiB.
@@ -74,11 +82,6 @@ final class RecoveryStage implements AutoCloseable {
         runCount++;
         usedBytes += lengthBytes;
         return true;
-    }
-
-    /** How many bytes it holds. */
-    int usedBytes() {
-        return usedBytes;
     }
 
     /** Empties it. */
@@ -99,13 +102,20 @@ final class RecoveryStage implements AutoCloseable {
         checkedExtent = -1;
         int from = 0;
         while (from < runCount) {
+            if (isLarge(run(order[from]))) {
+                readStraight(run(order[from]));
+                from++;
+                continue;
+            }
             long start = index.position(extents[run(order[from])]);
             long end = start;
             int to = from;
             while (to < runCount) {
                 int extent = extents[run(order[to])];
                 long extentEnd = index.position(extent) + extentBytes(extent);
-                if (index.position(extent) > end + GAP_BYTES_MAX || extentEnd - start > readBuffer.byteSize()) {
+                if (isLarge(run(order[to]))
+                        || index.position(extent) > end + GAP_BYTES_MAX
+                        || extentEnd - start > readBuffer.byteSize()) {
                     break;
                 }
                 end = Math.max(end, extentEnd);
@@ -120,6 +130,18 @@ final class RecoveryStage implements AutoCloseable {
         }
     }
 
+    /** Whether a run is worth a read of its own: a whole extent, and long. */
+    private boolean isLarge(int run) {
+        return lengths[run] >= LARGE_BYTES && lengths[run] == extentBytes(extents[run]);
+    }
+
+    private void readStraight(int run) throws IOException {
+        int extent = extents[run];
+        MemorySegment to = memory.asSlice(places[run], lengths[run]);
+        file.read(index.position(extent), to);
+        check(extent, to);
+    }
+
     private static int run(long ordered) {
         return (int) (ordered % RUN_COUNT_MAX);
     }
@@ -128,17 +150,21 @@ final class RecoveryStage implements AutoCloseable {
         int extent = extents[run];
         long at = index.position(extent) - start;
         if (extent != checkedExtent) {
-            crc.reset();
-            crc.update(bytes.asSlice(at, extentBytes(extent)).asByteBuffer());
-            if ((int) crc.getValue() != index.checksum(extent) && !Mutant.NO_PAYLOAD_CRC.isOn()) {
-                throw new IOException(
-                        "the journal's bytes at " + file.offset(index.position(extent))
-                                + " were good a moment ago and are not any more; the disk is failing: copy the journal and try again");
-            }
+            check(extent, bytes.asSlice(at, extentBytes(extent)));
             checkedExtent = extent;
         }
         long within = (firstChunks[run] - index.firstChunk(extent)) * chunkBytes;
         MemorySegment.copy(bytes, at + within, memory, places[run], lengths[run]);
+    }
+
+    private void check(int extent, MemorySegment bytes) throws IOException {
+        crc.reset();
+        crc.update(bytes.asByteBuffer());
+        if ((int) crc.getValue() != index.checksum(extent) && !Mutant.NO_PAYLOAD_CRC.isOn()) {
+            throw new IOException(
+                    "the journal's bytes at " + file.offset(index.position(extent))
+                            + " were good a moment ago and are not any more; the disk is failing: copy the journal and try again");
+        }
     }
 
     private long extentBytes(int extent) {
@@ -171,6 +197,8 @@ final class RecoveryStage implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }

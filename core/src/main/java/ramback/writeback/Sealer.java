@@ -171,11 +171,18 @@ final class Sealer implements Agent {
             return now;
         }
         long first = standing.epochs.firstDirtyNanos(open);
-        if (first == 0 || retryNanos != Clock.NEVER) {
+        if (retryNanos != Clock.NEVER) {
             // After a failure whoever presses waits with the rest: a failing disk is not asked without a pause.
             return retryNanos;
         }
-        return standing.pressed || standing.cutDue ? now : first + lagNanos;
+        if (first == 0 && dirty.chunkCount() == 0) {
+            return Clock.NEVER;
+        }
+        if (standing.pressed || standing.cutDue) {
+            return now;
+        }
+        // Without a change there may still be what the image lacks from before the journal was suspended.
+        return (first == 0 ? standing.sealedNanos : first) + lagNanos;
     }
 
     /**

@@ -283,6 +283,37 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void whatTheJournalHeldReachesTheImageInUnsafeAlsoWhenNobodyWritesAnyMore() throws Exception {
+        try (DeviceRig rig = DeviceRig.over(backing)
+                .journal(log, RING)
+                .lagNanos(2_000_000)
+                .limitBytes(64 * CHUNK)
+                .start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            Gate gate = rig.hold(call -> call.operation() == Operation.WRITE);
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            for (int i = 0; i < 100; i++) {
+                client.write((long) i * CHUNK, filled(CHUNK, 1));
+                client.flush();
+            }
+            CompletableFuture<Void> switched = CompletableFuture.runAsync(() -> {
+                try {
+                    modes.switchTo(Mode.UNSAFE);
+                } catch (IOException | InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+            });
+            gate.open();
+            switched.get();
+            // More is stale than the limit allows to be dirty: a writer waits until the image has some of it.
+            assertThat(client.write(200 * CHUNK, filled(CHUNK, 2))).isEqualTo(Outcome.DONE);
+            rig.awaitClean();
+            assertThat(backing.durableContent()[99 * CHUNK]).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
     void aJournalThatCannotBeSuspendedKeepsTheModeThereWas() throws Exception {
         try (DeviceRig rig = plan().start()) {
             rig.awaitLoaded();
