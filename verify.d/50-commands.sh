@@ -1,8 +1,9 @@
 # what: every command and option, live modes under load, signals, and every bad input with its exit code, its one line and nothing half made
-# budget: 180
+# budget: 300
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3
+export RAMBACK_STATE_DIR=$WORK/state # of images that can't have it beside them
 
 # --- helpers ---
 
@@ -33,7 +34,7 @@ refused() { # CODE REGEX ARGS...: `refuses`, and nothing has come or gone, grown
     everything >"$WORK/before.txt"
     refuses "$1" "$2" "${@:3}" || status=$?
     everything >"$WORK/after.txt"
-    rm -f new.img # which no check wants; it is in the list if it was made
+    rm -f new.img new.img.* # which no check wants; they are in the list if they were made
     diff "$WORK/before.txt" "$WORK/after.txt" && return "$status"
 }
 
@@ -59,7 +60,7 @@ slow_disk "$WORK/in/slow.img" 1ms 64M
 mount_nbd "$DISK_URI"
 SLOW_MOUNT=$NBD_MOUNT
 SLOW_FILE=$NBD_FILE
-up "$SLOW_FILE" --name slow --mode unsafe --dirty-max 120M
+up "$SLOW_FILE" --name slow --mode unsafe --dirty-max 120M --journal none
 SLOW_PID_UP=$UP_PID
 SLOW_DEVICE=$UP_URI
 SLOW_LOG=$UP_LOG
@@ -136,7 +137,7 @@ check 'status --json while loading keeps the contract' contract slow state=loadi
 check 'a read of the last chunk is answered long before loading gets there' loads_on_demand
 check 'a request that waits for loading does not hold up the one behind it' waiting_holds_nobody_up
 check 'status shows a bar of what is loaded' says '^ *loaded .*\[#*-+\] +[0-9]+ %' ramback status slow
-check 'ls shows name, size, mode, light, URI' says "^slow +192 MiB +unsafe +amber +nbd\+unix:///slow" ramback ls
+check 'ls shows name, size, mode, light, loss, URI' says "^slow +192 MiB +unsafe +amber +nothing +nbd\+unix:///slow" ramback ls
 check 'a flush returns while loading goes on' flush_beside_loading
 check 'status --watch, not on a terminal, follows loading with bar and rate up to the green light' watch_loading
 check 'status --json when loaded keeps the contract' contract slow state=ready greenLight=true loadedChunks=49152 dirtyBytes=0 \
@@ -237,9 +238,19 @@ for turn in range(20):
         assert image.read(5000) == data, f"write {turn} was acknowledged and is not in the image"'
 }
 
-speed_returns_at_once() { # on leaving writethrough, with seconds of flushing still ahead
+stricter_when_it_is_true() { # seconds of flushing first
     ramback mode slow unsafe
     dirty 48
+    ramback mode slow writethrough >said.txt &
+    local switching=$!
+    sleep 1 # of six
+    contract slow mode=unsafe
+    wait "$switching"
+    contract slow mode=writethrough lossIfPowerFailedNow.bytes=0
+    in_image
+}
+
+speed_returns_at_once() { # on leaving writethrough
     ramback mode slow writethrough
     ramback mode slow unsafe
     sh_nbd "$SLOW_DEVICE" '
@@ -261,9 +272,10 @@ auto_is_what_up_was_given() {
 
 check 'writeback: FLUSH and FUA return when the image has it' writeback_flush_waits
 check 'writethrough: a write returns when the image has it' writethrough_write_waits
-check 'leaving writethrough, RAM speed returns before the flush is finished' speed_returns_at_once
+check 'a stricter mode is reported only when its promise holds for everything before' stricter_when_it_is_true
+check 'leaving writethrough, RAM speed returns at once' speed_returns_at_once
 check 'mode auto goes back to what up was given' auto_is_what_up_was_given
-check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal' ramback mode slow checkpoint
+check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal, and this device keeps none' ramback mode slow checkpoint
 
 # --- signals ---
 
@@ -286,7 +298,7 @@ unmount_nbd "$SLOW_MOUNT"
 end_disk
 
 interrupted() { # SIGINT from another process, which a shell's background jobs ignore unless told otherwise
-    env --default-signal=INT "$ROOT/ramback" up sigint.img --size 16M --ram-dir "$RAM" >sigint.log 2>&1 </dev/null &
+    env --default-signal=INT "$ROOT/ramback" up sigint.img --size 16M --journal-size 4M --ram-dir "$RAM" >sigint.log 2>&1 </dev/null &
     local pid=$!
     wait_for 20 grep -q ' ready, ' sigint.log
     sh_nbd "$(sed 's/.* //' sigint.log)" 'h.pwrite(b"kept", 1000)'
@@ -294,25 +306,25 @@ interrupted() { # SIGINT from another process, which a shell's background jobs i
     ended "$pid"
     test "$ENDED" = 0
     test "$(dd if=sigint.img bs=1 skip=1000 count=4 status=none)" = kept
-    rm sigint.img
+    rm sigint.img*
 }
 
 ctrl_c() {
     $PYTHON "$ROOT/verify.d/terminal.py" 30 ' ready, .*\n' '\x03' -- \
-        "$ROOT/ramback" up ctrl.img --size 16M --ram-dir "$RAM" >ctrl.log
+        "$ROOT/ramback" up ctrl.img --size 16M --journal-size 4M --ram-dir "$RAM" >ctrl.log
     grep -q '^ramback: ctrl ready, 16 MiB, writeback, ' ctrl.log
     test "$(stat -c %s ctrl.img)" = $((16 << 20))
-    rm ctrl.img
+    rm ctrl.img*
 }
 
 stdin_may_be_closed() {
-    "$ROOT/ramback" up closed.img --size 1M --ram-dir "$RAM" >closed.log 2>&1 <&- &
+    "$ROOT/ramback" up closed.img --size 1M --journal-size 4M --ram-dir "$RAM" >closed.log 2>&1 <&- &
     local pid=$!
     wait_for 20 grep -q ' ready, ' closed.log
     ramback down closed
     ended "$pid"
     test "$ENDED" = 0
-    rm closed.img
+    rm closed.img*
 }
 
 check 'SIGINT: flushes, ends with 0, the image has it' interrupted
@@ -324,14 +336,15 @@ check 'down of a device without standard input' stdin_may_be_closed
 up load.img --size 40M --mode writeback
 LOAD_URI=$UP_URI
 
-switch_under_load() { # each of the six directions and auto, four times, while every answer is held against a byte array
+switch_under_load() { # each of the twelve directions and auto, while every answer is held against a byte array
     local model mode round
     rm -f stop
     $PYTHON "$ROOT/verify.d/nbd_model.py" --seed "$SEED" --operations 1000000 --until stop --final final.img "$LOAD_URI" \
         >model.log 2>&1 &
     model=$!
     for round in 1 2; do
-        for mode in unsafe writeback writethrough unsafe writethrough writeback auto; do
+        for mode in unsafe writeback writethrough unsafe writethrough writeback checkpoint unsafe checkpoint writethrough \
+            checkpoint auto; do
             if gone "$model"; then break; fi
             ramback mode load "$mode"
             if [[ $mode == auto ]]; then mode=writeback; fi
@@ -344,7 +357,7 @@ switch_under_load() { # each of the six directions and auto, four times, while e
     cat model.log
     ramback down load
     cmp final.img load.img
-    rm load.img final.img model.log stop
+    rm load.img* final.img model.log stop
 }
 
 check 'mode in every direction under load: all answers right, and the image after down' switch_under_load
@@ -412,7 +425,8 @@ check 'bench with a wrong argument' refused 2 "'--fast'.*--seconds" ramback benc
 all_options() {
     local option
     ramback up --help >said.txt
-    for option in size name mode interval chunk socket listen dirty-max ram max-clients ram-dir run-dir read-only; do
+    for option in size name mode interval journal journal-size chunk socket listen dirty-max ram max-clients snapshot-buffer \
+        accept-torn discard-ram ram-dir run-dir read-only; do
         grep -qE -- "--$option\b" said.txt || { printf 'nothing of --%s\n' "$option" && return 1; }
     done
 }
@@ -439,16 +453,31 @@ check 'no size' refused_up 2 "'0'.*at least 1" new.img --size 0
 check 'a negative size' refused_up 2 "'-5'.*at least 1" new.img --size=-5
 check 'a size over 63 bits' refused_up 2 "'99999999T'.*limit" new.img --size 99999999T
 check 'a bad mode' refused_up 2 "'fast'.*writethrough.*writeback.*unsafe" new.img --size 1M --mode fast
-check 'checkpoint without a journal' refused_up 2 'checkpoint needs a journal' new.img --size 1M --mode checkpoint
+check 'checkpoint without a journal' refused_up 2 'checkpoint needs a journal' new.img --size 1M --mode checkpoint --journal none
 check 'a bad duration' refused_up 2 "'5x'.*1s" new.img --size 1M --interval 5x
-check 'a duration out of range' refused_up 2 "'0s'" new.img --size 1M --interval 0s
+check 'no duration' refused_up 2 "'0s'.*20ms to 1h" new.img --size 1M --interval 0s
+check 'a duration too short' refused_up 2 "'19ms'.*20ms to 1h" new.img --size 1M --interval 19ms
+check 'a duration too long' refused_up 2 "'61m'.*20ms to 1h" new.img --size 1M --interval 61m
 check 'a chunk that is no power of two' refused_up 2 "'5K'.*power of two" new.img --size 1M --chunk 5K
 check 'a chunk too small' refused_up 2 "'2K'.*4K" new.img --size 1M --chunk 2K
 check 'a chunk too large' refused_up 2 "'2M'.*1M" new.img --size 1M --chunk 2M
 check 'a bad --dirty-max' refused_up 2 "'1K'.*at least" new.img --size 1M --dirty-max 1K
 check 'a bad --ram' refused_up 2 "'lots'.*reserve.*sparse" new.img --size 1M --ram lots
 check 'no clients' refused_up 2 "'0'.*1.*4096" new.img --size 1M --max-clients 0
-check 'a journal' refused_up 2 "journal" new.img --size 1M --journal new.journal
+check 'no file for the journal' refused_up 2 "'': not a path" new.img --size 1M --journal ''
+check 'no directory for the journal' refused_up 1 'cannot create the journal .*nowhere/j.*--journal none' new.img --size 1M --journal nowhere/j
+check 'a journal too small' refused_up 2 "'1M'.*2 MiB to 1 TiB" new.img --size 1M --journal-size 1M
+check 'a journal too large' refused_up 2 "'2T'.*2 MiB to 1 TiB" new.img --size 1M --journal-size 2T
+check 'a size for no journal' refused_up 2 'journal-size 4M.*none' new.img --size 1M --journal none --journal-size 4M
+check 'a snapshot buffer too small' refused_up 2 "'1K'.*at least" new.img --size 1M --snapshot-buffer 1K
+check 'recover without an image' refused 2 'IMAGE' ramback recover
+check 'recover of no image' refused 2 'missing\.img does not exist' ramback recover missing.img
+check 'recover to no epoch' refused 2 "'last'.*ramback check" ramback recover mib.img --to-epoch last
+check 'check without an image' refused 2 'IMAGE' ramback check
+check 'check of no image' refused 2 'missing\.img does not exist' ramback check missing.img
+check 'check of a directory' refused 2 'directory is a directory' ramback check directory
+check 'check of an image in use' refused 1 'traced\.img is in use' ramback check traced.img
+check 'recover of an image in use' refused 1 'traced\.img is in use' ramback recover traced.img
 check 'a bad address' refused_up 2 "'localhost'" new.img --size 1M --listen localhost
 check 'a bad port' refused_up 2 "99999" new.img --size 1M --listen 127.0.0.1:99999
 check 'an address that is not the loopback' refused_up 2 "0\.0\.0\.0.*loopback" new.img --size 1M --listen 0.0.0.0:10809
@@ -462,7 +491,7 @@ check 'a bad mode for a running device' refused 2 "'quick'.*writethrough.*auto" 
 check '--help is no error' says 'Usage: ramback' ramback --help
 check 'up --help names every option' all_options
 
-for command in status 'mode unsafe' flush 'trace on' down; do
+for command in status 'mode unsafe' flush 'trace on' 'snapshot file' down; do
     read -r verb rest <<<"$command"
     # shellcheck disable=SC2086 # a word or none
     check "no such device: $command" refused 3 "nosuch.*ramback ls" ramback "$verb" nosuch $rest
@@ -536,7 +565,7 @@ check 'port 0 takes a free one' port_0
 
 up mib.img
 check 'ls shows both' eval 'says "^mib " ramback ls && grep -q "^traced " said.txt'
-for command in status 'mode unsafe' flush 'trace on' down; do
+for command in status 'mode unsafe' flush 'trace on' 'snapshot file' down; do
     # shellcheck disable=SC2086 # words
     check "two devices and no NAME: $command" refused 2 '2 devices.*mib, traced' ramback $command
 done
@@ -545,7 +574,7 @@ check 'one device needs no NAME' says '"name":"traced"' ramback status --json
 down traced
 check 'no device: ls shows none' eval 'ramback ls >said.txt && test "$(wc -l <said.txt)" -le 1'
 check 'no device: status' refused 3 'no device' ramback status
-rm traced.img
+rm traced.img*
 
 # --- memory, disk, permission ---
 
@@ -554,11 +583,11 @@ small_tmpfs() { # with room for a device of 4 MiB and its client areas, and not 
     mount -t tmpfs -o size=48m,mode=700 none "$WORK/small"
     refused 1 'need (6[4-9]|[7-9][0-9]|1[0-9][0-9]) MiB, have 4[0-8] MiB' ramback up new.img --size 64M --ram-dir "$WORK/small"
     test -z "$(ls -A "$WORK/small")"
-    ramback up new.img --size 4M --ram-dir "$WORK/small" --max-clients 2 >small.log 2>&1 &
+    ramback up new.img --size 4M --journal-size 4M --ram-dir "$WORK/small" --max-clients 2 >small.log 2>&1 &
     wait_for 20 grep -q ' ready, ' small.log
     ramback down new
     test -z "$(ls -A "$WORK/small")"
-    rm new.img small.log
+    rm new.img* small.log
     umount "$WORK/small"
 }
 
@@ -573,6 +602,22 @@ full_filesystem() { # no inode left
     local status=0
     refused_up 1 'cannot create image .*new\.img.*No space' "$WORK/full/new.img" --size 1M || status=$?
     test ! -e "$WORK/full/new.img" || status=1
+    umount "$WORK/full"
+    detach "$LOOP"
+    rm "$WORK/full.img"
+    return "$status"
+}
+
+no_room_for_the_journal() { # for the image there is: it is sparse
+    truncate -s 16M "$WORK/full.img"
+    mkfs.ext4 -q -F "$WORK/full.img"
+    attach_loop "$WORK/full.img"
+    mkdir -p "$WORK/full"
+    mount "$LOOP" "$WORK/full"
+    local status=0
+    refused_up 1 'no room for the journal .*new\.img\.journal of 67108864 bytes: No space.*--journal-size.*none' \
+        "$WORK/full/new.img" --size 8M || status=$?
+    test "$(find "$WORK/full" -type f)" = '' || status=1
     umount "$WORK/full"
     detach "$LOOP"
     rm "$WORK/full.img"
@@ -603,7 +648,7 @@ as_nobody() { # a user who is not root: own run directory, own memory, the same 
     cd "$home"
     refuses 2 'XDG_RUNTIME_DIR.*--run-dir' "${as[@]}" XDG_RUNTIME_DIR= "$ROOT/ramback" ls
     as+=(XDG_RUNTIME_DIR="$home")
-    "${as[@]}" "$ROOT/ramback" up mine.img --size 4M --ram-dir "$VERIFY_RAM_ROOT/nobody" >up.log 2>&1 &
+    "${as[@]}" "$ROOT/ramback" up mine.img --size 4M --journal-size 4M --ram-dir "$VERIFY_RAM_ROOT/nobody" >up.log 2>&1 &
     wait_for 20 grep -q ' ready, ' up.log
     test "$(stat -c '%U %a' mine.img)" = 'nobody 600'
     test -S "$home/ramback/mine/nbd.sock"
@@ -615,6 +660,7 @@ as_nobody() { # a user who is not root: own run directory, own memory, the same 
 check 'too little memory in --ram-dir' small_tmpfs
 check 'more than the machine has' refused_up 1 'need .*MiB, have ' new.img --size 1T
 check 'the disk is full when creating' full_filesystem
+check 'no room for the journal: nothing is left, not even the image' no_room_for_the_journal
 check 'larger than the filesystem can hold' refused_up 2 'new\.img.*[0-9]{10,}' new.img --size 8388607T
 check 'no permission' without_rights
 if setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$ROOT/target/dist/stamp" -a -x "$JAVA_HOME/bin/java"; then
@@ -649,13 +695,18 @@ killed_dirty() { # what was written is nowhere but in the memory that outlives t
         return 1
     fi
     find "$RAM" -type f -exec sha256sum {} + >memory.txt
-    refuses 4 'killed.*1024 chunks.*not in the image' ramback up killed.img --ram-dir "$RAM"
+    refuses 4 'killed.*1024 chunks.*not in the image.*recover .*--discard-ram' ramback up killed.img --ram-dir "$RAM"
     refuses 4 'killed.*1024 chunks.*not in the image' ramback up killed.img --name other --ram-dir "$RAM"
+    refuses 4 'killed.*1024 chunks.*not in the image' ramback check killed.img
+    refuses 4 'killed.*1024 chunks.*not in the image' ramback recover killed.img --yes
+    refuses 4 'mode unsafe' ramback recover killed.img --discard-ram --yes
+    refuses 4 '1024 chunks.*only the memory.*mixture.*--yes' ramback recover killed.img --discard-ram --accept-torn
     sha256sum --check memory.txt
-    find "$RAM" -type f -delete # what the message says to do, on purpose
+    ramback recover killed.img --discard-ram --accept-torn --yes
+    test -z "$(find "$RAM" -type f -print -quit)"
     up killed.img
     down
-    rm killed.img memory.txt
+    rm killed.img* memory.txt
 }
 
 check 'killed when clean' killed_clean
@@ -665,6 +716,232 @@ check 'daemon gone: down' refused 3 'killed.*gone' ramback down killed
 check 'daemon gone: ls goes on' says '^killed .*gone' ramback ls
 check 'daemon gone: up again, with the data' after_killed_clean
 check 'killed when dirty: up refuses to lose it, until told' killed_dirty
+
+# --- the daemon and its memory are gone: a crash of the machine, as far as files are concerned ---
+
+readonly CRASH_BYTES=$((8 << 20))
+
+machine_is_lost() { # the last `up`: its daemon, its memory, its run files
+    kill -KILL "$UP_PID"
+    wait_for 10 gone "$UP_PID"
+    find "$RAM" -type f -delete
+    rm -r "${RAMBACK_RUN_DIR:?}/$UP_NAME"
+}
+
+crash_in() { # MODE: leaves crash.img with what was written and flushed in its journal alone
+    rm -f crash.img*
+    up crash.img --size $CRASH_BYTES --journal-size 32M --mode "$1"
+    sh_nbd "$UP_URI" '
+for turn in range(64):
+    h.pwrite(bytes([turn + 1]) * 8192, turn * 12288)
+h.flush()'
+    if [[ $1 == checkpoint ]]; then wait_for 10 status_is crash .lossIfPowerFailedNow.bytes 0; fi
+    contract crash mode="$1" journal.path="$PWD/crash.img.journal" journal.sizeBytes=$((32 << 20))
+    if [[ $1 != unsafe ]]; then test "$(json crash .lastCommit.epoch)" -gt 0; fi
+    machine_is_lost
+}
+
+holds_it() { # IMAGE
+    $PYTHON - "$1" <<'END'
+import sys
+data = open(sys.argv[1], "rb").read()
+for turn in range(64):
+    assert data[turn * 12288:turn * 12288 + 8192] == bytes([turn + 1]) * 8192, turn
+    assert data[turn * 12288 + 8192:(turn + 1) * 12288] == bytes(4096), turn
+END
+}
+
+recovered_by_up() { # MODE
+    crash_in "$1"
+    if holds_it crash.img 2>/dev/null; then printf 'the image has it already\n' && return 1; fi
+    refused 4 'needs its journal.*none' ramback up crash.img --journal none --ram-dir "$RAM"
+    refused 4 'read-only.*recover' ramback up crash.img --read-only --ram-dir "$RAM"
+    everything >"$WORK/before.txt"
+    says 'needs recovery: [0-9]+ epochs? up to epoch [0-9]+ of 20[0-9T:.-]+Z, [0-9]+ chunks \([0-9]+ bytes\)' ramback check crash.img
+    everything | diff "$WORK/before.txt" -
+    up crash.img
+    grep -qE '^ramback: .*crash.img was not stopped cleanly and is recovered: epoch [0-9]+ of 20' "$UP_LOG"
+    sh_nbd "$UP_URI" 'assert h.pread(8192, 63 * 12288) == bytes([64]) * 8192'
+    down
+    holds_it crash.img
+    says 'crash.img is clean$' ramback check crash.img
+}
+
+recovered_by_recover() {
+    crash_in writeback
+    says 'crash.img is recovered: epoch' ramback recover crash.img
+    holds_it crash.img
+    says 'is clean: nothing to recover' ramback recover crash.img
+}
+
+torn_in_unsafe() {
+    crash_in unsafe
+    refused 4 'mode unsafe.*--accept-torn' ramback check crash.img
+    refused_up 4 'mode unsafe.*--accept-torn' crash.img
+    up crash.img --accept-torn
+    down
+}
+
+copied_while_frozen() { # image, journal and state file of one instant, recovered elsewhere
+    rm -f crash.img*
+    up crash.img --size $CRASH_BYTES --journal-size 32M --mode writeback
+    sh_nbd "$UP_URI" '
+for turn in range(64):
+    h.pwrite(bytes([turn + 1]) * 8192, turn * 12288)
+h.flush()'
+    kill -STOP "$UP_PID"
+    mkdir -p copy
+    cp crash.img* copy/
+    kill -CONT "$UP_PID"
+    ramback recover copy/crash.img
+    holds_it copy/crash.img
+    ramback down
+    holds_it crash.img
+    rm -r copy
+}
+
+damaged() { # CODE REGEX COMMAND...: after a crash and the command, up, check and recover refuse and change nothing
+    crash_in writeback
+    "${@:3}"
+    refused_up "$1" "$2" crash.img
+    refused "$1" "$2" ramback check crash.img
+    refused "$1" "$2" ramback recover crash.img --yes
+}
+
+flip_in_journal() { # in the payload of the flushed epoch: the middle of what is used
+    local used
+    used=$(ramback check crash.img | sed -n 's/.* holds \([0-9]*\) of .*/\1/p')
+    $PYTHON - crash.img.journal $((65536 + used / 2)) <<'END'
+import sys
+with open(sys.argv[1], "r+b") as journal:
+    journal.seek(int(sys.argv[2]))
+    byte = journal.read(1)[0]
+    journal.seek(int(sys.argv[2]))
+    journal.write(bytes([byte ^ 1]))
+END
+}
+
+flipped_byte() {
+    damaged 4 'is damaged at byte [0-9]+.*good up to epoch [0-9]+.*--to-epoch [0-9]+' flip_in_journal
+    local epoch
+    epoch=$(ramback check crash.img 2>&1 | sed -n 's/.*--to-epoch \([0-9]*\).*/\1/p')
+    refused 4 'gives this up: epochs.*--yes' ramback recover crash.img --to-epoch "$epoch"
+    ramback recover crash.img --to-epoch "$epoch" --yes
+    says 'crash.img is clean' ramback check crash.img
+    up crash.img
+    down
+}
+
+another_journal() {
+    up other.img --size 1M --journal-size 32M
+    down
+    mv other.img.journal crash.img.journal
+}
+
+journal_missing() {
+    damaged 4 'needs its journal, and journal .*crash\.img\.journal does not exist' mv crash.img.journal away.journal
+    mv away.journal crash.img.journal
+    ramback recover crash.img
+    holds_it crash.img
+}
+
+state_file_lost() {
+    crash_in writeback
+    rm crash.img.ramback
+    ramback recover crash.img
+    holds_it crash.img
+}
+
+not_a_journal() {
+    rm -f crash.img*
+    truncate -s 1M crash.img
+    seq 10000 >crash.img.journal
+    refused_up 4 'crash\.img\.journal is not a journal' crash.img
+}
+
+for mode in writethrough writeback checkpoint; do
+    check "$mode: the machine is lost, up recovers everything committed" recovered_by_up "$mode"
+done
+check 'recover does it without serving' recovered_by_recover
+check 'unsafe: torn, and refused until accepted' torn_in_unsafe
+check 'copied at a frozen instant, it is recovered elsewhere' copied_while_frozen
+check 'the journal is missing' journal_missing
+check 'the journal is truncated' damaged 4 'is shorter than it says' truncate -s 1M crash.img.journal
+check 'the journal is empty' damaged 4 'is not a journal' truncate -s 0 crash.img.journal
+check 'the journal is overwritten' damaged 4 'is not a journal' dd if=/dev/zero of=crash.img.journal bs=64K count=1 conv=notrunc status=none
+check 'a byte of the journal is flipped: says how far back, and goes there' flipped_byte
+check 'the journal is another image'"'"'s' damaged 4 'belongs to another image' another_journal
+check 'the state file is damaged' damaged 4 'ramback of image .* can.t be read' truncate -s 100 crash.img.ramback
+check 'the state file is lost: the journal knows its image' state_file_lost
+check 'a file that is no journal is not overwritten' not_a_journal
+
+# --- journal, snapshot ---
+
+journal_elsewhere() {
+    mkdir elsewhere
+    up there.img --size 8M --journal elsewhere/j --journal-size 8M --mode checkpoint --interval 50ms
+    contract there journal.path="$PWD/elsewhere/j" journal.sizeBytes=$((8 << 20)) intervalSeconds=0.05
+    sh_nbd "$UP_URI" 'h.pwrite(b"there", 0)'
+    wait_for 10 status_is there .lossIfPowerFailedNow.bytes 0
+    machine_is_lost
+    says 'needs recovery' ramback check there.img
+    ramback recover there.img
+    test "$(head -c 5 there.img)" = there
+    refused_up 2 'has 8388608 bytes, not the 16777216 of --journal-size' there.img --journal elsewhere/j --journal-size 16M
+    rm -r elsewhere there.img*
+}
+
+block_device_needs_a_name() {
+    truncate -s 8M block.img
+    attach_loop "$WORK/in/block.img"
+    local status=0
+    refused_up 2 "block device $LOOP .*--journal" "$LOOP" || status=$?
+    up "$LOOP" --name block --journal block.journal --journal-size 8M
+    sh_nbd "$UP_URI" 'h.pwrite(b"blocks", 0); h.flush()'
+    machine_is_lost
+    refuses 4 'needs its journal' ramback up "$LOOP" --name block --journal none --ram-dir "$RAM" || status=$?
+    ramback recover "$LOOP"
+    detach "$LOOP"
+    test "$(head -c 6 block.img)" = blocks || status=1
+    test "$(find "$RAMBACK_STATE_DIR" -name 'loop-block.img-*.ramback' | wc -l)" = 1 || status=1
+    rm block.img block.journal
+    return "$status"
+}
+
+snapshot_while_written() {
+    up live.img --size 64M --journal-size 32M
+    sh_nbd "$UP_URI" '
+for offset in range(0, 16 << 20, 1 << 20):
+    h.pwrite(bytes([1 + (offset >> 20)]) * (1 << 20), offset)'
+    sh_nbd "$UP_URI" '
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    for offset in range(0, 16 << 20, 1 << 20):
+        h.pwrite(bytes([101 + (offset >> 20)]) * 4096, offset + 4096)' &
+    local writing=$!
+    ramback snapshot live shot.img
+    wait "$writing"
+    $PYTHON - shot.img <<'END'
+import os, sys
+data = open(sys.argv[1], "rb").read()
+assert len(data) == 64 << 20
+for turn in range(16):
+    part = data[turn << 20:(turn + 1) << 20]
+    assert part[:4096] == bytes([turn + 1]) * 4096 and part[8192:] == bytes([turn + 1]) * ((1 << 20) - 8192), turn
+    assert part[4096:8192] in (bytes([turn + 1]) * 4096, bytes([turn + 101]) * 4096), turn
+assert data[16 << 20:] == bytes(48 << 20)
+assert os.stat(sys.argv[1]).st_blocks * 512 < 20 << 20, "not sparse"
+END
+    refused 1 'shot\.img exists' ramback snapshot live shot.img
+    refused 2 'nowhere' ramback snapshot live nowhere/shot.img
+    test ! -e shot.img.partial
+    down
+    rm live.img* shot.img
+}
+
+check 'a journal on another path, in checkpoint at 50 ms; recover finds it' journal_elsewhere
+check 'a block device: its journal must be named, its state lies in RAMBACK_STATE_DIR' block_device_needs_a_name
+check 'a snapshot shows one moment, sparse, while writes go on' snapshot_while_written
 
 cd "$WORK"
 rm -rf in

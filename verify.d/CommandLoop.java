@@ -13,7 +13,7 @@ import java.util.Map;
  * input is a command, its words separated by tabs; each line of standard output its exit code, a tab, and what it said.
  *
  * <p>Started on the class path of the distribution, where the command line's own classes can be reached by reflection: it
- * is the same code as the program's, without the start of a process.
+ * is the same code as the program's, without the start of a process. Nobody can be asked anything here.
  */
 public final class CommandLoop {
 
@@ -21,31 +21,46 @@ public final class CommandLoop {
 
     /** Runs what standard input says until it ends. */
     public static void main(String[] arguments) throws Exception {
-        Class<?> mainClass = Class.forName("ramback.cli.Main");
         Class<?> shellClass = Class.forName("ramback.cli.Shell");
+        Constructor<?> newShell = shellClass.getDeclaredConstructors()[0];
+        newShell.setAccessible(true);
+        Class<?> mainClass = Class.forName("ramback.cli.Main");
         Constructor<?> newMain = mainClass.getDeclaredConstructor(shellClass);
         newMain.setAccessible(true);
         Method run = mainClass.getDeclaredMethod("run", String[].class);
         run.setAccessible(true);
-        Constructor<?> newShell = shellClass.getDeclaredConstructors()[0];
-        newShell.setAccessible(true);
-        Class<?> signalsClass = newShell.getParameterTypes()[3];
-        Object noSignals = Proxy.newProxyInstance(
-                signalsClass.getClassLoader(), new Class<?>[] {signalsClass}, (proxy, method, parameters) -> null);
 
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         PrintStream answers = System.out;
-        Map<String, String> environment = System.getenv();
         String line;
         while ((line = commands.readLine()) != null) {
             ByteArrayOutputStream said = new ByteArrayOutputStream();
             int exitCode;
             try (PrintStream stream = new PrintStream(said, true, StandardCharsets.UTF_8)) {
-                Object shell = newShell.newInstance(stream, stream, environment, noSignals);
+                Object shell = newShell.newInstance(parts(newShell.getParameterTypes(), stream));
                 exitCode = (int) run.invoke(newMain.newInstance(shell), (Object) line.split("\t"));
             }
-            answers.println(exitCode + "\t" + said.toString(StandardCharsets.UTF_8).strip().replaceAll("\\s*\\R\\s*", " | "));
+            String text = said.toString(StandardCharsets.UTF_8).strip().replaceAll("\\s*\\R\\s*", " | ");
+            answers.println(exitCode + "\t" + text);
             answers.flush();
         }
+    }
+
+    /** What a command is started in: its output goes to STREAM, its environment is ours, and all else does nothing. */
+    private static Object[] parts(Class<?>[] types, PrintStream stream) {
+        Object[] parts = new Object[types.length];
+        for (int i = 0; i < types.length; i++) {
+            if (types[i] == PrintStream.class) {
+                parts[i] = stream;
+            } else if (types[i] == Map.class) {
+                parts[i] = System.getenv();
+            } else {
+                parts[i] = Proxy.newProxyInstance(
+                        types[i].getClassLoader(),
+                        new Class<?>[] {types[i]},
+                        (proxy, method, parameters) -> method.getReturnType() == boolean.class ? false : null);
+            }
+        }
+        return parts;
     }
 }

@@ -55,7 +55,7 @@ class Device:
     def up_command(self, *more):
         options = self.options
         command = [options.ramback, "up", self.image, "--mode", self.mode, "--ram-dir", options.ram]
-        command += ["--interval", f"{options.interval_millis}ms"]
+        command += ["--interval", f"{options.interval_millis}ms", "--chunk", str(options.chunk)]
         if options.dirty_max:
             command += ["--dirty-max", options.dirty_max]
         if not os.path.exists(self.image):
@@ -197,7 +197,9 @@ class Rounds:
     def round(self, number):
         options, device = self.options, self.device
         chance = random.Random(f"{options.seed} {options.mode} round {number}")
-        writers = stamps.Writers(device.uri, number, self.base, f"{options.seed} {options.mode}", options.writers)
+        writers = stamps.Writers(
+            device.uri, number, self.base, f"{options.seed} {options.mode}", options.writers, device_chunk=options.chunk
+        )
         modes = stamps.Modes(device.mode)
         switching = Switching(device, modes, chance) if options.mode == "mixed" else None
         frozen_at = None
@@ -312,7 +314,7 @@ class Rounds:
             more += f", {self.switches} switches of the mode"
         if options.mode == "checkpoint":
             more += f", at most {self.lag * 1000:.0f} ms lost of an interval of {options.interval_millis} ms"
-        print(f"{options.mode}: {number} kills, {self.operations} operations answered{more}")
+        print(f"{options.mode}, chunks of {options.chunk}: {number} kills, {self.operations} operations answered{more}")
 
 
 def main():
@@ -328,6 +330,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.8, help="the longest that writers work in a round")
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--interval-millis", type=int, default=200)
+    parser.add_argument("--chunk", type=int, default=stamps.CHUNK)
     parser.add_argument("--dirty-max")
     parser.add_argument("--freeze", type=float, default=0.25, help="how often a round has a frozen copy, 0 to 1")
     parser.add_argument("--up", nargs="*", default=[], help="more options for up")

@@ -1,19 +1,20 @@
 #!/usr/bin/python3
 """Cuts the power of a recorded pair of disks at many moments, recovers what is left, and judges it.
 
-usage: power_cut.py --recording DIR --dir DIR --images N --seed S --ramback PROGRAM --java PROGRAM
+usage: power_cut.py --recording DIR --dir DIR --images N --seed S --ramback PROGRAM --java PROGRAM --classes DIR
                     (--writers LOG | --fsck COMMAND)
-                    [--state FILE] [--wrong] [--interval-millis N] [--real N] [--from ENTRY] [--at ENTRY]
+                    [--before LOG --at ENTRY] [--wrong] [--interval-millis N] [--real N] [--from ENTRY]
 
-The recording is a power_disk's, with the exports `image` and `journal`. At each of many positions of its log several
+--classes is where CommandLoop.java was compiled to. The recording is a power_disk's, with the exports `image` and `journal`. At each of many positions of its log several
 legal remains of what was not flushed are made, as plain files in --dir; `recover` is run on them, N of them (--real) by the program
 itself and the others by the same code in one JVM, and the image is held against the stamped writers' log and what the mode
 promised. Where the mode was `unsafe`, recover must refuse with exit code 4. With --fsck, COMMAND IMAGE POSITION must end with
 0 instead.
 
---state is the daemon's state file, copied beside each image. --from leaves out the moments before an entry. --at: the
-writers had ended before, at that entry of another recording, and this one is of a recovery. --wrong turns it round: at
-least one image must be wrong.
+The daemon's state file, as it was at that moment, is put beside each image. --from leaves out the moments before an entry.
+--before is the log of writers who had worked before a power cut at entry --at of another recording, from which this one
+went on: until its own writers begin, what was promised to those must be there. --wrong turns it round: at least one image
+must be wrong.
 """
 
 import argparse
@@ -37,13 +38,12 @@ REFUSED = 4
 class CommandLoop:
     """The program's commands in one JVM."""
 
-    def __init__(self, java, ramback):
-        here = os.path.dirname(os.path.realpath(__file__))
+    def __init__(self, java, classes, ramback):
         lib = os.path.join(os.path.dirname(os.path.realpath(ramback)), "target", "dist", "lib", "*")
         self.process = subprocess.Popen(
             [
                 java, "-XX:+UseSerialGC", "-Xmx256m", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED",
-                "-Dramback.launcher=" + ramback, "-cp", lib, os.path.join(here, "CommandLoop.java"),
+                "-Dramback.launcher=" + ramback, "-cp", classes + ":" + lib, "CommandLoop",
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -77,6 +77,16 @@ def real_program(ramback):
     return run
 
 
+class Work:
+    """What writers did, their modes, and who judges it."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.log, self.modes = pickle.load(file)
+        self.oracle = stamps.Oracle(self.log)
+        self.first = min(ops[0].began_at for ops in self.log.operations if ops)
+
+
 class Judge:
     def __init__(self, options):
         self.options = options
@@ -87,14 +97,11 @@ class Judge:
         self.lag = 0.0
         self.images = self.reals = self.flushed = self.refused = 0
         self.kinds = {}
-        if options.writers:
-            with open(options.writers, "rb") as file:
-                self.log, self.modes = pickle.load(file)
-            self.oracle = stamps.Oracle(self.log)
         self.first, self.last = options.start, len(self.recording)
-        if options.writers and options.at is None:
-            self.first = max(self.first, min(ops[0].began_at for ops in self.log.operations if ops))
-            self.last = max(op.answered_at for ops in self.log.operations for op in ops)
+        self.work = Work(options.writers) if options.writers else None
+        self.before = Work(options.before) if options.before else None
+        if self.work and not self.before:
+            self.first = max(self.first, self.work.first)
 
     def positions(self, count):
         """In ascending order: anywhere, and around the ends of flushes, where what is kept changes."""
@@ -106,7 +113,9 @@ class Judge:
         while len(result) < count:
             kind = self.chance.randrange(4)
             flushes = around["image" if kind == 0 else "journal"]
-            if kind >= 2 or not flushes:
+            if self.before and len(result) < count // 2:
+                result.add(self.chance.randint(0, self.work.first - 1))
+            elif kind >= 2 or not flushes:
                 result.add(self.chance.randint(self.first, self.last))
             else:
                 result.add(min(self.last, self.chance.choice(flushes) + self.chance.randrange(2)))
@@ -123,12 +132,19 @@ class Judge:
                         view = view[file.write(view) :]
         for state in glob.glob(glob.escape(self.image) + ".*") + glob.glob(glob.escape(self.journal) + ".*"):
             os.unlink(state)
-        if self.options.state:
-            shutil.copy(self.options.state, self.image + ".ramback")
+        state = self.chance.choice(self.recording.states_at(self.recording.position))
+        if state is not None:
+            with open(self.image + power_disk.STATE_SUFFIX, "wb") as file:
+                file.write(state)
+
+    def work_at(self, position):
+        """Whose content the disks have at a position."""
+        return self.before if self.before and position < self.work.first else self.work
 
     def verdict(self, code, said, position):
         """None when recover did what it must, else what was wrong."""
-        possible = self.modes.at_entry(position) if self.options.writers and self.options.at is None else set()
+        work = self.work_at(position)
+        possible = work.modes.at_entry(position) if work and work is self.work else set()
         if code == REFUSED and "unsafe" in possible and "torn" in said:
             self.refused += 1
             return None
@@ -147,11 +163,12 @@ class Judge:
             )
             return None if done.returncode == 0 else " | ".join(done.stdout.splitlines()[-12:])
         before = self.recording.times[position - 1] if position else 0.0
-        if self.options.at is not None:
+        work = self.work_at(position)
+        if work is self.before:
             position, before = self.options.at, 0.0
         due = stamps.promise(
-            self.log,
-            self.modes,
+            work.log,
+            work.modes,
             lambda seconds, answered_at: answered_at <= position,
             self.options.interval_millis / 1000 + TOLERANCE_SECONDS,
             before,
@@ -161,14 +178,14 @@ class Judge:
         with open(self.image, "rb") as file:
             content = file.read()
         try:
-            self.oracle.judge(content, due)
+            work.oracle.judge(content, due)
         except stamps.Wrong as wrong:
             return str(wrong)
         return None
 
     def run(self):
         options = self.options
-        loop = CommandLoop(options.java, options.ramback)
+        loop = CommandLoop(options.java, options.classes, options.ramback)
         real = real_program(options.ramback)
         wrong = []
         positions = self.positions(-(-options.images // REMAINS_A_POSITION))
@@ -198,10 +215,10 @@ class Judge:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
         print(
             f"{self.images} images at {len(positions)} moments of {len(self.recording)} entries: {kinds};"
-            f" {self.reals} recovered by the program itself; something was promised of {self.flushed},"
-            f" {self.refused} refused as torn"
+            f" {self.reals} recovered by the program itself"
+            + (f"; something was promised of {self.flushed}, {self.refused} refused as torn" if self.work else "")
         )
-        for line in wrong:
+        for line in wrong[:3]:
             print(("found: " if options.wrong else "WRONG: ") + line)
         if bool(wrong) != options.wrong:
             what = "no image is wrong, where one must be" if options.wrong else f"seed {options.seed}: {wrong[0]}"
@@ -229,10 +246,11 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--ramback", required=True)
     parser.add_argument("--java", required=True)
+    parser.add_argument("--classes", required=True)
     parser.add_argument("--writers")
     parser.add_argument("--interval-millis", type=int, default=1000)
     parser.add_argument("--fsck")
-    parser.add_argument("--state")
+    parser.add_argument("--before")
     parser.add_argument("--at", type=int)
     parser.add_argument("--real", type=int, default=0)
     parser.add_argument("--from", dest="start", type=int, default=0)

@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """Two or more disks with a volatile write cache, whose power can be cut at any moment: an NBD server that logs all.
 
-usage: power_disk.py --socket SOCKET --log DIR NAME=SIZE|NAME=FILE...
+usage: power_disk.py --socket SOCKET --log DIR [--state DIR] NAME=SIZE|NAME=FILE...
 
 Each NAME is an export on the Unix socket, all zeroes and SIZE bytes, or with the content of FILE. Every write, TRIM and
 WRITE_ZEROES and every FLUSH of all exports goes into one log, in the order in which they came. What a disk would hold
-had the power been cut after any entry of the log, with any part of what was not flushed, Recording says afterwards.
+had the power been cut after any entry of the log, with any part of what was not flushed, Recording says afterwards. Beside
+the disks there is one small file, in the directory --state, that lies on a disk of its own and is replaced as a whole:
+what it held at each entry is part of the log.
 
   DIR/index, DIR/data    the log: fixed records, and the bytes that were written
   DIR/NAME.initial       what the export held at the start, if anything
+  DIR/states             (entry from which on, content) of the file in --state, pickled
   DIR/position           8 bytes, little-endian: how many entries the log has. A client that maps the file can tell
                          which of its answers came before which entry
   DIR/ready              exists once clients can connect
@@ -20,6 +23,7 @@ import argparse
 import contextlib
 import mmap
 import os
+import pickle
 import signal
 import socket
 import struct
@@ -29,6 +33,7 @@ import time
 
 RECORD = struct.Struct("<BBxxIQQQd")  # kind, export, length, offset, where in data, entry referred to, seconds
 WRITE, ZERO, DONE, FLUSH_BEGIN, FLUSH_END, FORCED = range(1, 7)
+STATE_SUFFIX = ".ramback"
 SECTOR = 512
 REQUEST_MAX = 32 << 20
 
@@ -56,8 +61,10 @@ class Disk:
 class Log:
     """All entries, appended under one lock."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, state_directory=None):
         self.lock = threading.Lock()
+        self.directory, self.state_directory = directory, state_directory
+        self.states = [(0, self.state())]
         self.index = open(os.path.join(directory, "index"), "wb", buffering=1 << 20)
         self.data = open(os.path.join(directory, "data"), "wb", buffering=0)
         self.data_length = 0
@@ -71,11 +78,28 @@ class Log:
     def append(self, kind, disk, offset=0, length=0, refers=0):
         """With the lock held. Returns the entry's number."""
         number = self.count
+        if self.state_directory:
+            state = self.state()
+            if state != self.states[-1][1]:
+                self.states.append((number, state))
         where = self.data_length
         self.index.write(RECORD.pack(kind, disk.number, length, offset, where, refers, time.monotonic()))
         self.count += 1
         self.position[:8] = self.count.to_bytes(8, "little")
         return number
+
+    def state(self):
+        """What the file in the state directory holds, None where there is none."""
+        while self.state_directory:
+            names = [name for name in os.listdir(self.state_directory) if name.endswith(STATE_SUFFIX)]
+            try:
+                with open(os.path.join(self.state_directory, names[0]), "rb") as file:
+                    return file.read()
+            except IndexError:
+                break
+            except FileNotFoundError:
+                pass  # has just got another name
+        return None
 
     def write(self, disk, offset, data):
         with self.lock:
@@ -97,6 +121,10 @@ class Log:
     def close(self):
         with self.lock:
             self.index.flush()
+            if self.state() != self.states[-1][1]:
+                self.states.append((self.count, self.state()))
+            with open(os.path.join(self.directory, "states"), "wb") as file:
+                pickle.dump(self.states, file)
 
 
 class Gone(Exception):
@@ -221,6 +249,8 @@ class Recording:
         self.times = [entry[6] for entry in self.entries]
         with open(os.path.join(directory, "exports")) as file:
             self.names = [line.split()[0] for line in file]
+        with open(os.path.join(directory, "states"), "rb") as file:
+            self.states = pickle.load(file)
         self.durable = []
         for name in self.names:
             with open(os.path.join(directory, name + ".initial"), "rb") as file:
@@ -236,6 +266,13 @@ class Recording:
     def flush_ends(self, name):
         number = self.names.index(name)
         return [i for i, entry in enumerate(self.entries) if entry[0] == FLUSH_END and entry[1] == number]
+
+    def states_at(self, position):
+        """What the state file can have held when the log had so many entries: it may have been replaced after the last of
+        them, before the next one came."""
+        before = [state for entry, state in self.states if entry < position] or [self.states[0][1]]
+        at = [state for entry, state in self.states if entry == position]
+        return before[-1:] + at
 
     def move(self, position):
         assert position >= self.position, "a recording is read forward"
@@ -341,6 +378,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", required=True)
     parser.add_argument("--log", required=True)
+    parser.add_argument("--state")
     parser.add_argument("exports", nargs="+")
     options = parser.parse_args()
     os.makedirs(options.log, exist_ok=True)
@@ -356,7 +394,7 @@ def main():
     with open(os.path.join(options.log, "exports"), "w") as file:
         for disk in disks.values():
             file.write(f"{disk.name} {len(disk.content)}\n")
-    log = Log(options.log)
+    log = Log(options.log, options.state)
 
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(options.socket)

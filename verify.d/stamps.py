@@ -56,11 +56,11 @@ class Operation:
 
 
 class Layout:
-    """Which sector is whose. Three quarters of the device are cut into a part for each writer; in each chunk of the last
-    quarter every writer has sectors."""
+    """Which sector is whose. Three quarters of the device are cut into a part for each writer; in each 4 KiB of the last
+    quarter every writer has sectors. The device's own chunks may be larger."""
 
-    def __init__(self, size_bytes, writers):
-        self.size_bytes, self.writers = size_bytes, writers
+    def __init__(self, size_bytes, writers, device_chunk=CHUNK):
+        self.size_bytes, self.writers, self.device_chunk = size_bytes, writers, device_chunk
         self.chunks = size_bytes // CHUNK
         self.shared_first = self.chunks * 3 // 4
         self.bounds = [self.shared_first * i // writers for i in range(writers + 1)]
@@ -148,14 +148,14 @@ class Writer:
 class Writers:
     """All writers of one run, each on a thread of its own, and their log."""
 
-    def __init__(self, uri, run, base, seed, count=4, flushes=0.1, position=lambda: 0):
+    def __init__(self, uri, run, base, seed, count=4, flushes=0.1, position=lambda: 0, device_chunk=CHUNK):
         def connect():
             connection = nbd.NBD()
             connection.connect_uri(uri)
             return connection
 
         self.run, self.base = run, base
-        self.layout = Layout(len(base), count)
+        self.layout = Layout(len(base), count, device_chunk)
         self.stopped = threading.Event()
         self.writers = [
             Writer(run, i, self.layout, random.Random(f"{seed} run {run} writer {i}"), connect, position, flushes)
@@ -194,12 +194,13 @@ class Log:
         self.run, self.base, self.layout, self.operations = run, base, layout, operations
 
 
-def zeroed_by(operation, size_bytes):
+def zeroed_by(operation, layout):
     """The range that reads as zero afterwards: a TRIM leaves chunks alone that it covers only in part."""
     begin, end = operation.offset, operation.offset + operation.length
     if operation.kind == "trim":
-        begin = -(-begin // CHUNK) * CHUNK
-        end = end if end == size_bytes else end // CHUNK * CHUNK
+        chunk = layout.device_chunk
+        begin = -(-begin // chunk) * chunk
+        end = end if end == layout.size_bytes else end // chunk * chunk
     return begin, max(begin, end)
 
 
@@ -309,7 +310,7 @@ class Oracle:
     def _touch(self, writer, number, operation):
         begin, end = operation.offset, operation.offset + operation.length
         if operation.kind != "write":
-            begin, end = zeroed_by(operation, len(self.log.base))
+            begin, end = zeroed_by(operation, self.layout)
         is_write = operation.kind == "write"
         for sector in range(begin // SECTOR, end // SECTOR):
             chunk, at = divmod(sector, SECTORS_A_CHUNK)

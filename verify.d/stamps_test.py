@@ -57,7 +57,7 @@ class Simulated:
             if operation.kind == "write":
                 image[begin:end] = self.written[i]
             else:
-                begin, end = stamps.zeroed_by(operation, SIZE)
+                begin, end = stamps.zeroed_by(operation, self.log.layout)
                 image[begin:end] = bytes(end - begin)
         return bytes(image)
 

@@ -29,6 +29,7 @@ CONTRACT = {
     "dirtyChunks": COUNT,
     "dirtyBytes": COUNT,
     "inflight": COUNT,
+    "intervalSeconds": NUMBER,
     "lossIfPowerFailedNow": {"bytes": COUNT, "seconds": NUMBER},
     "lastCommit": {"epoch": COUNT, "time": TEXT},
     "journal": {"path": TEXT, "sizeBytes": COUNT, "usedBytes": COUNT},
@@ -82,6 +83,13 @@ def check_sense(status, wrong):
         "green only when ready": not status["greenLight"] or status["state"] == "ready",
         "green only in the configured mode": not status["greenLight"] or status["mode"] == status["configuredMode"],
         "ready only when fully loaded": status["state"] != "ready" or status["loadedChunks"] == status["chunks"],
+        "no more is lost than there is": status["lossIfPowerFailedNow"]["bytes"] <= status["sizeBytes"],
+        "what is lost has an age": status["lossIfPowerFailedNow"]["bytes"] > 0 or status["lossIfPowerFailedNow"]["seconds"] == 0,
+        "checkpoint only with a journal": status["mode"] != "checkpoint" or status["journal"] is not None,
+        "green in checkpoint only within the interval": not status["greenLight"] or status["mode"] != "checkpoint"
+        or status["lossIfPowerFailedNow"]["seconds"] <= status["intervalSeconds"],
+        "the journal holds no more than fits": status["journal"] is None
+        or status["journal"]["usedBytes"] <= status["journal"]["sizeBytes"],
         "the URI names the export": status["uri"].startswith(f"nbd+unix:///{status['name']}?socket=/"),
     }
     wrong += [f"not so: {claim}" for claim, holds in claims.items() if not holds]

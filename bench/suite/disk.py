@@ -6,7 +6,9 @@ import os
 import random
 import time
 import zipfile
+from dataclasses import dataclass
 
+from .fio import on_device, write
 from .servers import unix_uri
 from .workshop import alive, run, wait_until
 
@@ -16,6 +18,10 @@ RATE = "500M"  # bits a second
 ALIGNMENT = 4096
 # What the rate filter lets pass beyond the rate after a pause: two seconds' worth.
 BURST_SECONDS = 2
+# What a loop device makes of longer requests: 128 pieces of scattered memory. Buffers that happen to lie in one piece
+# would make larger ones, and so the disk faster, than anybody can count on.
+REQUEST_BYTES = 512 << 10
+REQUESTS_IN_FLIGHT = 8
 
 
 def write_noise(path, size_bytes):
@@ -28,18 +34,45 @@ def write_noise(path, size_bytes):
             file.write(block)
 
 
+@dataclass
+class SlowDisk:
+    """A hard disk's stand-in: one head, 8 ms to get anywhere, a bounded rate."""
+
+    shop: object
+    uri: str  # of its NBD export
+    file: str  # which is the disk, too
+
+    def part(self, offset_bytes, size_bytes):
+        """A partition as a block device; returns its path."""
+        return self.shop.loop(self.file, offset_bytes, size_bytes)
+
+    def filesystem(self, offset_bytes, size_bytes):
+        """A new ext4 on a partition; returns the directory it is mounted on."""
+        device = self.part(offset_bytes, size_bytes)
+        # Small and with nothing left to do later, so that it does not take the disk's time when that is measured.
+        options = "nodiscard,lazy_itable_init=0,lazy_journal_init=0"
+        run("mkfs.ext4", "-q", "-F", "-N", "64", "-m", "0", "-J", "size=4", "-E", options, device)
+        return self.shop.mount(device)[0]
+
+
 def hdd(shop, size_bytes):
-    """A slow disk as a block device: one head, 8 ms to get anywhere, a bounded rate. Returns its path."""
+    """A slow disk as a block device; returns its path."""
+    return shop.loop(slow_disk(shop, size_bytes, size_bytes).file)
+
+
+def slow_disk(shop, size_bytes, noise_bytes):
+    """A slow disk, full of noise up to a point and empty behind it."""
     image = os.path.join(shop.ram_dir, "hdd.img")
-    write_noise(image, size_bytes)
+    write_noise(image, noise_bytes)
+    os.truncate(image, size_bytes)
     path = os.path.join(shop.ram_dir, "hdd.sock")
     process = shop.start(
         *("nbdkit", "--foreground", "--unix", path, "--filter=noparallel", "--filter=delay", "--filter=rate"),
         *("file", image, "serialize=all-requests", f"rdelay={SEEK}", f"wdelay={SEEK}", f"rate={RATE}"),
     )
     wait_until("the slow disk", 30, lambda: alive(process, "nbdkit") and os.path.exists(path))
-    device, _ = shop.attach(unix_uri("", path))
-    return device
+    uri = unix_uri("", path)
+    return SlowDisk(shop, uri, shop.present(uri)[0])
 
 
 def rest():
@@ -75,6 +108,19 @@ def sequential_bytes_per_second(shop, device, block_bytes, depth):
     )
     with open(output, encoding="utf-8") as file:
         return json.load(file)["jobs"][0]["read"]["bw_bytes"]
+
+
+def random_writes_per_second(shop, device, region_bytes, seconds):
+    """How many writes of 4 KiB at random places the disk itself takes."""
+    return write(shop, on_device(device), region_bytes, depth=32, seconds=seconds).per_second
+
+
+def sequential_writes(shop, device, total_bytes):
+    """The rate in bytes a second at which the disk itself is written in order, past the page cache, after a rest."""
+    rest()
+    shape = {"pattern": "write", "block_bytes": REQUEST_BYTES, "depth": REQUESTS_IN_FLIGHT, "total_bytes": total_bytes}
+    sync_at_end = total_bytes // REQUEST_BYTES
+    return total_bytes / write(shop, on_device(device), total_bytes, **shape, sync_every=sync_at_end).seconds
 
 
 def source_tree(shop):

@@ -1,6 +1,7 @@
 """What the parts found, as Markdown and as JSON."""
 
 import statistics
+import textwrap
 from dataclasses import dataclass, field
 
 
@@ -15,6 +16,7 @@ class Goal:
     value: float
     at_least: float | None = None
     at_most: float | None = None
+    unit: str = ""
 
     @property
     def met(self):
@@ -33,12 +35,16 @@ class Part:
     rows: list = field(default_factory=list)
     goals: list = field(default_factory=list)
     raw: dict = field(default_factory=dict)
+    after: list = field(default_factory=list)
 
     def row(self, *cells, goal=None):
         """Adds a line; its last column says whether the goal is met."""
-        self.rows.append([str(cell) for cell in cells] + ([verdict(goal)] if goal else []))
-        if goal:
-            self.goals.append(goal)
+        self.rows.append([str(cell) for cell in cells] + ([self.judge(goal)] if goal else []))
+
+    def judge(self, goal):
+        """Counts a goal; returns what a cell says about it."""
+        self.goals.append(goal)
+        return verdict(goal)
 
     def markdown(self):
         lines = [f"### {self.title}", ""]
@@ -47,12 +53,18 @@ class Part:
         lines.append("| " + " | ".join(self.columns) + " |")
         lines.append("|" + "|".join(["---"] + ["---:"] * (width - 1)) + "|")
         lines += ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in self.rows]
+        lines += ["", *self.after] if self.after else []
         return "\n".join(lines) + "\n"
+
+
+def wrapped(text):
+    """A paragraph as lines."""
+    return textwrap.wrap(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
 def verdict(goal):
     limit = f"≥ {number(goal.at_least)}" if goal.at_least is not None else f"≤ {number(goal.at_most)}"
-    return f"{limit} {'met' if goal.met else 'MISSED'}"
+    return f"{limit}{goal.unit and ' ' + goal.unit} {'met' if goal.met else 'MISSED'}"
 
 
 def number(value):

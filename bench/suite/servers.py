@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .workshop import Failure, alive, run, stop, wait_until
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RAMBACK = os.path.join(ROOT, "ramback")
 READY_SECONDS = 60
+ANSWER_SECONDS = 600
 READY_LINE = re.compile(r"^ramback: (\S+) ready, .*, (nbd\S+)$", re.MULTILINE)
 
 
@@ -84,6 +86,8 @@ def ramback(shop, image, *options, name, loaded=True):
         *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback"), *options),
         environment=ramback_environment(shop),
     )
+    # A run that is broken off does not wait until everything is in an image that is about to be removed.
+    shop.callback(process.kill)
     ready = None
 
     def is_ready():
@@ -102,8 +106,11 @@ def ramback(shop, image, *options, name, loaded=True):
 
 
 def ramback_environment(shop):
-    """Ramback's run directory is the workshop's own, so that devices of this machine's user are left alone."""
-    return {"RAMBACK_RUN_DIR": os.path.join(shop.ram_dir, "run")}
+    """Ramback's directories are the workshop's own, so that devices of this machine's user are left alone."""
+    return {
+        "RAMBACK_RUN_DIR": os.path.join(shop.ram_dir, "run"),
+        "RAMBACK_STATE_DIR": os.path.join(shop.ram_dir, "state"),
+    }
 
 
 def ramback_command(shop, *arguments):
@@ -118,11 +125,34 @@ def ramback_stop(server):
         raise Failure(f"ramback stopped with exit code {server.process.returncode}; see {server.process.log_path}")
 
 
+def ramback_kill(shop, server):
+    """Ends a device as a power failure would: the daemon at once, and its memory with it."""
+    server.process.kill()
+    server.process.wait()
+    shutil.rmtree(os.path.join(shop.ram_dir, "ramback"))
+
+
+def forget(shop, *files):
+    """Makes the next start of a device its first one: nothing is known of an image that others have written to."""
+    shutil.rmtree(os.path.join(shop.ram_dir, "state"), ignore_errors=True)
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file)
+
+
 def wait_until_clean(shop, name):
     """Waits until everything is in the image; returns the seconds that took."""
     began = time.perf_counter()
-    if ramback_status(shop, name)["dirtyChunks"]:
-        ramback_command(shop, "flush", name)
+    # What is written while a flush runs is not that flush's.
+    while ramback_status(shop, name)["dirtyChunks"]:
+        control(shop, name, "POST", "/flush")
+    return time.perf_counter() - began
+
+
+def ramback_mode(shop, name, mode):
+    """Switches a device's mode; returns when the new one is in force, and the seconds that took."""
+    began = time.perf_counter()
+    control(shop, name, "POST", "/mode", {"mode": mode})
     return time.perf_counter() - began
 
 
@@ -131,10 +161,10 @@ def is_loaded(status):
 
 
 class ControlConnection(http.client.HTTPConnection):
-    """HTTP over a device's control socket."""
+    """HTTP over a device's control socket; answers may take long."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
         self.path = path
 
     def connect(self):
@@ -144,11 +174,17 @@ class ControlConnection(http.client.HTTPConnection):
 
 
 def ramback_status(shop, name):
-    """The device's status, asked for over its control socket: a command would cost a JVM's start each time."""
-    with contextlib.closing(ControlConnection(os.path.join(shop.ram_dir, "run", name, "control.sock"))) as control:
-        control.request("GET", "/status")
-        answer = control.getresponse()
-        body = answer.read()
-    if answer.status != 200:
-        raise Failure(f"ramback's control socket answered with HTTP status {answer.status}")
-    return json.loads(body)
+    """The device's status."""
+    return json.loads(control(shop, name, "GET", "/status"))
+
+
+def control(shop, name, method, path, content=None):
+    """Asks a device over its control socket, as ramback's commands do; a command would cost a JVM's start each time."""
+    body = None if content is None else json.dumps(content)
+    with contextlib.closing(ControlConnection(os.path.join(shop.ram_dir, "run", name, "control.sock"))) as connection:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        said = answer.read().decode("utf-8")
+    if answer.status >= 300:
+        raise Failure(f"{name} answered {method} {path} with HTTP status {answer.status}: {said.strip()}")
+    return said

@@ -69,6 +69,11 @@ class Workshop(contextlib.ExitStack):
 
     def attach(self, uri):
         """Makes a block device of an NBD export, through nbdfuse and a loop device; returns its path and a detacher."""
+        file, detach = self.present(uri)
+        return self.loop(file), detach
+
+    def present(self, uri):
+        """Makes a file of an NBD export, through nbdfuse; returns its path, and what undoes it and its loop devices."""
         directory = tempfile.mkdtemp(prefix="fuse.", dir=self.disk_dir)
         file = os.path.join(directory, "nbd")
         pid_file = os.path.join(self.disk_dir, os.path.basename(directory) + ".pid")
@@ -79,8 +84,17 @@ class Workshop(contextlib.ExitStack):
         stack.callback(unmount_fuse, file, nbdfuse)
         wait_until(f"nbdfuse {uri}", 30, lambda: alive(nbdfuse, "nbdfuse") and os.path.exists(pid_file))
         stack.callback(detach_loops, file)
-        device = run("losetup", "--find", "--show", "--direct-io=on", file).strip()
-        return device, stack.close
+        return file, stack.close
+
+    def loop(self, file, offset_bytes=0, size_bytes=None):
+        """Makes a block device of a file that was presented, or of a part of it; returns its path."""
+        limit = ["--sizelimit", size_bytes] if size_bytes else []
+        return run("losetup", "--find", "--show", "--direct-io=on", "--offset", offset_bytes, *limit, file).strip()
+
+    def loop_of_file(self, file):
+        """The same of an ordinary file, until the workshop closes."""
+        self.callback(detach_loops, file)
+        return self.loop(file)
 
     def mount(self, device):
         """Mounts a device; returns the directory and an unmounter."""
@@ -135,6 +149,12 @@ def detach_loops(file):
         run("losetup", "--detach", device)
     # The kernel detaches when the last reader of the device, udev for example, has closed it.
     wait_until(f"detaching loop devices from {file}", 30, lambda: not loops_of(file))
+
+
+def written_bytes(pid):
+    """What a process has had written to disks, also past the page cache."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as io:
+        return next(int(line.split()[1]) for line in io if line.startswith("write_bytes:"))
 
 
 def cpu_seconds(pid):

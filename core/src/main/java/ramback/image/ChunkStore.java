@@ -544,7 +544,8 @@ public final class ChunkStore {
         int count = 0;
         long rest = table.dirty(parity, word);
         while (rest != 0) {
-            long held = table.lockSome(word, rest, backoff);
+            // As many as a run has: whoever wants to write one of them waits for no more copies than that.
+            long held = table.lockSome(word, first(rest, copyRunChunkCountMax()), backoff);
             long mine = table.dirty(parity, word) & held;
             long captured = mine == 0 ? 0 : capture(parity, word, mine, true);
             count += Long.bitCount(captured);
@@ -556,6 +557,18 @@ public final class ChunkStore {
         }
         table.lowerDirtySummary(parity, word);
         return count;
+    }
+
+    /** The lowest set bits of a mask, so many at most. */
+    private static long first(long mask, int count) {
+        if (Long.bitCount(mask) <= count) {
+            return mask;
+        }
+        long rest = mask;
+        for (int i = 0; i < count; i++) {
+            rest &= rest - 1;
+        }
+        return mask & ~rest;
     }
 
     /** {@link #captureWord}: there was no room for all of the word. */

@@ -220,7 +220,9 @@ public final class LocalJournal implements EpochLog {
         tellFailure();
         if (commitFailed) {
             // The caller appends again, from the last barrier on.
-            goBack();
+            owedChunks = Math.max(owedChunks, writer.appendedChunks() - durable.chunkCount());
+            writer.rewindDurable(durable);
+            commitFailed = false;
         }
         restate();
         boolean added = false;
@@ -345,6 +347,7 @@ public final class LocalJournal implements EpochLog {
         EpochProgress now = writer.progress();
         owedChunks = Math.max(0, owedChunks - (now.chunkCount() - durable.chunkCount()));
         durable = now;
+        writer.settle();
     }
 
     /** Back to what is durable. What was appended since is owed. */

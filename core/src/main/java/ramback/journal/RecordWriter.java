@@ -7,6 +7,8 @@ import static ramback.journal.JournalFormat.RECORD_BYTES_MAX;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.zip.CRC32C;
 
 /**
@@ -52,6 +54,12 @@ final class RecordWriter implements AutoCloseable {
     private long epoch;
     private long epochBefore;
 
+    /** Checksums of the descriptors since the last rewind or barrier. */
+    private final List<Integer> checksums = new ArrayList<>();
+
+    /** Checksums of descriptors that are durable, with their payload, from the place of the last rewind on. */
+    private List<Integer> known = List.of();
+
     /** Whether something was handed to the file that has not been synced. */
     private boolean unsynced;
 
@@ -66,13 +74,31 @@ final class RecordWriter implements AutoCloseable {
         this.startPosition = position;
     }
 
+    /**
+     * Goes back to where the last barrier was, although all that was written since is durable: only the commit record is not. What
+     * comes again as it was is not written again, for that record may be on the disk, and must not stand over bytes in flight.
+     */
+    void rewindDurable(EpochProgress to) {
+        List<Integer> all = List.copyOf(checksums);
+        rewind(to);
+        known = all;
+    }
+
     /** Forgets everything that is not in the file and goes on from a place that has been reached before. */
     void rewind(EpochProgress to) {
+        checksums.clear();
+        known = List.of();
         closed = to;
         startPosition = to.position();
         usedBytes = 0;
         openAt = NONE;
         unsynced = false;
+    }
+
+    /** Everything so far is durable, and will not be gone back behind. */
+    void settle() {
+        checksums.clear();
+        known = List.of();
     }
 
     /** What the records so far hold, the open one not included. */
@@ -212,6 +238,15 @@ final class RecordWriter implements AutoCloseable {
                 extentCount,
                 payloadBytes);
         closed = closed.plus((long) BLOCK_BYTES + payloadBytes, dataChunkCount, zeroChunkCount, descriptor.checksum());
+        int number = checksums.size();
+        checksums.add(descriptor.checksum());
+        if (number < known.size() && known.get(number) == descriptor.checksum()) {
+            // It lies there already, byte for byte: a descriptor's checksum covers those of its payload.
+            startPosition = closed.position();
+            usedBytes = 0;
+        } else {
+            known = List.of();
+        }
         openAt = NONE;
     }
 

@@ -30,6 +30,11 @@ final class Applier implements Agent {
     /** While the journal writes and nobody waits for the image, look again after so long. */
     private static final long COURTESY_NANOS = 2_000_000L;
 
+    /** The journal counts as quiet so long after a commit, or twice as long as that took. */
+    private static final long QUIET_NANOS_MIN = 20_000_000L;
+
+    private static final long QUIET_NANOS_MAX = 1_000_000_000L;
+
     private final int number;
     private final Standing standing;
     private final ChunkStore store;
@@ -96,8 +101,7 @@ final class Applier implements Agent {
             beganEpoch = epoch;
             beginPart();
         }
-        if (!isUrgent && round.isBesideCaptures() && standing.sealed > standing.committed) {
-            // The journal may be on the same disk, and somebody may be waiting for it.
+        if (!isUrgent && round.isBesideCaptures() && isJournalBusy()) {
             return standing.clock.nanoTime() + COURTESY_NANOS;
         }
         int count = round.take(words);
@@ -120,6 +124,16 @@ final class Applier implements Agent {
             return 0;
         }
         return Clock.NEVER;
+    }
+
+    /**
+     * Whether a commit is under way, or was until just now: the journal may be on the same disk, and who was answered asks again. A
+     * write to the image in each pause between two commits would take half of the disk.
+     */
+    private boolean isJournalBusy() {
+        long quietNanos = standing.clock.nanoTime() - standing.committedNanos;
+        return standing.sealed > standing.committed
+                || quietNanos < Math.min(QUIET_NANOS_MAX, Math.max(QUIET_NANOS_MIN, 2 * standing.commitNanos));
     }
 
     private void writeBatch(int count) {

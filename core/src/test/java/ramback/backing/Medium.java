@@ -10,6 +10,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.LoopDevice;
 import ramback.posix.Posix;
+import ramback.sim.SimDisk;
 
 /** One disk of one kind for a test, made new and taken away completely. */
 final class Medium implements AutoCloseable {
@@ -20,7 +21,9 @@ final class Medium implements AutoCloseable {
         TMPFS,
         LOOP_512,
         LOOP_4096,
-        MEMORY
+        MEMORY,
+        /** The simulation's, healthy. */
+        SIMULATED
     }
 
     private final Kind kind;
@@ -41,6 +44,9 @@ final class Medium implements AutoCloseable {
     static Medium create(Kind kind, int sizeBytes) throws IOException {
         if (kind == Kind.MEMORY) {
             return new Medium(kind, sizeBytes, null, null, new MemoryBacking(sizeBytes));
+        }
+        if (kind == Kind.SIMULATED) {
+            return new Medium(kind, sizeBytes, null, null, SimDisk.plain("test", sizeBytes));
         }
         Path dir = newDirectory(kind == Kind.TMPFS);
         Path image = dir.resolve("disk.img");

@@ -86,7 +86,7 @@ class JournalCrashTest {
 
     @Test
     void everyFailingSyncIsSurvived() throws IOException {
-        assertThat(failingSyncs(11)).isEmpty();
+        assertThat(failingSyncs(37)).isEmpty();
     }
 
     private static Optional<CrashExplorer.Violation> failingSyncs(int stride) throws IOException {
@@ -111,7 +111,7 @@ class JournalCrashTest {
         for (int write = 3; write <= writeCount; write++) {
             assertThat(new CrashExplorer(JournalCrashTest::everything, 6, false, 13)
                             .failing(0, false, write, 0)
-                            .explore(13))
+                            .explore(41))
                     .isEmpty();
         }
     }

@@ -23,6 +23,9 @@ final class JournalRun implements AutoCloseable {
     static final UUID DEVICE = new UUID(0x0123_4567_89ab_cdefL, 0xfedc_ba98_7654_3210L);
     static final int ATTEMPT_COUNT_MAX = 6;
 
+    /** No chunk's stamp. */
+    private static final long UNKNOWN = -1;
+
     final CacheDisk journalDisk;
     final CacheDisk imageDisk;
 
@@ -216,6 +219,10 @@ final class JournalRun implements AutoCloseable {
         for (Map.Entry<Integer, Long> change : inPlace.entrySet()) {
             retry(() -> writeChunk(change.getKey(), change.getValue()));
         }
+        // Not synced, so nobody knows what the image has there: apply writes it again.
+        SortedMap<Integer, Long> unknown = new TreeMap<>();
+        inPlace.keySet().forEach(chunk -> unknown.put(chunk, UNKNOWN));
+        inImage = inImage.with(unknown);
         nextEpoch += 2;
         SortedMap<Integer, Long> lacking = new TreeMap<>(more);
         // What was written in place is not durable: it is carried even if it is what was there before.

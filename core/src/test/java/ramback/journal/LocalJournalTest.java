@@ -166,6 +166,25 @@ class LocalJournalTest {
     }
 
     @Test
+    void aFaultyJournalGoesOnSuspendedWhenTheRamHasEverything() throws IOException {
+        CacheDisk disk = formatted();
+        try (LocalJournal journal = open(disk)) {
+            commit(journal, 1, 1, 1);
+            commit(journal, 2, 2, 2);
+            disk.write((64 << 10) + 4096 + 5, Arena.ofAuto().allocate(4));
+        }
+        assertThat(JournalScan.of(disk).verdict()).isEqualTo(Verdict.MEDIA_FAULT);
+        Recovery.suspend(disk, JournalScan.of(disk));
+        assertThat(JournalScan.of(disk).verdict()).isEqualTo(Verdict.SUSPENDED);
+        try (LocalJournal journal = open(disk)) {
+            assertThat(journal.isSuspended()).isTrue();
+            commit(journal, 4, 3, 3);
+        }
+        assertThat(JournalScan.of(disk).verdict()).isEqualTo(Verdict.EPOCHS);
+        assertThat(JournalScan.of(disk).firstEpoch()).isEqualTo(4);
+    }
+
+    @Test
     void anEpochMayBeEmpty() throws IOException {
         CacheDisk disk = formatted();
         try (LocalJournal journal = open(disk)) {
@@ -359,6 +378,21 @@ class LocalJournalTest {
             journal.commit(1, TIME);
         }
         assertThat(Arrays.mismatch(disk.content(), undisturbed.content())).isEqualTo(-1);
+    }
+
+    @Test
+    void whatIsDurableIsNotWrittenAgainUnderACommitRecordThatMayBeThere() throws IOException {
+        CacheDisk disk = formatted();
+        try (LocalJournal journal = open(disk)) {
+            append(journal, 1, 1, 1);
+            disk.failSync(disk.syncCount() + 2, false);
+            assertThatThrownBy(() -> journal.commit(1, TIME)).isInstanceOf(IOException.class);
+            int writes = disk.writeCount();
+            append(journal, 1, 1, 1);
+            journal.commit(1, TIME);
+            assertThat(disk.writeCount()).as("the commit record alone").isEqualTo(writes + 1);
+        }
+        assertThat(recovered(disk)).isEqualTo(EMPTY.with(Map.of(1, 1L)).bytes());
     }
 
     @Test

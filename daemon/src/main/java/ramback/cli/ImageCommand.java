@@ -32,6 +32,7 @@ abstract class ImageCommand extends DeviceCommand {
                 new JournalOption(true, file, OptionalLong.empty()),
                 false,
                 isReadOnly,
+                false,
                 isTornAccepted,
                 isMemoryDiscarded,
                 ImageFiles.RAM_DIRECTORY_DEFAULT,

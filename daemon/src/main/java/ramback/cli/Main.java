@@ -18,7 +18,7 @@ import ramback.engine.Refusal;
 public final class Main {
 
     private static final List<String> COMMANDS =
-            List.of("up", "ls", "status", "mode", "flush", "trace", "down", "recover", "check", "bench");
+            List.of("up", "ls", "status", "mode", "flush", "trace", "snapshot", "down", "recover", "check", "bench");
 
     private final Shell shell;
 
@@ -60,6 +60,7 @@ public final class Main {
             case "mode" -> new ModeCommand(shell);
             case "flush" -> new FlushCommand(shell);
             case "trace" -> new TraceCommand(shell);
+            case "snapshot" -> new SnapshotCommand(shell);
             case "down" -> new DownCommand(shell);
             case "recover" -> new RecoverCommand(shell);
             case "check" -> new CheckCommand(shell);

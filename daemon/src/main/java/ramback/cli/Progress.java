@@ -8,7 +8,7 @@ import ramback.control.StatusReport;
 import ramback.engine.Refusal;
 
 /**
- * Says how far a flush is, while somebody else waits for it: on a terminal one line that is redrawn, elsewhere a line
+ * Says how far a flush or a snapshot is, while somebody else waits for it: on a terminal one line that is redrawn, elsewhere a line
  * after the first second and then one every ten. {@link #close} ends it.
  */
 final class Progress implements AutoCloseable {
@@ -18,26 +18,40 @@ final class Progress implements AutoCloseable {
         StatusReport status() throws Refusal;
     }
 
+    /** What is said of a status; null for nothing. */
+    interface Words {
+        @Nullable
+        String of(StatusReport status, long peakBytes);
+    }
+
     private static final long REDRAW_MILLIS = 200;
     private static final long FIRST_LINE_MILLIS = 1_000;
     private static final long NEXT_LINE_MILLIS = 10_000;
 
     private final Shell shell;
     private final Source source;
+    private final Words words;
     private final boolean isTerminal = Terminal.isError();
     private final CountDownLatch ended = new CountDownLatch(1);
     private final Thread thread;
     private long peakBytes;
     private boolean isDrawn;
 
-    private Progress(Shell shell, Source source) {
+    private Progress(Shell shell, Source source, Words words) {
+        this.words = words;
         this.shell = shell;
         this.source = source;
         this.thread = Thread.ofPlatform().daemon().name("progress").unstarted(this::run);
     }
 
+    /** Follows a flush. */
     static Progress start(Shell shell, Source source) {
-        Progress progress = new Progress(shell, source);
+        return start(shell, source, Progress::line);
+    }
+
+    /** Follows whatever these words tell. */
+    static Progress start(Shell shell, Source source, Words words) {
+        Progress progress = new Progress(shell, source, words);
         progress.thread.start();
         return progress;
     }
@@ -66,11 +80,11 @@ final class Progress implements AutoCloseable {
     }
 
     private void draw(StatusReport status) {
-        if (status.dirtyBytes() == 0) {
+        peakBytes = Math.max(peakBytes, status.dirtyBytes());
+        String line = words.of(status, peakBytes);
+        if (line == null) {
             return; // the end is near, and nothing to wait for
         }
-        peakBytes = Math.max(peakBytes, status.dirtyBytes());
-        String line = line(status, peakBytes);
         if (isTerminal) {
             shell.err().print("\r\033[K" + line);
             isDrawn = true;
@@ -81,7 +95,10 @@ final class Progress implements AutoCloseable {
     }
 
     /** What is left of how much, at what rate, and for how long. */
-    static String line(StatusReport status, long peakBytes) {
+    static @Nullable String line(StatusReport status, long peakBytes) {
+        if (status.dirtyBytes() == 0) {
+            return null;
+        }
         double rate = status.backingWriteBytesPerSecond();
         String left = "ramback: " + status.name() + " flushing, " + Quantities.ofBytes(status.dirtyBytes()) + " of "
                 + Quantities.ofBytes(peakBytes) + " left ("

@@ -81,6 +81,9 @@ final class StatusScreen {
                     Quantities.ofCount(now.backingErrors()) + " of the image"
                             + (now.backingLastError() == null ? "" : ", the last: " + now.backingLastError()));
         }
+        if (now.snapshotPath() != null) {
+            add(lines, "snapshot", bar(now.snapshotDoneBytes(), now.sizeBytes()) + " " + now.snapshotPath());
+        }
         add(lines, "clients", now.clients() + ", " + Quantities.ofCount(now.inflight()) + " requests wait");
         add(lines, "requests", requests(now, earlier));
         add(lines, "NBD", now.uri());

@@ -92,6 +92,12 @@ public final class ControlClient {
         return count(request("POST", "/trace", body, UNLIMITED), "events");
     }
 
+    /** Has the daemon write what the device holds now to a new file, and waits for it; returns how many bytes that took. */
+    public long snapshot(Path file) throws Refusal {
+        String body = field("file", file.toAbsolutePath().normalize().toString());
+        return count(request("POST", "/snapshot", body, UNLIMITED), "writtenBytes");
+    }
+
     /** Asks for a clean stop; returns the daemon's pid at once. */
     public long down() throws Refusal {
         return count(request("POST", "/down", "", answerTimeout), "pid");

@@ -27,6 +27,7 @@ import ramback.engine.Refusal;
  * POST /flush                        answers when everything that was dirty is durable in the image
  * POST /trace  {"on": BOOLEAN}
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
+ * POST /snapshot {"file": FILE}      FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /down                         begins a clean stop; answers {"pid": N} at once
  * </pre>
  *
@@ -58,6 +59,7 @@ final class ControlServer implements AutoCloseable {
                         .post("/mode", answer(this::mode))
                         .post("/flush", answer(this::flush))
                         .post("/trace", answer(this::trace))
+                        .post("/snapshot", answer(this::snapshot))
                         .post("/down", answer(this::down)))
                 .build();
     }
@@ -141,6 +143,18 @@ final class ControlServer implements AutoCloseable {
             });
         }
         throw malformed("neither \"on\" nor \"dump\" with an absolute path");
+    }
+
+    private String snapshot(ServerRequest request) throws Refusal, IOException, InterruptedException {
+        if (!(body(request).get("file") instanceof String file) || !file.startsWith("/")) {
+            throw malformed("\"file\" is not an absolute path");
+        }
+        long writtenBytes = device.snapshot(Path.of(file));
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeNumberField("writtenBytes", writtenBytes);
+            json.writeEndObject();
+        });
     }
 
     private String down(ServerRequest request) {

@@ -231,6 +231,11 @@ public final class Daemon {
         }
 
         @Override
+        public long snapshot(Path file) throws Refusal, InterruptedException {
+            return running().engine().snapshot(file);
+        }
+
+        @Override
         public void down() {
             onDown.run();
         }

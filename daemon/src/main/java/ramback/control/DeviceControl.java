@@ -30,6 +30,14 @@ interface DeviceControl {
      */
     long dumpTrace(Path file) throws Refusal;
 
+    /**
+     * Takes a snapshot; returns when it is durable, however long that takes.
+     *
+     * @param file absolute and new
+     * @return how many bytes were written to it
+     */
+    long snapshot(Path file) throws Refusal, InterruptedException;
+
     /** Asks for a clean stop and returns at once. */
     void down();
 }

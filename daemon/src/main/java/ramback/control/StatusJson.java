@@ -65,6 +65,14 @@ public final class StatusJson {
             json.writeNumberField("usedBytes", report.journalUsedBytes());
             json.writeEndObject();
         }
+        if (report.snapshotPath() == null) {
+            json.writeNullField("snapshot");
+        } else {
+            json.writeObjectFieldStart("snapshot");
+            json.writeStringField("path", report.snapshotPath());
+            json.writeNumberField("doneBytes", report.snapshotDoneBytes());
+            json.writeEndObject();
+        }
         json.writeObjectFieldStart("backing");
         json.writeStringField("uri", report.backingUri());
         json.writeNumberField("errors", report.backingErrors());
@@ -107,6 +115,7 @@ public final class StatusJson {
         Fields loss = top.object("lossIfPowerFailedNow");
         Fields commit = top.object("lastCommit");
         Fields journal = top.object("journal");
+        Fields snapshot = top.object("snapshot");
         Fields backing = top.object("backing");
         Fields requests = top.object("requests");
         return new StatusReport(
@@ -144,6 +153,8 @@ public final class StatusJson {
                 top.number("loadBytesPerSecond"),
                 top.count("loadRemainingBytes"),
                 top.flag("throttling"),
+                snapshot.textOrNull("path"),
+                snapshot.count("doneBytes"),
                 backing.flag("directIo"),
                 top.flag("readOnly"),
                 top.flag("trace"),

@@ -63,6 +63,23 @@ final class Attachment {
 
     // ---------------------------------------------------------------------------------------------- start
 
+    /** Refuses a size of the journal that the one that is there does not have; before anything is changed. */
+    static void checkJournalSize(Findings found, DeviceOptions options) throws Refusal {
+        OptionalLong askedBytes = options.journal().sizeBytes();
+        FoundJournal journal = found.journal();
+        FileBacking backing = journal == null ? null : journal.backing();
+        if (askedBytes.isPresent()
+                && backing != null
+                && journal != null
+                && askedBytes.getAsLong() / 4096 * 4096 != backing.sizeBytes()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE,
+                    "journal " + journal.path() + " has " + backing.sizeBytes() + " bytes, not the "
+                            + askedBytes.getAsLong()
+                            + " of --journal-size; leave --journal-size out, or remove the journal after a clean stop");
+        }
+    }
+
     /** Brings into the image what its journal holds, if that has been decided. */
     static void recover(Findings found, WorkProgress progress) throws Refusal {
         if (found.decision() != StartDecision.RECOVER) {
@@ -111,19 +128,19 @@ final class Attachment {
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
         FoundJournal journal = null;
         boolean isMade = false;
+        boolean isStateWritten = false;
         boolean isComplete = false;
         try {
             UUID device;
             JournalScan scan = null;
             if (keepsJournal) {
                 isMade = found.decision() == StartDecision.START_FRESH;
-                device = isMade ? UUID.randomUUID() : deviceOf(found);
+                device = deviceOf(found);
                 JournalIdentity identity = identity(device, options, image, found.identity());
-                journal = isMade ? make(found, options, identity, progress) : reuse(found, options, identity);
+                journal = isMade ? make(found, options, identity, progress) : reuse(found, identity);
                 scan = journal.scan();
             } else {
-                StateFile before = found.state();
-                device = before == null ? UUID.randomUUID() : before.deviceId();
+                device = deviceOf(found);
             }
             StateFile state = new StateFile(
                     device,
@@ -134,6 +151,7 @@ final class Attachment {
                     segment.toString(),
                     bootId(),
                     null);
+            isStateWritten = true;
             write(found.store(), state);
             EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation(), options.mode());
             Attachment attachment = new Attachment(
@@ -154,13 +172,19 @@ final class Attachment {
                     Refusal.Kind.FAILED, "image " + options.image() + " can't be served: " + e.getMessage(), e);
         } finally {
             if (!isComplete) {
-                takeBack(found, journal, isMade);
+                takeBack(found, isStateWritten, journal, isMade);
             }
         }
     }
 
     private static UUID deviceOf(Findings found) {
-        return Objects.requireNonNull(found.scan()).identity().orElseThrow().device();
+        StateFile state = found.state();
+        if (state != null) {
+            return state.deviceId();
+        }
+        // A journal without a state file has been found to be this image's, or it is not going to be used.
+        JournalScan scan = found.decision() == StartDecision.START_ORDINARY ? null : found.scan();
+        return scan == null ? UUID.randomUUID() : scan.identity().orElseThrow().device();
     }
 
     private static JournalIdentity identity(
@@ -177,22 +201,18 @@ final class Attachment {
     }
 
     /** The journal that is there; made anew in place where it was one for other chunks, or was given up. */
-    private static FoundJournal reuse(Findings found, DeviceOptions options, JournalIdentity identity)
-            throws Refusal, IOException {
+    private static FoundJournal reuse(Findings found, JournalIdentity identity) throws Refusal, IOException {
         FoundJournal journal = Objects.requireNonNull(found.journal());
         FileBacking backing = Objects.requireNonNull(journal.backing());
-        OptionalLong askedBytes = options.journal().sizeBytes();
-        if (askedBytes.isPresent() && askedBytes.getAsLong() / 4096 * 4096 != backing.sizeBytes()) {
-            throw new Refusal(
-                    Refusal.Kind.USAGE,
-                    "journal " + journal.path() + " has " + backing.sizeBytes() + " bytes, not the "
-                            + askedBytes.getAsLong()
-                            + " of --journal-size; leave --journal-size out, or remove the journal after a clean stop");
-        }
         JournalScan scan = found.decision() == StartDecision.RECOVER
                 ? JournalScan.ofRecords(backing)
                 : Objects.requireNonNull(journal.scan());
         if (scan.verdict() == JournalScan.Verdict.SUSPENDED || !scan.identity().equals(Optional.of(identity))) {
+            StateFile before = found.state();
+            if (before != null && !before.isClean()) {
+                // The image is whole, and a new journal has no generation by which that could be seen.
+                write(found.store(), before.cleaned(cleanImage(found.image())));
+            }
             LocalJournal.format(backing, identity, scan.highestEpoch());
             scan = JournalScan.ofRecords(backing);
         }
@@ -241,16 +261,18 @@ final class Attachment {
      * Nothing was served: what was there before is there again. A state that was not clean stays as it is now, since it fits the journal
      * whether that was fenced or not.
      */
-    private static void takeBack(Findings found, @Nullable FoundJournal journal, boolean isMade) {
+    private static void takeBack(
+            Findings found, boolean isStateWritten, @Nullable FoundJournal journal, boolean isMade) {
         try {
-            if (found.reading() == null) {
+            if (!isStateWritten) {
+                // As it was.
+            } else if (found.reading() == null) {
                 found.store().remove();
             } else if (found.state() != null && found.state().isClean()) {
                 found.store().replace(found.state().encode());
             }
             if (journal != null && isMade) {
-                Files.deleteIfExists(journal.path());
-                FoundJournal.syncDirectory(journal.path());
+                FoundJournal.remove(journal.path());
             }
         } catch (IOException e) {
             warn(e);
@@ -314,6 +336,19 @@ final class Attachment {
                 : new CleanImage(image.sizeBytes(), status.modifiedNanos(), status.changedNanos());
     }
 
+    /** Takes it all back, when nothing was served: as a clean stop, and without what was made. */
+    void withdraw() {
+        try {
+            if (store != null) {
+                setClean();
+            }
+            close();
+            remove();
+        } catch (IOException e) {
+            warn(e);
+        }
+    }
+
     /** Gives the journal back. */
     void close() throws IOException {
         log.close();
@@ -325,8 +360,7 @@ final class Attachment {
             store.remove();
         }
         if (journalMade && journalPath != null) {
-            Files.deleteIfExists(journalPath);
-            FoundJournal.syncDirectory(journalPath);
+            FoundJournal.remove(journalPath);
         }
     }
 }

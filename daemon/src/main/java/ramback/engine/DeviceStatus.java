@@ -27,6 +27,8 @@ import ramback.device.Mode;
  * @param backingLastError the newest failure in words, or null
  * @param backingWriteBytesPerSecond how fast the image is being written, averaged over the last second or two
  * @param throttling whether writes are being slowed down
+ * @param snapshotPath the file of the snapshot that is being taken, or null if none is
+ * @param snapshotDoneBytes how much of the device it has been around
  * @param directIo whether the image is read and written past the page cache
  */
 public record DeviceStatus(
@@ -59,6 +61,8 @@ public record DeviceStatus(
         long loadRemainingBytes,
         long dirtyMaxBytes,
         boolean throttling,
+        @Nullable String snapshotPath,
+        long snapshotDoneBytes,
         boolean directIo,
         boolean readOnly,
         boolean trace) {}

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
+import ramback.backing.BackingOpenException;
 import ramback.backing.FileBacking;
 import ramback.clock.Clock;
 import ramback.clock.Signal;
@@ -22,6 +23,8 @@ import ramback.trace.Trace;
 import ramback.writeback.Faults;
 import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
+import ramback.writeback.Snapshot;
+import ramback.writeback.Snapshots;
 import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
 
@@ -61,6 +64,7 @@ public final class Engine implements AutoCloseable {
     private final Population population;
     private final WriteBehind writeBehind;
     private final ModeSwitch modeSwitch;
+    private final Snapshots snapshots;
     private final TraceOutput traceOutput;
 
     private final ReentrantLock stopping = new ReentrantLock();
@@ -102,11 +106,13 @@ public final class Engine implements AutoCloseable {
                 device::wakeSessions,
                 sealerSignal));
         this.modeSwitch = new ModeSwitch(device, writeBehind, log, attachment::setMode, options.intervalNanos());
+        this.snapshots = new Snapshots(store, clock, options.snapshotBufferBytes());
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.traceOutput = new TraceOutput(trace, clock);
         writeBehind.start();
         population.start();
+        snapshots.start();
     }
 
     /**
@@ -124,16 +130,18 @@ public final class Engine implements AutoCloseable {
         OpenedImage image = OpenedImage.open(options);
         Findings found = null;
         SharedSegment segment = null;
+        Attachment attachment = null;
         Engine engine = null;
         try {
             found = Findings.look(ImageRequest.toServe(options), image.backing());
             if (found.decision().isRefusal()) {
                 throw StartRefusals.of(found);
             }
+            Attachment.checkJournalSize(found, options);
             Attachment.recover(found, progress);
             found.leftovers().remove();
             segment = SegmentFile.create(options, image.backing());
-            Attachment attachment = Attachment.attach(found, options, segment.path(), progress);
+            attachment = Attachment.attach(found, options, segment.path(), progress);
             engine = new Engine(options, image, attachment, segment);
             return engine;
         } catch (IOException e) {
@@ -143,12 +151,19 @@ public final class Engine implements AutoCloseable {
                     e);
         } finally {
             if (engine == null) {
-                giveUp(image, found, segment);
+                giveUp(image, found, segment, attachment);
             }
         }
     }
 
-    private static void giveUp(OpenedImage image, @Nullable Findings found, @Nullable SharedSegment segment) {
+    private static void giveUp(
+            OpenedImage image,
+            @Nullable Findings found,
+            @Nullable SharedSegment segment,
+            @Nullable Attachment attachment) {
+        if (attachment != null) {
+            attachment.withdraw();
+        }
         if (found != null) {
             found.close();
         }
@@ -178,7 +193,9 @@ public final class Engine implements AutoCloseable {
         SegmentLayout layout = store.layout();
         Mode mode = modeSwitch.mode();
         DeviceState state = state();
-        boolean isThrottling = writeBehind.throttle().isThrottling();
+        boolean isThrottling = writeBehind.throttle().isThrottling() || snapshots.isThrottling();
+        Snapshot newest = snapshots.newest();
+        Snapshot snapshot = newest == null || newest.state().isFinal() ? null : newest;
         long dirtyBytes = bytes(dirty.chunkCount(), layout);
         // In unsafe nothing is promised about a mixture of old and new: all of it is at stake while any of it is dirty.
         boolean isAllAtStake = mode == Mode.UNSAFE && dirtyBytes > 0;
@@ -218,6 +235,8 @@ public final class Engine implements AutoCloseable {
                 population.remainingBytes(),
                 writeBehind.throttle().limitBytes(),
                 isThrottling,
+                snapshot == null ? null : snapshot.file().toString(),
+                snapshot == null ? 0 : snapshot.doneBytes(),
                 backing.directIo(),
                 options.readOnly(),
                 trace.isOn());
@@ -289,6 +308,35 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /**
+     * Writes what the device holds at one moment after this call to a new file, sparse, while writes go on; returns when it is
+     * durable there. Progress is seen in {@link #status()}.
+     *
+     * @param file absolute; must not exist
+     * @return how many bytes were written: what is not zeroes
+     * @throws Refusal when that failed; no file is left then
+     */
+    public long snapshot(Path file) throws Refusal, InterruptedException {
+        Snapshot snapshot;
+        try {
+            snapshot = snapshots.begin(file);
+        } catch (BackingOpenException e) {
+            throw OpenedImage.refusal(e);
+        }
+        return switch (snapshot.await()) {
+            case DONE -> snapshot.writtenBytes();
+            case CANCELLED ->
+                throw new Refusal(
+                        Refusal.Kind.FAILED,
+                        "snapshot " + file + " was given up, because the device stops; nothing is left");
+            case LOADING, COPYING, FINISHING, FAILED ->
+                throw new Refusal(
+                        Refusal.Kind.FAILED,
+                        "snapshot " + file + " failed: " + snapshot.failure()
+                                + "; nothing is left of it, so try again");
+        };
+    }
+
     /** Switches the trace on or off. While on, events also go to standard error, as text, as far as it keeps up. */
     public void trace(boolean on) {
         traceOutput.set(on);
@@ -315,6 +363,7 @@ public final class Engine implements AutoCloseable {
             if (isStopped) {
                 return;
             }
+            snapshots.stop();
             population.stop();
             drainForGood();
             writeBehind.stop();

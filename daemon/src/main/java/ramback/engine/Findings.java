@@ -60,7 +60,7 @@ final class Findings implements AutoCloseable {
                 bond(),
                 leftovers.memory(),
                 request.journal().isKept(),
-                request.readOnly(),
+                request.servedReadOnly(),
                 request.acceptTorn(),
                 request.discardMemory());
         this.decision = StartDecision.of(situation);

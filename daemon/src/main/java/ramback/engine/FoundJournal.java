@@ -1,6 +1,8 @@
 package ramback.engine;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -35,6 +37,9 @@ record FoundJournal(
     private static final String UNFINISHED_SUFFIX = ".partial";
     private static final long SIZE_BYTES_MIN = 64L << 20;
     private static final long SIZE_BYTES_MAX = 16L << 30;
+    /** What every filesystem, partition table and RAID leaves its mark in, at one end or the other. */
+    private static final int MARKS_BYTES = 1 << 20;
+
     private static final int DEVICE_SHARE = 4;
     private static final int OWNER_ONLY = 0600;
 
@@ -61,10 +66,10 @@ record FoundJournal(
         }
         JournalScan scan = null;
         try {
-            scan = JournalScan.ofRecords(backing);
-            if (scan.verdict() != JournalScan.Verdict.CLEAN) {
-                // Something may have to be recovered from it: then every byte counts.
-                scan = JournalScan.of(backing);
+            scan = JournalScan.of(backing);
+            if (backing.blockDevice() && scan.verdict() == JournalScan.Verdict.NOT_A_JOURNAL && isBlank(backing)) {
+                closeQuietly(backing);
+                return new FoundJournal(path, false, null, null);
             }
             return new FoundJournal(path, true, backing, scan);
         } catch (IOException e) {
@@ -97,6 +102,9 @@ record FoundJournal(
      */
     static FoundJournal create(Path path, JournalIdentity identity, long sizeBytes, WorkProgress progress)
             throws Refusal {
+        if (Files.exists(path)) {
+            return createOnDevice(path, identity, sizeBytes, progress);
+        }
         Path unfinished = path.resolveSibling(path.getFileName() + UNFINISHED_SUFFIX);
         boolean isMade = false;
         try {
@@ -117,6 +125,33 @@ record FoundJournal(
             }
         }
         return look(path, false);
+    }
+
+    /** A blank block device becomes a journal as it is, all of it. */
+    private static FoundJournal createOnDevice(
+            Path path, JournalIdentity identity, long sizeBytes, WorkProgress progress) throws Refusal {
+        try (FileBacking backing = FileBacking.open(path, false)) {
+            LocalJournal.fill(backing, doneBytes -> progress.at("making the journal " + path, doneBytes, sizeBytes));
+            LocalJournal.format(backing, identity, 0);
+        } catch (IOException e) {
+            throw cannotCreate(path, sizeBytes, e);
+        }
+        return look(path, false);
+    }
+
+    /** Whether nobody has put anything where whoever uses a device leaves a mark. */
+    private static boolean isBlank(FileBacking backing) throws IOException {
+        long lengthBytes = Math.min(MARKS_BYTES, backing.sizeBytes());
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment zeroes = arena.allocate(lengthBytes, 4096);
+            MemorySegment found = arena.allocate(lengthBytes, 4096);
+            backing.read(0, found);
+            if (found.mismatch(zeroes) != -1) {
+                return false;
+            }
+            backing.read(backing.sizeBytes() - lengthBytes, found);
+            return found.mismatch(zeroes) == -1;
+        }
     }
 
     /** Takes the space before anything is written, so that too little of it is said at once. */
@@ -154,7 +189,15 @@ record FoundJournal(
                 Refusal.Kind.FAILED, "cannot create the journal " + path + ": " + e.getMessage() + "; " + remedy, e);
     }
 
-    static void syncDirectory(Path file) throws IOException {
+    /** Removes a journal that was just made; one on a block device stays, empty. */
+    static void remove(Path path) throws IOException {
+        if (Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)) {
+            Files.delete(path);
+            syncDirectory(path);
+        }
+    }
+
+    private static void syncDirectory(Path file) throws IOException {
         Path directory = file.toAbsolutePath().getParent();
         if (directory != null) {
             Posix.syncDirectory(directory);

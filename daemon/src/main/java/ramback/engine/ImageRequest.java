@@ -9,6 +9,7 @@ import java.nio.file.Path;
  * @param journal whether it is to be served with a journal, and which; for {@code recover} and {@code check} which one is looked at
  * @param journalNamed whether a block device's journal must have been named
  * @param readOnly whether nothing may be written, anywhere
+ * @param servedReadOnly whether it is to be served so, which needs less to be in order
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
  * @param ramDirectory where memory segments lie; what the state file says is looked at as well
@@ -19,6 +20,7 @@ public record ImageRequest(
         JournalOption journal,
         boolean journalNamed,
         boolean readOnly,
+        boolean servedReadOnly,
         boolean acceptTorn,
         boolean discardMemory,
         Path ramDirectory,
@@ -29,6 +31,7 @@ public record ImageRequest(
                 options.image(),
                 options.journal(),
                 !options.readOnly(),
+                options.readOnly(),
                 options.readOnly(),
                 options.acceptTorn(),
                 options.discardMemory(),

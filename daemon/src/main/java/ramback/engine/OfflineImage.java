@@ -68,7 +68,7 @@ public final class OfflineImage implements AutoCloseable {
      * @throws Refusal of kind PROTECTED when it would not be served as it is, with the reason and how to go on
      */
     public List<String> check() throws Refusal {
-        if (found.decision().isRefusal() && found.decision() != StartDecision.READ_ONLY) {
+        if (found.decision().isRefusal()) {
             throw StartRefusals.of(found);
         }
         List<String> lines = new ArrayList<>();
@@ -83,7 +83,7 @@ public final class OfflineImage implements AutoCloseable {
     }
 
     private String verdict() {
-        if (found.decision() == StartDecision.READ_ONLY) {
+        if (found.decision() == StartDecision.RECOVER) {
             return "needs recovery: " + StartRefusals.epochsToApply(Objects.requireNonNull(found.scan()))
                     + " to apply; 'ramback up' does that by itself, 'ramback recover' does nothing else";
         }

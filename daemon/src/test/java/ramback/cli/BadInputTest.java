@@ -136,7 +136,7 @@ class BadInputTest {
         assertRefused(
                 2,
                 "no command '" + command
-                        + "'; commands: up, ls, status, mode, flush, trace, down, recover, check, bench",
+                        + "'; commands: up, ls, status, mode, flush, trace, snapshot, down, recover, check, bench",
                 command);
     }
 
@@ -162,6 +162,9 @@ class BadInputTest {
                 "status --xml|unknown option: '--xml'",
                 "status a b|unmatched argument at index 2: 'b'",
                 "down ..|bad name '..'",
+                "snapshot|missing required parameter",
+                "snapshot a b c|bad snapshot request 'a b c'; write 'ramback snapshot [NAME] FILE'",
+                "snapshot Disk f|bad name 'Disk'",
                 "recover|missing required parameter: 'IMAGE'",
                 "check|missing required parameter: 'IMAGE'",
                 "recover x --to-epoch -1|bad --to-epoch '-1': must be the number of an epoch",
@@ -176,13 +179,31 @@ class BadInputTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"status", "status --json", "status --watch", "flush", "mode unsafe", "trace on", "down"})
+    @ValueSource(
+            strings = {
+                "status",
+                "status --json",
+                "status --watch",
+                "flush",
+                "mode unsafe",
+                "trace on",
+                "snapshot f",
+                "down"
+            })
     void withoutADeviceThereIsNone(String line) {
         assertRefused(3, "no device is running", line.split(" "));
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"status disk", "flush disk", "mode disk unsafe", "trace disk dump f", "down disk"})
+    @ValueSource(
+            strings = {
+                "status disk",
+                "flush disk",
+                "mode disk unsafe",
+                "trace disk dump f",
+                "snapshot disk f",
+                "down disk"
+            })
     void aDeviceThatIsNotThereIsNotFound(String line) {
         assertRefused(3, "no device named disk", line.split(" "));
     }

@@ -27,6 +27,7 @@ class StatusScreenTest {
                         "[######------------------]  25 % 16.0 MiB of 64 MiB, /x/disk.img.journal",
                         "file:///x/disk.img, direct I/O",
                         "1 of the image, the last: no space left",
+                        "[############------------]  50 % /x/snapshot.img",
                         "3, 2 requests wait",
                         "1,000 reads (3.91 MiB), 500 writes (1.95 MiB), 7 flushes, 5 failed",
                         "nbd+unix:///disk?socket=/run/disk/nbd.sock",

@@ -71,10 +71,18 @@ class ControlServerTest {
         client.trace(true);
         client.trace(false);
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
+        assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
         assertThat(client.down()).isEqualTo(ProcessHandle.current().pid());
         assertThat(device.asked)
                 .containsExactly(
-                        "mode UNSAFE", "auto", "flush", "trace true", "trace false", "dump /x/ä \"q\"", "down");
+                        "mode UNSAFE",
+                        "auto",
+                        "flush",
+                        "trace true",
+                        "trace false",
+                        "dump /x/ä \"q\"",
+                        "snapshot /x/ß",
+                        "down");
     }
 
     @Test
@@ -239,6 +247,12 @@ class ControlServerTest {
         @Override
         public void trace(boolean on) {
             note("trace " + on);
+        }
+
+        @Override
+        public long snapshot(Path file) {
+            note("snapshot " + file);
+            return 4096;
         }
 
         @Override

@@ -48,6 +48,8 @@ public final class SampleStatus {
                 50 << 20,
                 (100 - loadedChunks) << 20,
                 true,
+                "/x/snapshot.img",
+                50 << 20,
                 true,
                 false,
                 true,

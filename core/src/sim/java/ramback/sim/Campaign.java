@@ -1,0 +1,123 @@
+package ramback.sim;
+
+import java.util.Locale;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import ramback.sim.Exploration.Kind;
+import ramback.sim.Exploration.Result;
+
+/**
+ * Explores seed after seed, until enough crash images have been looked at or the time is up, or something is wrong.
+ *
+ * <pre>
+ *   Campaign --images N | --minutes N   [--seed S]     seeds from S on
+ *   Campaign --replay KIND SEED                        one seed, with what it found
+ * </pre>
+ *
+ * The last line says the counts and the next seed, with which a later campaign goes on.
+ */
+final class Campaign {
+
+    private static final long REPORT_NANOS = 30_000_000_000L;
+
+    /** Held, so that its level stays. */
+    private static final Logger LOG = Logger.getLogger("ramback");
+
+    private long imageCount;
+    private long againCount;
+    private long rotCount;
+    private long seedCount;
+    private final long beginNanos = System.nanoTime();
+
+    private Campaign() {}
+
+    /** The kind that a seed is explored as. */
+    static Kind kindOf(long seed) {
+        return switch ((int) Math.floorMod(seed, 8L)) {
+            case 0 -> Kind.ORDINARY;
+            case 1, 2 -> Kind.JOURNAL;
+            default -> Kind.DEVICE;
+        };
+    }
+
+    /** See above; exits with 1 when something is wrong. */
+    public static void main(String[] args) {
+        // What the device says about the disks that fail, thousands of times, is not what is looked for here.
+        LOG.setLevel(Level.OFF);
+        if (args.length == 3 && args[0].equals("--replay")) {
+            replay(Kind.valueOf(args[1].toUpperCase(Locale.ROOT)), Long.parseLong(args[2]));
+            return;
+        }
+        long images = Long.MAX_VALUE;
+        double minutes = Double.MAX_VALUE;
+        long seed = 1;
+        for (int i = 0; i + 1 < args.length; i += 2) {
+            switch (args[i]) {
+                case "--images" -> images = Long.parseLong(args[i + 1]);
+                case "--minutes" -> minutes = Double.parseDouble(args[i + 1]);
+                case "--seed" -> seed = Long.parseLong(args[i + 1]);
+                default -> throw new IllegalArgumentException("unknown option " + args[i]);
+            }
+        }
+        if (!new Campaign().explore(seed, images, minutes)) {
+            System.exit(1);
+        }
+    }
+
+    private static void replay(Kind kind, long seed) {
+        Result result = Exploration.of(kind, seed);
+        if (kind != Kind.JOURNAL) {
+            System.out.println(kind == Kind.DEVICE ? Scenario.withJournal(seed) : Scenario.withoutJournal(seed));
+        }
+        System.out.println(result);
+    }
+
+    private boolean explore(long firstSeed, long images, double minutes) {
+        long seed = firstSeed;
+        long reportNanos = beginNanos + REPORT_NANOS;
+        while (imageCount < images && minutesSince(beginNanos) < minutes) {
+            Result result = Exploration.of(kindOf(seed), seed);
+            imageCount += result.imageCount();
+            againCount += result.againCount();
+            rotCount += result.rotCount();
+            seedCount++;
+            if (result.violation() != null) {
+                System.out.println("seed " + seed + ": " + result.violation().what());
+                System.out.println("  " + result.violation().made());
+                System.out.println(
+                        "  again: Campaign --replay " + result.kind().name().toLowerCase(Locale.ROOT) + " " + seed);
+                report("FAILED", firstSeed, seed + 1);
+                return false;
+            }
+            seed++;
+            if (System.nanoTime() > reportNanos) {
+                reportNanos = System.nanoTime() + REPORT_NANOS;
+                report("so far", firstSeed, seed);
+            }
+        }
+        report("done", firstSeed, seed);
+        return true;
+    }
+
+    private static double minutesSince(long nanos) {
+        return (System.nanoTime() - nanos) / 60e9;
+    }
+
+    private void report(String how, long firstSeed, long nextSeed) {
+        double seconds = (System.nanoTime() - beginNanos) / 1e9;
+        System.out.printf(
+                Locale.ROOT,
+                "%s: %,d crash images (%,d of a recovery cut short, %,d of a spoiled journal) of %,d runs, seeds %d to %d, in %.0f s,"
+                        + " %,.0f a second; next seed %d%n",
+                how,
+                imageCount,
+                againCount,
+                rotCount,
+                seedCount,
+                firstSeed,
+                nextSeed - 1,
+                seconds,
+                imageCount / seconds,
+                nextSeed);
+    }
+}

@@ -1,0 +1,84 @@
+package ramback.sim;
+
+import java.util.Random;
+import ramback.device.Mode;
+
+/**
+ * A device, its disks and its clients, as a seed draws them.
+ *
+ * @param sizeBytes a multiple of a sector, not always of a chunk
+ * @param stretchPages how the image looks at first: data and holes in stretches of this length
+ * @param ringBytes memory for captured versions
+ * @param journalBytes the journal's file, 0 for none
+ * @param switchCount how often the mode is switched
+ * @param imageFailShare of the image's operations that fail, while disks fail
+ * @param calmNanos when disks stop failing
+ */
+record Scenario(
+        long seed,
+        long sizeBytes,
+        int chunkBytes,
+        int stretchPages,
+        boolean isBlank,
+        int clientCount,
+        int requestCount,
+        long thinkNanos,
+        Mode mode,
+        int switchCount,
+        long lagNanos,
+        long intervalNanos,
+        long limitBytes,
+        long ringBytes,
+        long journalBytes,
+        double imageFailShare,
+        double journalFailShare,
+        double slowShare,
+        double stuckShare,
+        long calmNanos) {
+
+    private static final int KIB = 1024;
+    private static final int JOURNAL_BYTES_MIN = (64 + 1024) * KIB;
+
+    /** With a journal, and with every kind of fault that the seed draws. */
+    static Scenario withJournal(long seed) {
+        return draw(seed, true, Mode.values()[(int) Math.floorMod(TraceHash.mix(seed), 3L)]);
+    }
+
+    /** Without a journal, in a mode that keeps what was flushed. */
+    static Scenario withoutJournal(long seed) {
+        return draw(seed, false, (TraceHash.mix(seed) & 1) == 0 ? Mode.WRITEBACK : Mode.WRITETHROUGH);
+    }
+
+    private static Scenario draw(long seed, boolean hasJournal, Mode mode) {
+        Random random = new Random(TraceHash.mix(seed ^ 0x5ce4a210));
+        int chunkBytes = (4 * KIB) << Math.max(0, random.nextInt(6) - 3);
+        int chunkCount = 48 + random.nextInt(4) * 48;
+        while ((long) chunkCount * chunkBytes > 200 * 4 * KIB) {
+            chunkCount /= 2;
+        }
+        long sizeBytes = (long) chunkCount * chunkBytes - (random.nextInt(3) == 0 ? 512L * random.nextInt(8) : 0);
+        boolean fails = random.nextInt(3) == 0;
+        int clientCount = 1 + random.nextInt(4);
+        return new Scenario(
+                seed,
+                sizeBytes,
+                chunkBytes,
+                1 + random.nextInt(20),
+                random.nextInt(4) == 0,
+                clientCount,
+                (60 + random.nextInt(160)) / clientCount,
+                random.nextInt(3) == 0 ? 10_000_000L : 200_000L,
+                mode,
+                hasJournal && random.nextInt(2) == 0 ? 1 + random.nextInt(6) : 0,
+                random.nextInt(3) == 0 ? 2_000_000L : 60_000_000L,
+                random.nextInt(2) == 0 ? 20_000_000L : 200_000_000L,
+                random.nextInt(2) == 0 ? 64L * chunkBytes : 1L << 30,
+                (8L + random.nextInt(40)) * chunkBytes,
+                hasJournal ? JOURNAL_BYTES_MIN + (random.nextInt(2) == 0 ? 0 : 512 * KIB) : 0,
+                fails && random.nextInt(3) != 0 ? 0.02 * (1 + random.nextInt(10)) : 0,
+                fails && random.nextInt(3) != 0 ? 0.02 * (1 + random.nextInt(10)) : 0,
+                random.nextInt(2) == 0 ? 0.05 : 0,
+                random.nextInt(6) == 0 ? 0.005 : 0,
+                20_000_000_000L);
+    }
+}

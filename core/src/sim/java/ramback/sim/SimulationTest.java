@@ -1,0 +1,52 @@
+package ramback.sim;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import ramback.sim.Exploration.Kind;
+import ramback.sim.Exploration.Result;
+
+class SimulationTest {
+
+    private static final Logger LOG = Logger.getLogger("ramback");
+
+    @BeforeAll
+    static void quiet() {
+        // What the device says about disks that fail is not what is looked for here.
+        LOG.setLevel(Level.OFF);
+    }
+
+    @AfterAll
+    static void loud() {
+        LOG.setLevel(null);
+    }
+
+    @ParameterizedTest
+    @EnumSource(Kind.class)
+    void theSameSeedDoesTheSame(Kind kind) {
+        for (long seed = 1; seed <= 3; seed++) {
+            Result first = Exploration.of(kind, seed, 50);
+            Result second = Exploration.of(kind, seed, 50);
+            assertThat(second.hash()).as("hash of %s, seed %d", kind, seed).isEqualTo(first.hash());
+            assertThat(second).isEqualTo(first);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"DEVICE, 20, 8", "ORDINARY, 20, 3", "JOURNAL, 20, 4"})
+    void everyPowerFailureLeavesWhatWasPromised(Kind kind, long firstSeed, int count) {
+        for (long seed = firstSeed; seed < firstSeed + count; seed++) {
+            Result result = Exploration.of(kind, seed, 500);
+            assertThat(result.violation()).as("%s, seed %d", kind, seed).isNull();
+            assertThat(result.imageCount())
+                    .as("images of %s, seed %d", kind, seed)
+                    .isPositive();
+        }
+    }
+}

@@ -1,0 +1,497 @@
+package ramback.cli;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.zip.CRC32C;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ramback.backing.FileBacking;
+import ramback.journal.StateFile;
+import ramback.journal.StateFileStore;
+import ramback.memory.ImageIdentity;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.posix.FileStatus;
+
+/**
+ * What is done with everything that a crash, a careless copy or a bad disk may leave, by {@code up}, {@code check} and {@code recover}:
+ * a refusal has exit code 4, says one line and changes nothing; whatever is not refused ends with the right image.
+ */
+@Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class LeftoversTest {
+
+    @TempDir
+    Path directory;
+
+    private Path images;
+    private Path ram;
+    private Leftovers crash;
+
+    @BeforeEach
+    void makeDirectories() throws IOException {
+        images = Files.createDirectory(directory.resolve("images"));
+        ram = Files.createTempDirectory(
+                Path.of("/dev/shm"),
+                "ramback-test-",
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        crash = new Leftovers(images.resolve("disk.img"));
+    }
+
+    @AfterEach
+    void removeMemoryDirectory() throws IOException {
+        Files.delete(ram); // fails when something was left in it
+    }
+
+    private ShellOnPaper shell() {
+        return new ShellOnPaper(Map.of(
+                "RAMBACK_RUN_DIR", directory.resolve("run").toString(),
+                "RAMBACK_STATE_DIR", directory.resolve("state").toString()));
+    }
+
+    private String[] up(String... options) {
+        List<String> arguments = new ArrayList<>(List.of("up", crash.image.toString(), "--ram-dir", ram.toString()));
+        arguments.addAll(Arrays.asList(options));
+        return arguments.toArray(String[]::new);
+    }
+
+    private void assertRefused(int exitCode, String message, String... arguments) throws IOException {
+        Map<String, String> before = Leftovers.contents(images);
+        ShellOnPaper shell = shell();
+        assertThat(shell.run(arguments)).as(shell.out() + shell.err()).isEqualTo(exitCode);
+        assertThat(shell.err()).startsWith("ramback: ").contains(message).containsOnlyOnce("\n");
+        assertThat(shell.out()).isEmpty();
+        assertThat(Leftovers.contents(images)).isEqualTo(before);
+    }
+
+    /** {@code up}, {@code check} and {@code recover} say the same. */
+    private void assertProtected(String message) throws IOException {
+        assertRefused(4, message, up());
+        assertRefused(4, message, "check", crash.image.toString());
+        assertRefused(4, message, "recover", crash.image.toString(), "--yes");
+    }
+
+    /** Serves it and stops it cleanly; returns what was said on standard error. */
+    private String serve(String... options) throws Exception {
+        ShellOnPaper shell = shell();
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
+                () -> shell.run(up(options)),
+                work -> Thread.ofPlatform().daemon().start(work));
+        shell.awaitOut(" ready, ", 1);
+        assertThat(shell.out()).as(shell.err()).contains(" ready, ");
+        shell.signal();
+        assertThat(exitCode.join()).isZero();
+        return shell.err();
+    }
+
+    private String say(int exitCode, String... arguments) {
+        ShellOnPaper shell = shell();
+        assertThat(shell.run(arguments)).as(shell.out() + shell.err()).isEqualTo(exitCode);
+        return shell.out() + shell.err();
+    }
+
+    private void assertImageIsAtEpoch(int epoch) throws IOException {
+        assertThat(crash.imageByte(0)).isEqualTo(epoch);
+        for (int chunk = 1; chunk < 4; chunk++) {
+            assertThat(crash.imageByte(chunk)).isEqualTo(chunk <= epoch ? chunk : 0);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- nothing is wrong
+
+    @Test
+    void aCrashIsRecoveredByUpItself() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Map<String, String> before = Leftovers.contents(images);
+        assertThat(say(0, "check", crash.image.toString()))
+                .contains("needs recovery: 3 epochs up to epoch 3 of 2026-01-02T03:04:08Z, 6 chunks (24576 bytes)");
+        assertThat(Leftovers.contents(images)).isEqualTo(before);
+        assertThat(serve()).contains("was not stopped cleanly and is recovered: epoch 3 of 2026-01-02T03:04:08Z");
+        assertImageIsAtEpoch(3);
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+        assertThat(serve()).isEmpty();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void aCrashIsRecoveredByRecover() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        assertThat(say(0, "recover", crash.image.toString())).contains("is recovered: epoch 3 of 2026-01-02T03:04:08Z");
+        assertImageIsAtEpoch(3);
+        assertThat(say(0, "recover", crash.image.toString())).contains("is clean: nothing to recover");
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+        assertThat(serve()).isEmpty();
+    }
+
+    @Test
+    void withoutItsStateFileTheVeryImageIsRecoveredAllTheSame() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Files.delete(crash.state);
+        assertThat(say(0, "check", crash.image.toString())).contains("needs recovery: 3 epochs");
+        serve();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void copiedAsAWholeItIsRecoveredElsewhere() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
+        for (Path file : List.of(crash.image, crash.journal, crash.state)) {
+            Files.copy(file, elsewhere.resolve(file.getFileName()));
+        }
+        Map<String, String> before = Leftovers.contents(images);
+        crash = new Leftovers(elsewhere.resolve("disk.img"));
+        serve();
+        assertImageIsAtEpoch(3);
+        assertThat(Leftovers.contents(images)).isEqualTo(before);
+    }
+
+    @Test
+    void aStartThatWasCutShortBetweenStateFileAndJournalIsHarmless() throws Exception {
+        crash.image().journal(7, 0).served("writeback", true, 8, 7);
+        assertThat(say(0, "check", crash.image.toString())).contains("lacks nothing that was committed");
+        assertThat(serve()).isEmpty();
+    }
+
+    @Test
+    void whatWasLeftWithoutAJournalIsServedAsAnyDisk() throws Exception {
+        crash.image().served("writeback", false, 7, 0);
+        assertThat(say(0, "check", crash.image.toString())).contains("had no journal: what was flushed is in it");
+        assertThat(serve("--journal", "none")).isEmpty();
+        assertThat(crash.journal).doesNotExist();
+        assertThat(serve("--journal-size", "2M")).isEmpty();
+        assertThat(crash.journal).exists();
+    }
+
+    @Test
+    void aJournalElsewhereIsFoundByTheStateFile() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path other = directory.resolve("other.journal");
+        Files.move(crash.journal, other);
+        assertRefused(
+                4, "third.journal does not exist; it was " + crash.journal, up("--journal", images + "/third.journal"));
+        new StateFileStore(crash.state, null)
+                .replace(new StateFile(crash.device, 7, 0, "writeback", other.toString(), null, "b007", null).encode());
+        assertThat(say(0, "check", crash.image.toString())).contains("needs recovery: 3 epochs", other.toString());
+        assertThat(say(0, "recover", crash.image.toString())).contains("is recovered: epoch 3");
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void otherChunksAreWelcomeAfterACleanStop() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        serve("--chunk", "16K");
+        assertImageIsAtEpoch(3);
+        serve("--chunk", "64K");
+        serve();
+        assertRefused(2, "has 2097152 bytes, not the 4194304 of --journal-size", up("--journal-size", "4M"));
+    }
+
+    // ------------------------------------------------------------------------------------------- the journal is wrong
+
+    @Test
+    void aMissingJournalIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Files.delete(crash.journal);
+        assertProtected(
+                "was not stopped cleanly and needs its journal, and journal " + crash.journal + " does not exist");
+        assertRefused(4, "what the journal held is given up", "recover", crash.image.toString(), "--accept-torn");
+        assertThat(say(0, "recover", crash.image.toString(), "--accept-torn", "--yes"))
+                .contains("taken as it is");
+        assertImageIsAtEpoch(0);
+        serve("--journal-size", "2M");
+    }
+
+    @Test
+    void anImageThatNeedsItsJournalIsNotServedWithoutOne() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        assertRefused(
+                4, "needs its journal (" + crash.journal + "); leave --journal none out", up("--journal", "none"));
+        Files.delete(crash.state);
+        assertRefused(4, "needs its journal; leave --journal none out", up("--journal", "none"));
+    }
+
+    @Test
+    void aTruncatedJournalIsRefused() throws Exception {
+        for (long sizeBytes : new long[] {1 << 20, 64 << 10, 40 << 10}) {
+            crash = Leftovers.ofACrash(images.resolve("disk-" + sizeBytes + ".img"));
+            crash.truncateJournal(sizeBytes);
+            assertProtected("is shorter than it says it is");
+        }
+        crash = Leftovers.ofACrash(images.resolve("disk.img"));
+        crash.truncateJournal(0);
+        assertProtected("is not a journal, and image");
+    }
+
+    @Test
+    void aFlippedByteIsRefusedAndSaysWhatIsGoodStill() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        crash.flipByte(crash.journal, crash.offsetOfPayload(3));
+        assertProtected("good up to epoch 2 of 2026-01-02T03:04:07Z, lost up to epoch 3");
+        assertProtected("--to-epoch 2");
+        assertRefused(2, "the journal can restore epochs 0 to 2", "recover", crash.image.toString(), "--to-epoch", "3");
+        assertRefused(4, "gives this up: epochs 3 to 3", "recover", crash.image.toString(), "--to-epoch", "2");
+        assertThat(say(0, "recover", crash.image.toString(), "--to-epoch", "2", "--yes"))
+                .contains("is recovered: epoch 2 of 2026-01-02T03:04:07Z");
+        assertImageIsAtEpoch(2);
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+        serve();
+    }
+
+    @Test
+    void whoIsAskedMayStillSayNo() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        crash.flipByte(crash.journal, crash.offsetOfPayload(3));
+        Map<String, String> before = Leftovers.contents(images);
+        ShellOnPaper no = shell();
+        no.answers("n");
+        assertThat(no.run("recover", crash.image.toString(), "--to-epoch", "2")).isEqualTo(4);
+        assertThat(no.err()).contains("epochs 3 to 3", "Go on? [y/N]", "nothing was changed");
+        assertThat(Leftovers.contents(images)).isEqualTo(before);
+        ShellOnPaper yes = shell();
+        yes.answers("y");
+        assertThat(yes.run("recover", crash.image.toString(), "--to-epoch", "2"))
+                .isZero();
+        assertImageIsAtEpoch(2);
+    }
+
+    @Test
+    void aJournalWithoutASuperblockIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        for (int slot = 0; slot < 64 << 10; slot += 32 << 10) {
+            for (int sector = slot; sector < slot + 4096; sector += 512) {
+                crash.flipByte(crash.journal, sector + 200);
+            }
+        }
+        assertProtected("is damaged: neither of its superblocks can be read");
+    }
+
+    @Test
+    void aNewerJournalIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        crash.setJournalVersion(2);
+        assertProtected("has format 2, newer than this ramback reads");
+    }
+
+    @Test
+    void anotherImagesJournalIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path otherDirectory = Files.createDirectory(directory.resolve("other"));
+        ShellOnPaper other = shell();
+        CompletableFuture<Integer> served = CompletableFuture.supplyAsync(
+                () -> other.run(
+                        "up",
+                        otherDirectory.resolve("b.img").toString(),
+                        "--size",
+                        "1M",
+                        "--journal-size",
+                        "2M",
+                        "--ram-dir",
+                        ram.toString()),
+                work -> Thread.ofPlatform().daemon().start(work));
+        other.awaitOut(" ready, ", 1);
+        assertRefused(
+                1,
+                "in use by another process",
+                up("--journal", otherDirectory.resolve("b.img.journal").toString()));
+        other.signal();
+        assertThat(served.join()).isZero();
+        Files.copy(otherDirectory.resolve("b.img.journal"), crash.journal, StandardCopyOption.REPLACE_EXISTING);
+        assertProtected("belongs to another image of 1048576 bytes");
+        crash.clean(7);
+        assertProtected("belongs to another image of 1048576 bytes");
+    }
+
+    @Test
+    void aJournalOfAnotherTimeIsRefused() throws Exception {
+        crash.image().journal(7, 3).served("writeback", true, 9, 8);
+        assertProtected("don't belong to the same moment");
+        crash.served("writeback", true, 9, 7);
+        assertProtected("don't belong to the same moment");
+        crash.clean(7);
+        assertProtected("don't belong to the same moment");
+        crash.served("writeback", false, 9, 0);
+        assertProtected("don't belong to the same moment");
+    }
+
+    @Test
+    void aFileThatIsNoJournalIsNotOverwritten() throws Exception {
+        crash.image();
+        Files.writeString(crash.journal, "precious".repeat(1000));
+        assertProtected("is not a journal; name another file with --journal, or move that one away");
+        Files.delete(crash.journal);
+        Files.createDirectory(crash.journal);
+        assertProtected("is not a journal");
+        Files.delete(crash.journal);
+        Files.createSymbolicLink(crash.journal, directory.resolve("nowhere"));
+        assertProtected("is not a journal");
+    }
+
+    @Test
+    void aJournalThatIsNotNeededAndCannotBeReadIsNotOverwrittenEither() throws Exception {
+        crash.image().journal(7, 3).clean(7);
+        crash.truncateJournal(1 << 20);
+        assertProtected("the image does not need it: move it away, and a new one is made");
+    }
+
+    // ------------------------------------------------------------------------------------------- the state is wrong
+
+    @Test
+    void aCopiedImageIsNotMixedWithTheJournalOfTheOther() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Files.delete(crash.state);
+        Path original = images.resolve("original.img");
+        Files.move(crash.image, original);
+        Files.copy(original, crash.image);
+        assertProtected("belongs to another image of 262144 bytes, device 00000000-0000-0001-0000-000000000002");
+    }
+
+    @Test
+    void aDamagedStateFileIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        crash.flipByte(crash.state, 40);
+        assertProtected("can't be read (its checksum does not fit), so nobody knows what the image needs; remove it");
+        Files.delete(crash.state);
+        Files.createSymbolicLink(crash.state, crash.image);
+        assertProtected("symbolic link");
+        Files.delete(crash.state);
+        serve();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void aNewerStateFileIsRefused() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        String body = "ramback-state: 2\nwhatever: else\n";
+        CRC32C crc = new CRC32C();
+        crc.update(body.getBytes(US_ASCII));
+        Files.writeString(crash.state, body + "crc32c: " + String.format("%08x", crc.getValue()) + "\n");
+        assertProtected("has format 2, and this ramback reads up to 1");
+    }
+
+    // ------------------------------------------------------------------------------------------- unsafe
+
+    @Test
+    void anUnsafeDeviceThatLostItsMemoryIsRefusedUntilItIsAccepted() throws Exception {
+        crash.image().journal(7, 3, true).served("unsafe", true, 7, 0);
+        assertProtected("was in the mode unsafe");
+        assertRefused(4, "a mixture of old and new; add --yes", "recover", crash.image.toString(), "--accept-torn");
+        serve("--accept-torn");
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+        serve();
+    }
+
+    @Test
+    void thatIsTheJournalsWordWhateverTheStateFileSays() throws Exception {
+        crash.image().journal(7, 3, true).served("checkpoint", true, 7, 0);
+        assertProtected("was in the mode unsafe");
+        assertThat(say(0, "recover", crash.image.toString(), "--accept-torn", "--yes"))
+                .contains("taken as it is");
+        serve();
+        // The other way round: unsafe was left, and only the state file had not heard of it.
+        crash = new Leftovers(images.resolve("second.img"));
+        crash.image().journal(7, 3).served("unsafe", true, 7, 0);
+        serve();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void withoutAJournalItIsTheStateFilesWord() throws Exception {
+        crash.image().served("unsafe", false, 7, 0);
+        assertProtected("was in the mode unsafe");
+        assertRefused(4, "was in the mode unsafe", up("--journal", "none"));
+        serve("--journal", "none", "--accept-torn");
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+    }
+
+    // ------------------------------------------------------------------------------------------- read-only, memory
+
+    @Test
+    void readOnlyNothingIsRecoveredAndNothingWritten() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        assertRefused(4, "--read-only brings nothing into it; run 'ramback recover", up("--read-only"));
+        say(0, "recover", crash.image.toString());
+        Map<String, String> before = Leftovers.contents(images);
+        serve("--read-only");
+        assertThat(Leftovers.contents(images)).isEqualTo(before);
+    }
+
+    @Test
+    void theMemoryOfAKilledDaemonIsNotGivenUpUnasked() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path left = leaveMemory(2);
+        assertRefused(4, "was killed, and 2 chunks of 4096 bytes in its memory segment " + left, up());
+        assertRefused(4, "'ramback recover " + crash.image + " --discard-ram', which goes back to epoch 3", up());
+        Files.delete(left);
+
+        left = leaveMemory(2);
+        crash.served("writeback", true, 7, 0);
+        assertThat(serve("--discard-ram")).contains("is recovered: epoch 3");
+        assertThat(left).doesNotExist();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void recoverFindsThatMemoryByTheStateFile() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path left = leaveMemory(2);
+        new StateFileStore(crash.state, null)
+                .replace(new StateFile(
+                                crash.device,
+                                7,
+                                0,
+                                "writeback",
+                                crash.journal.toString(),
+                                left.toString(),
+                                "b007",
+                                null)
+                        .encode());
+        assertProtected("was killed, and 2 chunks of 4096 bytes");
+        assertRefused(
+                4,
+                "gives this up: 2 chunks of 4096 bytes that only the memory of the killed daemon has newer; add --yes",
+                "recover",
+                crash.image.toString(),
+                "--discard-ram");
+        assertThat(say(0, "recover", crash.image.toString(), "--discard-ram", "--yes"))
+                .contains("is recovered: epoch 3");
+        assertThat(left).doesNotExist();
+        assertImageIsAtEpoch(3);
+    }
+
+    /** A segment with so many dirty chunks, as a killed daemon leaves it. */
+    private Path leaveMemory(int dirtyChunkCount) throws IOException {
+        ImageIdentity identity;
+        try (FileBacking backing = FileBacking.open(crash.image, true)) {
+            FileStatus status = backing.status();
+            identity = new ImageIdentity(status.device(), status.inode());
+        }
+        String suffix = String.format("-%x-%x.ram", identity.device(), identity.inode());
+        Path left = ram.resolve("killed" + suffix);
+        SegmentLayout layout = new SegmentLayout(Leftovers.IMAGE_BYTES, Leftovers.CHUNK_BYTES, 1);
+        try (SharedSegment segment = SharedSegment.create(ram.resolve("live" + suffix), layout, false, identity)) {
+            long chunks = (1L << dirtyChunkCount) - 1;
+            for (int plane : new int[] {1, 4}) { // dirty, loaded
+                segment.plane(plane).set(ValueLayout.JAVA_LONG, 0, chunks);
+            }
+            // A copy, because the lock ends with the segment only.
+            Files.copy(segment.path(), left);
+        }
+        return left;
+    }
+}
