@@ -2,6 +2,7 @@ package ramback.control;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -93,6 +94,10 @@ public final class StatusJson {
         json.writeStringField("tcpUri", report.tcpUri());
         json.writeNumberField("pid", report.pid());
         json.writeNumberField("uptimeSeconds", report.uptimeSeconds());
+        json.writeObjectFieldStart("waits");
+        writeCounts(json, "lockMicros", report.lockWaits());
+        writeCounts(json, "ringMicros", report.ringWaits());
+        json.writeEndObject();
         json.writeObjectFieldStart("requests");
         json.writeNumberField("reads", report.readCount());
         json.writeNumberField("readBytes", report.readBytes());
@@ -103,6 +108,15 @@ public final class StatusJson {
         json.writeNumberField("zeroes", report.zeroCount());
         json.writeNumberField("failed", report.failedCount());
         json.writeEndObject();
+    }
+
+    /** A histogram: the i-th count is of what took less than 2^i µs, and not less than 2^(i-1). */
+    private static void writeCounts(JsonGenerator json, String name, List<Long> counts) throws IOException {
+        json.writeArrayFieldStart(name);
+        for (long count : counts) {
+            json.writeNumber(count);
+        }
+        json.writeEndArray();
     }
 
     /**
@@ -117,6 +131,7 @@ public final class StatusJson {
         Fields journal = top.object("journal");
         Fields snapshot = top.object("snapshot");
         Fields backing = top.object("backing");
+        Fields waits = top.object("waits");
         Fields requests = top.object("requests");
         return new StatusReport(
                 top.text("name"),
@@ -155,6 +170,8 @@ public final class StatusJson {
                 top.flag("throttling"),
                 snapshot.textOrNull("path"),
                 snapshot.count("doneBytes"),
+                waits.counts("lockMicros"),
+                waits.counts("ringMicros"),
                 backing.flag("directIo"),
                 top.flag("readOnly"),
                 top.flag("trace"),
@@ -190,6 +207,14 @@ public final class StatusJson {
 
         long count(String name) {
             return map.get(name) instanceof Number number ? number.longValue() : 0;
+        }
+
+        List<Long> counts(String name) {
+            return map.get(name) instanceof List<?> list
+                    ? list.stream()
+                            .map(count -> count instanceof Number number ? number.longValue() : 0L)
+                            .toList()
+                    : List.of();
         }
 
         double number(String name) {

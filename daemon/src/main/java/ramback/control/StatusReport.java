@@ -1,5 +1,6 @@
 package ramback.control;
 
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.DeviceStatus;
@@ -15,6 +16,8 @@ import ramback.nbd.ServerCounts;
  * @param light the light's colour, as a word
  * @param commitTime ISO 8601, or null when nothing has been committed since the start
  * @param tcpUri the URI on TCP, or null when it is not served there
+ * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
+ * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
@@ -56,6 +59,8 @@ public record StatusReport(
         boolean throttling,
         @Nullable String snapshotPath,
         long snapshotDoneBytes,
+        List<Long> lockWaits,
+        List<Long> ringWaits,
         boolean directIo,
         boolean readOnly,
         boolean trace,
@@ -113,6 +118,8 @@ public record StatusReport(
                 device.throttling(),
                 device.snapshotPath(),
                 device.snapshotDoneBytes(),
+                device.lockWaits(),
+                device.ringWaits(),
                 device.directIo(),
                 device.readOnly(),
                 device.trace(),

@@ -1,6 +1,7 @@
 package ramback.engine;
 
 import java.time.Instant;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
 
@@ -29,6 +30,8 @@ import ramback.device.Mode;
  * @param throttling whether writes are being slowed down
  * @param snapshotPath the file of the snapshot that is being taken, or null if none is
  * @param snapshotDoneBytes how much of the device it has been around
+ * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
+ * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param directIo whether the image is read and written past the page cache
  */
 public record DeviceStatus(
@@ -63,6 +66,8 @@ public record DeviceStatus(
         boolean throttling,
         @Nullable String snapshotPath,
         long snapshotDoneBytes,
+        List<Long> lockWaits,
+        List<Long> ringWaits,
         boolean directIo,
         boolean readOnly,
         boolean trace) {}

@@ -2,6 +2,7 @@ package ramback.engine;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -237,6 +238,8 @@ public final class Engine implements AutoCloseable {
                 isThrottling,
                 snapshot == null ? null : snapshot.file().toString(),
                 snapshot == null ? 0 : snapshot.doneBytes(),
+                Arrays.stream(store.waits().lockCounts()).boxed().toList(),
+                Arrays.stream(store.waits().roomCounts()).boxed().toList(),
                 backing.directIo(),
                 options.readOnly(),
                 trace.isOn());

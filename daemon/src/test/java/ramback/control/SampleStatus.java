@@ -1,5 +1,7 @@
 package ramback.control;
 
+import java.util.List;
+
 /** A status in which every field differs from its neighbours, for tests. */
 public final class SampleStatus {
 
@@ -50,6 +52,8 @@ public final class SampleStatus {
                 true,
                 "/x/snapshot.img",
                 50 << 20,
+                List.of(1L, 2L, 3L),
+                List.of(0L, 4L),
                 true,
                 false,
                 true,
