@@ -40,17 +40,19 @@ build() { # what ./ramback builds on first use waits meanwhile; a failed test is
 check 'everything compiles without a warning: javac, Error Prone, NullAway' build
 
 every_test_class_reported() { # a test JVM that died, or a class that no engine took, leaves no report
-    local module file name missing=0
-    for module in core nbd daemon bench; do
-        [[ -d $ROOT/$module/src/test/java ]] || continue
+    local module tests file name missing=0
+    for tests in {core,nbd,daemon,bench}/src/test/java core/src/sim/java; do
+        module=${tests%%/*}
+        tests=$ROOT/$tests
+        [[ -d $tests ]] || continue
         while IFS= read -r file; do
-            name=${file#"$ROOT/$module/src/test/java/"}
+            name=${file#"$tests/"}
             name=${name%.java}
             if [[ ! -s $ROOT/$module/target/surefire-reports/TEST-${name//\//.}.xml ]] && ! grep -qE '^(public )?abstract |^(public )?(sealed )?interface ' "$file"; then
                 printf '%s\n' "$name"
                 missing=1
             fi
-        done < <(find "$ROOT/$module/src/test/java" -name '*Test.java')
+        done < <(find "$tests" -name '*Test.java')
     done
     if grep -E 'The forked VM terminated|Crashed tests|There was a timeout' "$WORK/mvn.log" | sort -u; then missing=1; fi
     ((missing == 0))
