@@ -138,7 +138,7 @@ nbdcopy_in_and_out() { # MODE
     down
     same fs.img "nbdcopy-$mode.img"
     e2fsck -fn "nbdcopy-$mode.img"
-    rm "nbdcopy-$mode.img" out.img
+    rm "nbdcopy-$mode.img"* out.img
 }
 
 qemu_in_and_out() { # MODE
@@ -152,7 +152,7 @@ qemu_in_and_out() { # MODE
     qemu-img compare -f raw -F raw fs.img "$TCP_URI"
     down
     same fs.img "qemu-$mode.img"
-    rm "qemu-$mode.img" out.img
+    rm "qemu-$mode.img"* out.img
 }
 
 for mode in "${MODES[@]}"; do
@@ -173,7 +173,7 @@ libnbd_model() { # MODE SIZE OPERATIONS: on top of what the image holds already
         --initial initial.img --final final.img "$UP_URI" "$TCP_URI"
     down
     same final.img "$image"
-    rm "$image" initial.img final.img
+    rm "$image"* initial.img final.img
 }
 
 check 'unsafe: libnbd, all requests at any byte against a byte array' libnbd_model unsafe 50000037 4000
@@ -199,7 +199,7 @@ fio_verify() { # MODE
         printf 'fio wrote nothing\n'
         return 1
     fi
-    rm "fio-$mode.img" last.img
+    rm "fio-$mode.img"* last.img
 }
 
 for mode in "${MODES[@]}"; do

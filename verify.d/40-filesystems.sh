@@ -60,11 +60,11 @@ start_on_slow_disk() { # FILESYSTEM MODE; sets IMAGE, DISK, DEVICE
     if [[ $1 == ext4 ]]; then
         attach_nbd "$DISK_URI" # a block device as image
         DISK=$LOOP
-        up "$DISK" --name "$1" --mode "$2"
+        up "$DISK" --name "$1" --mode "$2" --journal "$WORK/$1.journal"
     else
         mount_nbd "$DISK_URI" # a file as image
         DISK=$NBD_MOUNT
-        up "$NBD_FILE" --name "$1" --mode "$2"
+        up "$NBD_FILE" --name "$1" --mode "$2" --journal "$WORK/$1.journal"
     fi
     attach_nbd "$UP_URI"
     DEVICE=$LOOP
@@ -73,6 +73,7 @@ start_on_slow_disk() { # FILESYSTEM MODE; sets IMAGE, DISK, DEVICE
 stop_on_slow_disk() { # FILESYSTEM
     detach "$DEVICE"
     down "$1"
+    rm "$WORK/$1.journal" # of a disk that has another name the next time
     if [[ $DISK == /dev/* ]]; then detach "$DISK"; else unmount_nbd "$DISK"; fi
     end_disk
 }
@@ -124,7 +125,7 @@ flow() { # FILESYSTEM MODE1 MODE2
     check "$fs, $3: fsck of the plain image" fsck "$fs" "$fs.img"
     check "$fs, $3: every file of the second tree in the plain image" in_plain_image "$fs.img" every_file two
     check "$fs, $3: what was removed is gone from it, and only that" in_plain_image "$fs.img" changed one
-    rm "$fs.img"
+    rm "$fs.img"*
 }
 
 run_flow() { # one that breaks off does not take the others along

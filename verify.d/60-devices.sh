@@ -97,13 +97,13 @@ block_device() {
     cp block.img block.initial
     attach_loop block.img
     name=${LOOP#/dev/}
-    up "$LOOP" --size 48M
+    up "$LOOP" --size 48M --journal none
     test "$UP_NAME" = "$name"
     status_is "$name" .sizeBytes $((48 << 20))
     model 800 --initial block.initial --final block.final "$UP_URI"
-    refuses 1 "$LOOP is in use" ramback up "$LOOP" --name second --ram-dir "$RAM"
-    refuses 2 "$LOOP has 50331648 bytes.*1048576" ramback up "$LOOP" --name second --size 1M --ram-dir "$RAM" ||
-        refuses 1 "$LOOP is in use" ramback up "$LOOP" --name second --size 1M --ram-dir "$RAM"
+    refuses 1 "$LOOP is in use" ramback up "$LOOP" --journal none --name second --ram-dir "$RAM"
+    refuses 2 "$LOOP has 50331648 bytes.*1048576" ramback up "$LOOP" --journal none --name second --size 1M --ram-dir "$RAM" ||
+        refuses 1 "$LOOP is in use" ramback up "$LOOP" --journal none --name second --size 1M --ram-dir "$RAM"
     if mount "$LOOP" /mnt 2>mount.log; then
         umount /mnt
         printf 'it could be mounted meanwhile\n'
@@ -122,10 +122,10 @@ block_device_in_use() { # mounted
     mkdir mounted
     mount "$LOOP" mounted
     local status=0
-    refuses 1 "$LOOP is in use" ramback up "$LOOP" --ram-dir "$RAM" || status=$?
+    refuses 1 "$LOOP is in use" ramback up "$LOOP" --journal none --ram-dir "$RAM" || status=$?
     umount mounted
     detach "$LOOP"
-    rm -r mounted mounted.img
+    rm -r mounted mounted.img*
     return "$status"
 }
 
@@ -133,8 +133,8 @@ block_device_write_protected() {
     head -c $((4 << 20)) /dev/urandom >protected.img
     attach_loop protected.img --read-only
     local status=0
-    refuses 1 'write-protected|no permission' ramback up "$LOOP" --name protected --ram-dir "$RAM" || status=$?
-    up "$LOOP" --name protected --read-only
+    refuses 1 'write-protected|no permission' ramback up "$LOOP" --journal none --name protected --ram-dir "$RAM" || status=$?
+    up "$LOOP" --journal none --name protected --read-only
     nbdcopy "$UP_URI" protected.copy
     down
     detach "$LOOP"
@@ -154,7 +154,7 @@ answers_while_loading() { # partial and whole writes, trims and reads of what th
     cp loading.img loading.initial
     slow_disk "$WORK/loading.img" 1ms 64M
     mount_nbd "$DISK_URI"
-    up "$NBD_FILE" --name loading --mode unsafe
+    up "$NBD_FILE" --journal none --name loading --mode unsafe
     model 600 --initial loading.initial --final loading.final "$UP_URI" &
     local model=$!
     test "$(json loading .state)" = loading
@@ -170,7 +170,7 @@ fails_for_a_while() { # what was acknowledged from RAM gets to the image once th
     head -c $((16 << 20)) /dev/urandom >failing.img
     failing_disk "$WORK/failing.img" "$WORK/trouble"
     mount_nbd "$DISK_URI"
-    up "$NBD_FILE" --name failing --mode unsafe
+    up "$NBD_FILE" --journal none --name failing --mode unsafe
     wait_loaded failing
     touch trouble
     sh_nbd "$UP_URI" '
@@ -204,7 +204,7 @@ fails_to_load() { # EIO for what cannot be loaded, and for that alone; loaded wh
     failing_disk "$WORK/unloaded.img" "$WORK/trouble"
     mount_nbd "$DISK_URI"
     touch trouble
-    up "$NBD_FILE" --name unloaded --mode unsafe
+    up "$NBD_FILE" --journal none --name unloaded --mode unsafe
     sh_nbd "$UP_URI" '
 try:
     h.pread(4096, 8 << 20)
@@ -267,25 +267,25 @@ for offset in range(0, 96 << 20, 1 << 20):
     down
     cmp -n $((96 << 20)) holes.img /dev/zero
     uses holes.img 32 33
-    rm holes.img
+    rm holes.img*
 }
 
 trim_reaches_the_disk_below() { # through a block device
     head -c $((32 << 20)) /dev/urandom >below.img
     attach_loop below.img
-    up "$LOOP" --name below
+    up "$LOOP" --journal none --name below
     sh_nbd "$UP_URI" 'h.trim(24 << 20, 4 << 20); h.flush()'
     down
     detach "$LOOP"
     uses below.img 8 9
-    rm below.img
+    rm below.img*
 }
 
 reserve_takes_all() {
     up reserve.img --size 64M
     uses "$(segment)" 64 160
     down
-    rm reserve.img
+    rm reserve.img*
 }
 
 sparse_gives_back() {
@@ -305,7 +305,7 @@ for offset in range(0, 128 << 20, 1 << 20):
     sh_nbd "$UP_URI" 'assert h.pread(1 << 20, 64 << 20) == bytes(1 << 20)'
     uses "$(segment)" 0 $((empty + 8))
     down
-    rm ram.img
+    rm ram.img*
 }
 
 one_tebibyte() {
@@ -322,7 +322,7 @@ h.trim(0xffff0000, 1 << 38)'
     test "$(stat -c %s huge.img)" = $((1 << 40))
     test "$(tail -c 8 huge.img)" = 'the last'
     uses huge.img 0 1
-    rm huge.img
+    rm huge.img*
 }
 
 check 'a sparse image stays sparse' sparse_stays_sparse
@@ -438,7 +438,7 @@ no_trace_of_cycles() {
 touch cycles.stamp
 check 'a hundred starts and stops, each finding what the last one left' hundred_cycles
 check 'they left no socket, no memory, no run file, no file beside the image' no_trace_of_cycles
-rm -f left.img right.img cycles.stamp
+rm -f left.img* right.img* cycles.stamp
 
 # --- start-up ---
 
@@ -447,4 +447,4 @@ sync gib.img
 check 'a 1 GiB image takes at most 160 MiB besides the device (median of 5); the times to ready and of a command are printed' \
     $PYTHON "$ROOT/verify.d/startup.py" "$ROOT/ramback" gib.img "$RAM" 5
 sed 's/^/        /' "check-$CHECKS.log"
-rm gib.img
+rm gib.img*

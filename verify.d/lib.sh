@@ -42,6 +42,8 @@ set -euo pipefail
 ROOT=$VERIFY_ROOT
 WORK=$VERIFY_WORK
 RAM=$VERIFY_RAM
+# State files of images that are no files, or lie where none can be put beside them.
+export RAMBACK_STATE_DIR=$WORK/state
 CHECKS=0
 declare -A FUSE_OF=()
 trap '' PIPE

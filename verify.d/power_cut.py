@@ -109,7 +109,7 @@ class Judge:
             name: [i for i in self.recording.flush_ends(name) if self.first <= i < self.last]
             for name in self.recording.names
         }
-        result = set()
+        result = {self.last}
         while len(result) < count:
             kind = self.chance.randrange(4)
             flushes = around["image" if kind == 0 else "journal"]

@@ -2,11 +2,11 @@
 """Stamped writers on the device at URI for some seconds, or until it is gone; their log goes to a file.
 
 usage: stamped_writers.py --uri URI --seconds S --seed N --log FILE --mode MODE [--switch COMMAND] [--position FILE]
-                          [--writers N] [--flushes PART]
+                          [--writers N] [--flushes PART] [--chunk BYTES]
 
 --position is the file of a power_disk that says how long its log is: each operation then knows between which entries of
 it it began and was answered. The device's content at the start is part of the log, and so are
-the modes: MODE, and with --switch those that COMMAND MODE is called with all the time.
+the modes: MODE, and with --switch those that COMMAND MODE is called with all the time. --chunk is the device's.
 """
 
 import argparse
@@ -31,6 +31,7 @@ def main():
     parser.add_argument("--log", required=True)
     parser.add_argument("--position")
     parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--chunk", type=int, default=stamps.CHUNK)
     parser.add_argument("--mode", required=True)
     parser.add_argument("--switch")
     parser.add_argument("--flushes", type=float, default=0.1)
@@ -42,7 +43,7 @@ def main():
         position = lambda: int.from_bytes(counter[:8], "little")
     base = stamps.read_device(options.uri)
     writers = stamps.Writers(
-        options.uri, options.run, base, options.seed, options.writers, options.flushes, position
+        options.uri, options.run, base, options.seed, options.writers, options.flushes, position, options.chunk
     )
     writers.start()
     end = time.monotonic() + options.seconds

@@ -337,13 +337,18 @@ final class CrashExplorer {
                 new SimDisk(CrashImage.IMAGE, "image", imageBytes, image.pages[CrashImage.IMAGE], recovery, patient);
         SimDisk journal = new SimDisk(
                 CrashImage.JOURNAL, "journal", journalBytes, image.pages[CrashImage.JOURNAL], recovery, patient);
-        return restorer.restore(disk, journal, image.stateFile, content -> {
-            if (recovery != null) {
-                recovery.add(new Recording.StateFile(0, content, false));
-                recovery.add(new Recording.StateFile(0, content, true));
-            }
-            image.stateFile = content;
-        });
+        return restorer.restore(
+                disk,
+                journal,
+                image.stateFile,
+                content -> {
+                    if (recovery != null) {
+                        recovery.add(new Recording.StateFile(0, content, false));
+                        recovery.add(new Recording.StateFile(0, content, true));
+                    }
+                    image.stateFile = content;
+                },
+                recovery != null);
     }
 
     private void failAgain(CrashImage before, Recording recovery) {

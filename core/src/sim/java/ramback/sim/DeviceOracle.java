@@ -8,6 +8,7 @@ import ramback.sim.History.AllBefore;
 import ramback.sim.History.Change;
 import ramback.sim.History.Cut;
 import ramback.sim.History.InForce;
+import ramback.sim.History.LifeEnds;
 import ramback.sim.History.MayTear;
 import ramback.sim.History.One;
 import ramback.sim.History.Promise;
@@ -30,6 +31,8 @@ final class DeviceOracle implements Oracle {
     private final List<Request> floorRequests = new ArrayList<>();
     private int answersSeen;
     private int boundedAnswers;
+    /** What the present life began with; epochs are counted anew from life to life. */
+    private int firstCut;
 
     /** An oracle of a history that has been settled. */
     DeviceOracle(History history) {
@@ -47,6 +50,7 @@ final class DeviceOracle implements Oracle {
         floorRequests.clear();
         answersSeen = 0;
         boundedAnswers = 0;
+        firstCut = 0;
     }
 
     @Override
@@ -86,6 +90,11 @@ final class DeviceOracle implements Oracle {
                 while (floorCut < history.cuts.size() && !holds(history.cuts.get(floorCut), one.request())) {
                     floorCut++;
                 }
+            }
+            case LifeEnds ends -> {
+                // The cuts of the beginning come in front of them all.
+                firstCut = ends.cutCount();
+                mayBeTorn &= !ends.isClean();
             }
             case MayTear _ -> {
                 // Nothing more is promised from here on; what was promised before holds until the image is touched.
@@ -150,7 +159,7 @@ final class DeviceOracle implements Oracle {
 
     /** The newest cut up to an epoch: an epoch without a cut of its own changed nothing. */
     private int cutAt(long epoch) {
-        int at = 0;
+        int at = firstCut;
         while (at + 1 < history.cuts.size() && history.cuts.get(at + 1).epoch <= epoch) {
             at++;
         }

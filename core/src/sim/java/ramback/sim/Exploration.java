@@ -77,7 +77,7 @@ final class Exploration {
                 world.recording().events(),
                 world.start(),
                 oracle,
-                kind == Kind.ORDINARY ? Exploration::asItIs : new JournalRestorer(),
+                kind == Kind.ORDINARY ? Exploration::asItIs : Attachment::restore,
                 scenario.seed(),
                 share(world.recording().events(), imageCountWanted),
                 AGAIN_SHARE,
@@ -104,7 +104,11 @@ final class Exploration {
     }
 
     private static Oracle.Verdict asItIs(
-            SimDisk image, SimDisk journal, @Nullable String stateFile, Oracle.StateFileSink onStateFile) {
+            SimDisk image,
+            SimDisk journal,
+            @Nullable String stateFile,
+            Oracle.StateFileSink onStateFile,
+            boolean goesOn) {
         return new Oracle.Verdict(Oracle.Outcome.RESTORED, -1, "as it is");
     }
 

@@ -68,6 +68,14 @@ final class History {
     /** From now on this mode is in force; everything answered before the tick is durable if the mode is a strict one. */
     record InForce(Mode mode, int tick) implements Promise {}
 
+    /**
+     * A life is over: the image has everything, and nothing is changed before the next one.
+     *
+     * @param cutCount how many cuts there are by now
+     * @param isClean whether that is durably said
+     */
+    record LifeEnds(int cutCount, boolean isClean) implements Promise {}
+
     /** The switch to {@code unsafe} has begun. */
     record MayTear() implements Promise {}
 
@@ -197,6 +205,16 @@ final class History {
     /** Notes that a mode is reported to be in force, after a switch that began at a moment. */
     void inForce(Mode newMode, int sinceTick, long nanos) {
         promise(new InForce(newMode, sinceTick), nanos);
+    }
+
+    /** Notes that the device has stopped and that the image has all that it held. */
+    void lifeEnds(long nanos) {
+        promise(new LifeEnds(cuts.size(), false), nanos);
+    }
+
+    /** Notes that this is durably said. */
+    void isClean(long nanos) {
+        promise(new LifeEnds(cuts.size(), true), nanos);
     }
 
     void mayTear(long nanos) {

@@ -13,7 +13,8 @@ import ramback.sim.Oracle.Verdict;
 final class JournalRestorer implements Restorer {
 
     @Override
-    public Verdict restore(SimDisk image, SimDisk journal, @Nullable String stateFile, StateFileSink onStateFile) {
+    public Verdict restore(
+            SimDisk image, SimDisk journal, @Nullable String stateFile, StateFileSink onStateFile, boolean goesOn) {
         try {
             JournalScan scan = JournalScan.of(journal);
             return switch (scan.verdict()) {

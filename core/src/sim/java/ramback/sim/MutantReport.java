@@ -18,7 +18,7 @@ import ramback.sim.Exploration.Result;
 final class MutantReport {
 
     /** Seeds that are tried, from the named one on, before a mutant counts as not found. */
-    static final int SEED_COUNT_MAX = 12;
+    static final int SEED_COUNT_MAX = 40;
 
     private static final double IMAGE_COUNT_WANTED = 1_500;
 
@@ -61,13 +61,17 @@ final class MutantReport {
         hunts.put(Mutant.SKIP_GAP, new Hunt(Kind.JOURNAL, 1));
         hunts.put(Mutant.EARLY_STOP_ON_ROT, new Hunt(Kind.JOURNAL, 1));
         hunts.put(Mutant.NO_PAYLOAD_CRC, new Hunt(Kind.JOURNAL, 1));
-        // These need a scenario of their kind: the first seed that has one.
-        hunts.put(Mutant.RETIRE_UNCOMMITTED, new Hunt(Kind.DEVICE, 4));
-        hunts.put(Mutant.SWALLOWED_IMAGE_FSYNC_ERROR, new Hunt(Kind.DEVICE, 3));
+        // These need a scenario of their kind: a seed that has one.
+        hunts.put(Mutant.RETRY_FSYNC, new Hunt(Kind.DEVICE, 22));
+        hunts.put(Mutant.SWALLOWED_FSYNC_ERROR, new Hunt(Kind.DEVICE, 22));
+        hunts.put(Mutant.RECOVER_NO_IMAGE_FSYNC, new Hunt(Kind.DEVICE, 5));
+        hunts.put(Mutant.APPLY_UNCOMMITTED, new Hunt(Kind.DEVICE, 2));
+        hunts.put(Mutant.RETIRE_UNCOMMITTED, new Hunt(Kind.DEVICE, 11));
+        hunts.put(Mutant.SWALLOWED_IMAGE_FSYNC_ERROR, new Hunt(Kind.DEVICE, 31));
         hunts.put(Mutant.UNSAFE_UNMARKED, new Hunt(Kind.DEVICE, 3));
-        hunts.put(Mutant.STALE_NOT_CARRIED, new Hunt(Kind.DEVICE, 7));
-        hunts.put(Mutant.MODE_EARLY, new Hunt(Kind.DEVICE, 3));
-        hunts.put(Mutant.NO_INTERVAL_WAIT, new Hunt(Kind.DEVICE, 131));
+        hunts.put(Mutant.STALE_NOT_CARRIED, new Hunt(Kind.DEVICE, 126));
+        hunts.put(Mutant.MODE_EARLY, new Hunt(Kind.DEVICE, 12));
+        hunts.put(Mutant.NO_INTERVAL_WAIT, new Hunt(Kind.DEVICE, 49));
         return hunts;
     }
 

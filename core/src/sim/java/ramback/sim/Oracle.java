@@ -52,9 +52,11 @@ interface Oracle {
          * Restores an image.
          *
          * @param stateFile the state file, or null if there is none
-         * @param onStateFile to be told of every replacement of the state file, before and after it
+         * @param onStateFile takes every replacement of the state file
+         * @param goesOn whether the device is started afterwards
          */
-        Verdict restore(SimDisk image, SimDisk journal, @Nullable String stateFile, StateFileSink onStateFile);
+        Verdict restore(
+                SimDisk image, SimDisk journal, @Nullable String stateFile, StateFileSink onStateFile, boolean goesOn);
     }
 
     /** Takes a state file. */

@@ -11,6 +11,7 @@ import ramback.device.Mode;
  * @param ringBytes memory for captured versions
  * @param journalBytes the journal's file, 0 for none
  * @param switchCount how often the mode is switched
+ * @param lifeCount how often the device is started; in between it is stopped cleanly
  * @param imageFailShare of the image's operations that fail, while disks fail
  * @param calmNanos when disks stop failing
  */
@@ -25,6 +26,7 @@ record Scenario(
         long thinkNanos,
         Mode mode,
         int switchCount,
+        int lifeCount,
         long lagNanos,
         long intervalNanos,
         long limitBytes,
@@ -58,6 +60,7 @@ record Scenario(
         }
         long sizeBytes = (long) chunkCount * chunkBytes - (random.nextInt(3) == 0 ? 512L * random.nextInt(8) : 0);
         boolean fails = random.nextInt(3) == 0;
+        int lifeCount = hasJournal && random.nextInt(4) == 0 ? 2 + random.nextInt(2) : 1;
         int clientCount = 1 + random.nextInt(4);
         return new Scenario(
                 seed,
@@ -66,10 +69,11 @@ record Scenario(
                 1 + random.nextInt(20),
                 random.nextInt(4) == 0,
                 clientCount,
-                (60 + random.nextInt(160)) / clientCount,
+                (60 + random.nextInt(160)) / clientCount / lifeCount,
                 random.nextInt(3) == 0 ? 10_000_000L : 200_000L,
                 mode,
                 hasJournal && random.nextInt(2) == 0 ? 1 + random.nextInt(6) : 0,
+                lifeCount,
                 random.nextInt(3) == 0 ? 2_000_000L : 60_000_000L,
                 random.nextInt(2) == 0 ? 20_000_000L : 200_000_000L,
                 random.nextInt(2) == 0 ? 64L * chunkBytes : 1L << 30,

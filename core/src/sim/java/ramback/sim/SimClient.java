@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
+import ramback.clock.Clock;
 import ramback.device.DeviceSession;
 import ramback.device.Mode;
 import ramback.device.Outcome;
@@ -106,7 +107,7 @@ final class SimClient {
 
     private void awaitFewerThan(int count) {
         while (underWay.size() >= count) {
-            scheduler.pause(name, ramback.clock.Clock.NEVER);
+            scheduler.pause(name, Clock.NEVER);
         }
     }
 

@@ -1,0 +1,274 @@
+package ramback.sim;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import ramback.clock.Agent;
+import ramback.clock.Clock;
+import ramback.clock.Signal;
+import ramback.device.Mode;
+import ramback.device.TooManySessionsException;
+import ramback.image.ChunkStore;
+import ramback.image.ChunkTable;
+import ramback.image.DirtyCount;
+import ramback.image.Epochs;
+import ramback.image.ImageDevice;
+import ramback.journal.EpochLog;
+import ramback.memory.ImageIdentity;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.trace.Trace;
+import ramback.writeback.Faults;
+import ramback.writeback.ModeSwitch;
+import ramback.writeback.Population;
+import ramback.writeback.Versions;
+import ramback.writeback.WriteBehind;
+
+/** A device from its start to its stop, put together as the engine does it, with its clients and an operator who switches modes. */
+final class Life implements AutoCloseable {
+
+    private static final int SESSION_COUNT_MAX = 4;
+    private static final long STOP_RETRY_NANOS = 100_000_000L;
+
+    private final World world;
+    private final Scenario scenario;
+    private final Scheduler scheduler;
+    private final History history;
+    private final SimClock clock;
+    private final Random random;
+    private final Mode mode;
+    private final byte[][] beginning;
+    private final SharedSegment segment;
+    private final Epochs epochs;
+    private final DirtyCount dirty = new DirtyCount();
+    private final ChunkStore store;
+    private final ImageDevice device;
+    private final Population population;
+    private final WriteBehind writeBehind;
+    private final ModeSwitch modes;
+    private final List<SimClient> clients = new ArrayList<>();
+    private long lookedAtEpoch;
+    private int taskCount;
+    private boolean operatorIsOver;
+    private boolean isStopped;
+
+    /**
+     * Assembles a device.
+     *
+     * @param file where its memory is made
+     * @param onMode writes a mode down
+     * @param number of this life, from 0
+     */
+    Life(
+            World world,
+            Scenario scenario,
+            Path file,
+            SimDisk image,
+            EpochLog log,
+            long firstEpoch,
+            Mode mode,
+            ModeSwitch.ModeRecord onMode,
+            int number)
+            throws IOException {
+        this.world = world;
+        this.scenario = scenario;
+        this.scheduler = world.scheduler();
+        this.history = world.history();
+        this.clock = new SimClock(scheduler);
+        this.random = new Random(TraceHash.mix(scenario.seed() + 2 + 7919L * number));
+        this.mode = mode;
+        this.beginning = history.newestPages();
+        SegmentLayout layout = new SegmentLayout(scenario.sizeBytes(), scenario.chunkBytes(), SESSION_COUNT_MAX);
+        this.segment = SharedSegment.create(file, layout, false, new ImageIdentity(1, 2));
+        Signal sealerSignal = new Signal(clock);
+        Trace trace = new Trace(clock);
+        Faults faults = new Faults(trace);
+        this.epochs = new Epochs(ImageDevice.workerCount(SESSION_COUNT_MAX), clock, sealerSignal::raise, firstEpoch);
+        this.lookedAtEpoch = firstEpoch;
+        Versions versions = new Versions(clock, scenario.chunkBytes(), scenario.ringBytes());
+        this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
+        this.device = new ImageDevice("simulated", false, mode, segment, store, epochs, dirty, clock, trace);
+        this.population = new Population(segment, store, image, clock, trace, faults);
+        this.writeBehind = new WriteBehind(new WriteBehind.Plan(
+                store,
+                epochs,
+                dirty,
+                image,
+                log,
+                versions,
+                clock,
+                trace,
+                faults,
+                scenario.lagNanos(),
+                scenario.limitBytes(),
+                device::wakeSessions,
+                sealerSignal));
+        device.connect(population, writeBehind, writeBehind.throttle());
+        this.modes = new ModeSwitch(device, writeBehind, log, onMode, scenario.intervalNanos());
+        for (int i = 0; i < scenario.clientCount(); i++) {
+            addClient(i, TraceHash.mix(scenario.seed() + 100 + i + 7919L * number));
+        }
+    }
+
+    private void addClient(int number, long seed) {
+        try {
+            clients.add(new SimClient(
+                    "client-" + number,
+                    world,
+                    device,
+                    device.openSession(),
+                    seed,
+                    scenario.requestCount(),
+                    scenario.thinkNanos()));
+        } catch (TooManySessionsException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** Lets everybody begin. */
+    void start() {
+        scheduler.onSwitch(this::look);
+        writeBehind.agents().forEach(this::spawn);
+        population.agents().forEach(this::spawn);
+        clients.forEach(SimClient::start);
+        scheduler.spawn("operator", this::operate);
+    }
+
+    private void spawn(Agent agent) {
+        taskCount++;
+        scheduler.spawn(agent.name(), () -> {
+            while (!isStopped) {
+                long deadlineNanos = agent.step();
+                if (deadlineNanos <= clock.nanoTime()) {
+                    scheduler.noteProgress();
+                }
+                scheduler.pause(agent.name(), deadlineNanos);
+            }
+            taskCount--;
+        });
+    }
+
+    /** Waits until every client has done what it came for. */
+    void awaitClients() {
+        while (!operatorIsOver || clients.stream().anyMatch(client -> !client.isOver())) {
+            scheduler.pause("end", Clock.NEVER);
+        }
+    }
+
+    /** Carries everything to the image, as the engine does before it stops, and ends the agents. */
+    void stop() {
+        device.refuseRequests();
+        try {
+            while (!writeBehind.drain() || dirty.chunkCount() > 0) {
+                scheduler.sleepUntil("stop", clock.nanoTime() + STOP_RETRY_NANOS);
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        isStopped = true;
+        while (taskCount > 0) {
+            scheduler.noteProgress();
+            scheduler.pause("agents", clock.nanoTime() + STOP_RETRY_NANOS);
+        }
+        scheduler.onSwitch(() -> {});
+    }
+
+    /** Gives the memory back; when nobody uses it any more. */
+    @Override
+    public void close() {
+        population.stop();
+        writeBehind.stop();
+        try {
+            segment.close();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    // --------------------------------------------------------------------------------------------------- operator
+
+    private void operate() {
+        try {
+            for (int i = 0; i < scenario.switchCount(); i++) {
+                scheduler.sleepUntil("operator", clock.nanoTime() + random.nextInt(40_000_000));
+                if (random.nextInt(4) == 0) {
+                    world.hash().add(writeBehind.drain() ? 1 : 0);
+                } else {
+                    switchTo(Mode.values()[random.nextInt(4)]);
+                }
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        operatorIsOver = true;
+        scheduler.noteProgress();
+    }
+
+    private void switchTo(Mode next) throws InterruptedException {
+        Mode before = modes.mode();
+        if (next == before) {
+            return;
+        }
+        int sinceTick = history.nowTick();
+        world.noteModeChange();
+        if (next == Mode.UNSAFE) {
+            history.mayTear(clock.nanoTime());
+        }
+        try {
+            modes.switchTo(next);
+        } catch (IOException e) {
+            world.hash().add(7);
+        }
+        Mode reported = modes.mode();
+        // A looser mode adds nothing to what was promised before.
+        boolean isStricter = reported.compareTo(before) < 0;
+        history.inForce(reported, isStricter ? sinceTick : 0, clock.nanoTime());
+        world.noteModeChange();
+        scheduler.noteProgress();
+    }
+
+    // ------------------------------------------------------------------------------------------------------- cuts
+
+    /** Notes what the device held when an epoch was cut; looks before anybody else may go on. */
+    private void look() {
+        if (epochs.open() == lookedAtEpoch) {
+            return;
+        }
+        if (epochs.open() != lookedAtEpoch + 1) {
+            throw new AssertionError("two cuts in one step");
+        }
+        history.cut(lookedAtEpoch, content());
+        lookedAtEpoch = epochs.open();
+    }
+
+    private byte[][] content() {
+        byte[][] before = history.newestPages();
+        byte[][] pages = new byte[before.length][];
+        ChunkTable table = store.table();
+        MemorySegment data = store.data();
+        int shift = store.layout().chunkShift();
+        for (int page = 0; page < pages.length; page++) {
+            long offset = (long) page * Write.PAGE_BYTES;
+            int length = (int) Math.min(Write.PAGE_BYTES, scenario.sizeBytes() - offset);
+            long chunk = offset >>> shift;
+            long bit = 1L << (chunk & 63);
+            if ((table.loaded(chunk >>> 6) & bit) == 0) {
+                pages[page] = beginning[page];
+            } else if ((table.zero(chunk >>> 6) & bit) == 0) {
+                byte[] bytes = new byte[Write.PAGE_BYTES];
+                MemorySegment.copy(data, ValueLayout.JAVA_BYTE, offset, bytes, 0, length);
+                pages[page] = Write.areEqual(bytes, before[page]) ? before[page] : bytes;
+            }
+        }
+        return pages;
+    }
+
+    @Override
+    public String toString() {
+        return "a life in " + mode;
+    }
+}
