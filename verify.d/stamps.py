@@ -204,6 +204,12 @@ def zeroed_by(operation, layout):
     return begin, max(begin, end)
 
 
+def changes_something(operation, layout):
+    """Whether there is anything to be made durable: a TRIM of no whole chunk is answered at once."""
+    begin, end = zeroed_by(operation, layout)
+    return begin < end
+
+
 class Promise:
     """What an image must have: everything answered before `since` (None: nothing), and the first `least` operations of
     each writer. `what` is for messages."""
@@ -277,7 +283,7 @@ def promise(log, modes, was_answered, lag=0.0, now=None):
             elif possible <= {"writethrough", "writeback"}:
                 if operation.kind == "flush":
                     moments.append(operation.began)
-                elif operation.fua:
+                elif operation.fua and changes_something(operation, log.layout):
                     done = number
         least.append(done)
     for before, switch in zip(modes.switches, modes.switches[1:]):
