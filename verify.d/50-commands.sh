@@ -641,6 +641,7 @@ without_rights() { # as root, but bound to permissions like everybody else
 as_nobody() { # a user who is not root: own run directory, own memory, the same life
     local home=$WORK/nobody
     mkdir "$home"
+    mkdir -p -m 700 "$RAMBACK_STATE_DIR" # root's, of other devices
     mkdir -p "$VERIFY_RAM_ROOT/nobody"
     chown nobody "$home" "$VERIFY_RAM_ROOT/nobody"
     chmod 711 "$VERIFY_RUN_ROOT" "$VERIFY_RAM_ROOT" "$WORK"

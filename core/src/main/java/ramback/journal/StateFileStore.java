@@ -52,7 +52,7 @@ public final class StateFileStore implements StateStore {
     public byte @Nullable [] read() throws IOException {
         byte[] content = read(file);
         if (content == null && elsewhere != null) {
-            content = read(elsewhere);
+            content = readElsewhere(elsewhere);
             if (content != null) {
                 file = elsewhere;
             }
@@ -61,6 +61,22 @@ public final class StateFileStore implements StateStore {
             elsewhere = null;
         }
         return content;
+    }
+
+    /**
+     * A directory of the system may be closed to this user. Then nothing of his can lie there, unless the image's own directory
+     * takes no files of his either.
+     */
+    private byte @Nullable [] readElsewhere(Path other) throws IOException {
+        try {
+            return read(other);
+        } catch (PosixException e) {
+            Path directory = file.getParent();
+            if (e.errno() == Errno.EACCES && directory != null && Files.isWritable(directory)) {
+                return null;
+            }
+            throw e;
+        }
     }
 
     private static byte @Nullable [] read(Path file) throws IOException {
