@@ -61,6 +61,16 @@ class Simulated:
                 image[begin:end] = bytes(end - begin)
         return bytes(image)
 
+    def is_discarded_meanwhile(self, victim):
+        return any(
+            operation.kind not in ("write", "flush")
+            and operation.began < victim.answered
+            and operation.answered > victim.began
+            and operation.offset < victim.offset + victim.length
+            and operation.offset + operation.length > victim.offset
+            for _, _, _, operation in self.effects
+        )
+
     def answered_before(self, moment):
         return lambda seconds, position: seconds <= moment
 
@@ -114,7 +124,8 @@ def one(seed):
         ]
         victim = chance.choice(visible)
         without = simulated.image(count, {victim})
-        if without != image:
+        # What discards the same place at the same time may have come after it: then nothing need be left of it.
+        if without != image and not simulated.is_discarded_meanwhile(effects[victim][3]):
             if any(
                 effects[i][3].kind == "write"
                 and effects[i][3].began > effects[victim][3].answered

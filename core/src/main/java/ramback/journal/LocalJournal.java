@@ -18,7 +18,7 @@ import ramback.mutant.Mutant;
 /**
  * The log in a file of fixed size that is used in a circle; {@code docs/journal-format.md} is its format.
  *
- * <p>A caller that appends again after a failure appends the same versions in the same order: they are then written in place, byte for
+ * <p>A caller that appends again after a failure appends the same versions in the same order, with the same barriers: they are then written in place, byte for
  * byte, and a commit record of the failed attempt, should it have reached the disk, stays true. {@link #commit} whose commit record
  * (and not what comes before it) could not be made durable may also be called again alone. When {@link #truncate} fails, what was
  * appended since the last barrier may be lost with it: the next {@link #append}, {@link #barrier} or {@link #commit} then says so.
