@@ -162,8 +162,8 @@ final class Applier implements Agent {
             runs = mine;
         }
         boolean isBeside = round.isBesideCaptures();
-        // The journal has it already: until somebody waits for the image, bytes matter more than time.
-        mine.begin(isBeside, !isBeside || standing.drainTo.get() > standing.imaged);
+        // With a journal the data is safe already, and bytes matter more than time.
+        mine.begin(isBeside, !isBeside);
         for (int i = 0; i < count; i++) {
             mine.add(words[i], store.table().stale(words[i]));
         }
