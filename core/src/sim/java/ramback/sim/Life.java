@@ -105,18 +105,13 @@ final class Life implements AutoCloseable {
                 faults,
                 scenario.lagNanos(),
                 scenario.limitBytes(),
-                this::onCommit,
+                device::wakeSessions,
                 sealerSignal));
         device.connect(population, writeBehind, writeBehind.throttle());
         this.modes = new ModeSwitch(device, writeBehind, log, onMode, scenario.intervalNanos());
         for (int i = 0; i < scenario.clientCount(); i++) {
             addClient(i, TraceHash.mix(scenario.seed() + 100 + i + 7919L * number));
         }
-    }
-
-    private void onCommit() {
-        device.wakeSessions();
-        scheduler.preempt();
     }
 
     private void addClient(int number, long seed) {

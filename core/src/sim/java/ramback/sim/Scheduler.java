@@ -4,8 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
@@ -19,9 +17,6 @@ final class Scheduler {
 
     /** Nanoseconds that pass, at most, when one task hands over to the next. */
     private static final int HANDOVER_NANOS_MAX = 3_000;
-
-    /** Of so many chances to take the processor from a task one is taken. */
-    private static final int PREEMPT_DICE = 4;
 
     /** When nobody has a deadline, everybody is asked this often before that is called a deadlock. */
     private static final int NUDGE_COUNT_MAX = 4;
@@ -37,9 +32,6 @@ final class Scheduler {
             super("the simulation is over", null, false, false);
         }
     }
-
-    /** A task that really waits, for a lock that somebody holds who is not to go on, waits for ever. */
-    private static final int BLOCKED_SECONDS = 30;
 
     private static final class Task {
         final String name;
@@ -70,7 +62,7 @@ final class Scheduler {
     private long progress;
     private long nudgedProgress;
     private int nudgeCount;
-    private final AtomicLong stepCount = new AtomicLong();
+    private long stepCount;
     private boolean stopping;
     private @Nullable Throwable failure;
     private Runnable onSwitch = () -> {};
@@ -104,14 +96,8 @@ final class Scheduler {
         boolean interrupted = false;
         while (true) {
             try {
-                long before = stepCount.get();
-                if (over.await(BLOCKED_SECONDS, TimeUnit.SECONDS)) {
-                    break;
-                }
-                if (stepCount.get() == before) {
-                    throw new AssertionError("a task has been blocked for " + BLOCKED_SECONDS
-                            + " s by something that another task holds: " + (current == null ? "none" : current.name));
-                }
+                over.await();
+                break;
             } catch (InterruptedException e) {
                 // A test that takes too long: let it end and say so.
                 interrupted = true;
@@ -146,7 +132,7 @@ final class Scheduler {
 
     /** How often a task was let go on. */
     long stepCount() {
-        return stepCount.get();
+        return stepCount;
     }
 
     /** Says that something happened which may give others something to do. */
@@ -157,14 +143,6 @@ final class Scheduler {
     /** Lets others go on; returns at the deadline, or whenever something has happened that may matter. */
     void pause(@Nullable Object blocker, long deadlineNanos) {
         handOn(blocker, deadlineNanos, false);
-    }
-
-    /** Lets others go on now and then, as a processor does in the middle of anything; by a task that holds nothing. */
-    void preempt() {
-        Task task = current;
-        if (task != null && task.thread == Thread.currentThread() && random.nextInt(PREEMPT_DICE) == 0) {
-            handOn("preempted", nowNanos, false);
-        }
     }
 
     /** Lets others go on until a time has come: the task is in the middle of something that takes as long. */
@@ -264,9 +242,9 @@ final class Scheduler {
                 return null;
             }
             if (chosen != null) {
-                stepCount.incrementAndGet();
+                stepCount++;
                 chosen.stepCount++;
-                if (stepCount.get() > STEP_COUNT_MAX) {
+                if (stepCount > STEP_COUNT_MAX) {
                     fail("nobody comes to an end within " + STEP_COUNT_MAX + " steps");
                 }
                 hash.add(chosen.name.hashCode());
