@@ -116,7 +116,10 @@ class PopulationTest {
             gate.awaitArrived(Population.LOADER_COUNT);
             CompletableFuture<Outcome> one = client.startRead(40 << 20, CHUNK);
             CompletableFuture<Outcome> other = client.startRead(50 << 20, CHUNK);
-            gate.letThrough(Population.LOADER_COUNT);
+            // As many as there are demands: loaders race from choosing to the gate, so more choices than that could
+            // come
+            // there in another order than they were made.
+            gate.letThrough(2);
             // Whichever loaders are free first: they read what is waited for.
             List<Call> next = gate.awaitArrived(Population.LOADER_COUNT + 2)
                     .subList(Population.LOADER_COUNT, Population.LOADER_COUNT + 2);
@@ -140,7 +143,9 @@ class PopulationTest {
                 greedy.startRead((20L << 20) + i * (256L << 10), CHUNK);
             }
             CompletableFuture<Outcome> one = modest.startRead(60 << 20, CHUNK);
-            gate.letThrough(2 * Population.LOADER_COUNT);
+            // Each call let through is one choice more, and each choice one call: the next four are the first four
+            // choices.
+            gate.letThrough(Population.LOADER_COUNT);
             // Its turn comes after one demand of the greedy one, not after a hundred; loaders race to the gate.
             List<Call> next = gate.awaitArrived(2 * Population.LOADER_COUNT)
                     .subList(Population.LOADER_COUNT, 2 * Population.LOADER_COUNT);
