@@ -350,4 +350,63 @@ public final class ChunkTableStress {
             r.r2 = (int) table.nextDirtyWord(0, 2);
         }
     }
+
+    /**
+     * A copy without the lock: whoever copied a changed byte sees the mark that came before the change. Fails when the mark is
+     * looked at before the copy (everywhere), or without the fence between the two (on AArch64; by the compiler elsewhere).
+     */
+    @JCStressTest
+    @Outcome(
+            id = {"0, 0", "0, 1", "1, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "a changed byte is marked")
+    @State
+    public static class CopyBeforeMarks {
+        private final ChunkTable table = StressTable.create();
+        private int bytes;
+
+        @Actor
+        public void writer() {
+            table.markDirty(0, 0, 1);
+            VarHandle.storeStoreFence();
+            bytes = 1;
+        }
+
+        @Actor
+        public void copier(II_Result r) {
+            r.r1 = bytes;
+            table.orderCopyBeforeMarks();
+            r.r2 = (int) table.dirty(0, 0) & 1;
+        }
+    }
+
+    /**
+     * A dirty mark goes only when N is there, so that who looks at both, in this order and without the lock, sees one of them.
+     * Fails when capture takes D first, or N is looked at first (everywhere), or when the marks are opaque (on AArch64).
+     */
+    @JCStressTest
+    @Outcome(
+            id = {"1, 0", "1, 1", "0, 1"},
+            expect = Expect.ACCEPTABLE,
+            desc = "a changed chunk is dirty or newer")
+    @State
+    public static class DirtyThenNewer {
+        private final ChunkTable table = StressTable.create();
+
+        public DirtyThenNewer() {
+            table.markDirty(0, 0, 1);
+        }
+
+        @Actor
+        public void capture() {
+            table.markNewer(0, 1);
+            table.clearDirty(0, 0, 1);
+        }
+
+        @Actor
+        public void copier(II_Result r) {
+            r.r1 = (int) table.dirty(0, 0) & 1;
+            r.r2 = (int) table.newer(0) & 1;
+        }
+    }
 }

@@ -21,6 +21,26 @@ public interface Captures {
      */
     boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer);
 
+    /** {@link #claim}: there is no room. */
+    long NO_CLAIM = -1;
+
+    /**
+     * Claims room for the version of one chunk of data; by the sealer, which leaves some room to writers. It goes on with
+     * {@link #fill}, and then {@link #publish} or {@link #abandon}, and waits for nobody in between.
+     *
+     * @return the claim, not negative, or {@link #NO_CLAIM}: the caller waits for room and begins again
+     */
+    long claim();
+
+    /** Copies a chunk's bytes into claimed room. Needs no lock: what was copied counts only when it is published. */
+    void fill(long claim, MemorySegment from, long fromOffsetBytes);
+
+    /** Takes what was copied as the sealed version of a chunk. Called under the chunk's lock. */
+    void publish(long claim, long chunk);
+
+    /** Gives a claim up: what was copied is no version of anything. */
+    void abandon(long claim);
+
     /** Waits until there may be room again. Called by writers, with nothing held. */
     void awaitRoom();
 
@@ -33,6 +53,26 @@ public interface Captures {
 
         @Override
         public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
+            throw new IllegalStateException("no versions are kept");
+        }
+
+        @Override
+        public long claim() {
+            throw new IllegalStateException("no versions are kept");
+        }
+
+        @Override
+        public void fill(long claim, MemorySegment from, long fromOffsetBytes) {
+            throw new IllegalStateException("no versions are kept");
+        }
+
+        @Override
+        public void publish(long claim, long chunk) {
+            throw new IllegalStateException("no versions are kept");
+        }
+
+        @Override
+        public void abandon(long claim) {
             throw new IllegalStateException("no versions are kept");
         }
 

@@ -52,6 +52,8 @@ public final class ChunkStore {
     private final @Nullable GiveBack giveBack;
     private final WaitTimes waits = new WaitTimes();
     private final SnapshotCut snapshotCut;
+    /** The sealer's, while it captures. */
+    private final long[] sealersClaims;
 
     /** The store in this segment. */
     public ChunkStore(SharedSegment segment, Epochs epochs, Captures captures, DirtyCount dirty, Trace trace) {
@@ -66,6 +68,7 @@ public final class ChunkStore {
         this.dirty = dirty;
         this.trace = trace;
         this.snapshotCut = new SnapshotCut(epochs);
+        this.sealersClaims = new long[copyRunChunkCountMax()];
         this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
     }
 
@@ -92,6 +95,11 @@ public final class ChunkStore {
     /** The device's bytes. */
     public MemorySegment data() {
         return data;
+    }
+
+    /** Whether memory of chunks of zeroes is given back, so that without a lock it may not be touched. */
+    public boolean givesMemoryBack() {
+        return granules != null;
     }
 
     /** Chunks that are in RAM. */
@@ -310,17 +318,22 @@ public final class ChunkStore {
         boolean keepsVersions = captures.keepsVersions();
         long done = keepsVersions ? keepVersions(word, mask, bySealer) : mask;
         if (done != 0) {
-            // In this order: a chunk that is neither stale nor dirty is one that the image has.
-            if (keepsVersions) {
-                table.markNewer(word, done);
-            }
-            table.markStale(word, done);
-            table.clearDirty(parity, word, done);
-            if (trace.isOn()) {
-                trace.record(TraceEvent.CAPTURE, word << 6, done);
-            }
+            noteCaptured(parity, word, done, keepsVersions);
         }
         return done;
+    }
+
+    /** Under L, once the versions are where they are to go. */
+    private void noteCaptured(int parity, long word, long captured, boolean keepsVersions) {
+        // In this order: a chunk that is neither stale nor dirty is one that the image has.
+        if (keepsVersions) {
+            table.markNewer(word, captured);
+        }
+        table.markStale(word, captured);
+        table.clearDirty(parity, word, captured);
+        if (trace.isOn()) {
+            trace.record(TraceEvent.CAPTURE, word << 6, captured);
+        }
     }
 
     private long keepVersions(long word, long mask, boolean bySealer) {
@@ -542,21 +555,76 @@ public final class ChunkStore {
     public int captureWord(long sealedEpoch, long word, Backoff backoff) {
         int parity = (int) (sealedEpoch & 1);
         int count = 0;
-        long rest = table.dirty(parity, word);
-        while (rest != 0) {
-            // As many as a run has: whoever wants to write one of them waits for no more copies than that.
-            long held = table.lockSome(word, first(rest, copyRunChunkCountMax()), backoff);
-            long mine = table.dirty(parity, word) & held;
-            long captured = mine == 0 ? 0 : capture(parity, word, mine, true);
-            count += Long.bitCount(captured);
-            table.unlock(word, held);
-            if (captured != mine) {
+        backoff.reset();
+        for (long rest = table.dirty(parity, word); rest != 0; rest = table.dirty(parity, word)) {
+            long data = captures.keepsVersions() ? rest & ~table.zero(word) : 0;
+            int captured = data != 0
+                    ? captureData(parity, word, first(data, copyRunChunkCountMax()))
+                    : captureMarks(parity, word, rest);
+            if (captured == NO_ROOM) {
                 return NO_ROOM;
             }
-            rest = table.dirty(parity, word);
+            count += captured;
+            if (captured == 0) {
+                // Others hold them; they capture what they want to change themselves.
+                backoff.idle();
+            }
         }
         table.lowerDirtySummary(parity, word);
         return count;
+    }
+
+    /**
+     * Captures chunks of data: copies them without their locks, and takes the locks only to say so. What is sealed stays as
+     * it is until a writer has captured it, so a copy of a chunk that is sealed still is the sealed version. A writer who needs
+     * one of these locks waits for a few marks, not for copies, and not for a sealer that has lost its processor while copying.
+     */
+    private int captureData(int parity, long word, long mask) {
+        long copied = 0;
+        int claimCount = 0;
+        for (long rest = mask; rest != 0; rest &= rest - 1) {
+            long claim = captures.claim();
+            if (claim == Captures.NO_CLAIM) {
+                break;
+            }
+            captures.fill(claim, data, ((word << 6) + Long.numberOfTrailingZeros(rest)) << shift);
+            sealersClaims[claimCount++] = claim;
+            copied |= Long.lowestOneBit(rest);
+        }
+        if (copied == 0) {
+            return NO_ROOM;
+        }
+        table.orderCopyBeforeMarks();
+        long held = table.tryLockSome(word, copied);
+        long mine = Mutant.CAPTURE_WITHOUT_SECOND_LOOK.isOn() ? held : held & table.dirty(parity, word);
+        claimCount = 0;
+        for (long rest = copied; rest != 0; rest &= rest - 1) {
+            long claim = sealersClaims[claimCount++];
+            if ((mine & Long.lowestOneBit(rest)) != 0) {
+                captures.publish(claim, (word << 6) + Long.numberOfTrailingZeros(rest));
+            } else {
+                captures.abandon(claim);
+            }
+        }
+        if (mine != 0) {
+            noteCaptured(parity, word, mine, true);
+        }
+        if (held != 0) {
+            table.unlock(word, held);
+        }
+        return Long.bitCount(mine);
+    }
+
+    /** Captures chunks of which nothing has to be copied: zeroes, or all of them when no versions are kept. */
+    private int captureMarks(int parity, long word, long mask) {
+        long held = table.tryLockSome(word, mask);
+        if (held == 0) {
+            return 0;
+        }
+        long mine = table.dirty(parity, word) & held;
+        long captured = mine == 0 ? 0 : capture(parity, word, mine, true);
+        table.unlock(word, held);
+        return captured == mine ? Long.bitCount(captured) : NO_ROOM;
     }
 
     /** The lowest set bits of a mask, so many at most. */
@@ -625,11 +693,11 @@ public final class ChunkStore {
     }
 
     /**
-     * Copies some chunks of one word for write-behind, each as it is at one moment: under its lock.
+     * Copies some chunks of one word for write-behind, each as it is at one moment.
      *
      * @param ofRound whether only the version that was captured up to the round's boundary may be taken, because a journal
      *     keeps the newer ones; what holds a newer one is left out
-     * @param into where the chunk {@code first} goes; its memory is not touched for chunks that are not copied
+     * @param into where the chunk {@code first} goes; what is there afterwards counts only for chunks that were copied
      */
     public void copyRun(
             Backoff backoff,
@@ -641,32 +709,57 @@ public final class ChunkStore {
             RunCopy result) {
         long word = wordOf(first);
         long mask = maskOf(word, first, last);
+        if (ofRound && granules == null) {
+            copyOfRound(first, word, mask, into, intoOffsetBytes, result);
+            return;
+        }
+        // Without a journal the newest version is wanted, which may be changing; and sparse memory may be given back.
         table.lock(word, mask, backoff);
         try {
-            long left = ofRound ? mask & newerThanRound(word) : 0;
-            long zero = table.zero(word) & mask & ~left;
-            long copied = mask & ~zero & ~left;
-            result.zero = zero;
-            result.left = left;
-            if (copied == mask) {
-                MemorySegment.copy(data, first << shift, into, intoOffsetBytes, (last - first + 1) << shift);
-                return;
-            }
-            for (long rest = copied; rest != 0; rest &= rest - 1) {
-                long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
-                MemorySegment.copy(
-                        data, chunk << shift, into, intoOffsetBytes + ((chunk - first) << shift), chunkBytes);
-            }
+            result.left = ofRound ? mask & newerThanRound(word) : 0;
+            result.zero = table.zero(word) & mask & ~result.left;
+            copyChunks(first, word, mask & ~result.zero & ~result.left, into, intoOffsetBytes);
         } finally {
             table.unlock(word, mask);
         }
     }
 
-    /** Chunks of a word of which RAM holds a newer version than was captured up to the round's boundary; under L. */
+    /**
+     * Without locks: whoever changes a chunk of the round marks it first, and the mark, or the one that follows it, stays as
+     * long as the round lasts. So what carries none after it was copied was copied as it was at the boundary.
+     */
+    private void copyOfRound(
+            long first, long word, long mask, MemorySegment into, long intoOffsetBytes, RunCopy result) {
+        long left = mask & newerThanRound(word);
+        long zero = table.zero(word) & mask;
+        copyChunks(first, word, mask & ~zero & ~left, into, intoOffsetBytes);
+        table.orderCopyBeforeMarks();
+        if (!Mutant.APPLY_WITHOUT_SECOND_LOOK.isOn()) {
+            left |= mask & newerThanRound(word);
+        }
+        result.left = left;
+        result.zero = zero & ~left;
+    }
+
+    /** Copies chunks to where their neighbours would be, too. */
+    private void copyChunks(long first, long word, long mask, MemorySegment into, long intoOffsetBytes) {
+        long rest = mask;
+        while (rest != 0) {
+            int from = Long.numberOfTrailingZeros(rest);
+            int count = Long.numberOfTrailingZeros(~(rest >>> from));
+            long chunk = (word << 6) + from;
+            long at = intoOffsetBytes + ((chunk - first) << shift);
+            MemorySegment.copy(data, chunk << shift, into, at, (long) count << shift);
+            rest &= count == 64 ? 0 : ~(((1L << count) - 1) << from);
+        }
+    }
+
+    /** Chunks of a word of which RAM holds a newer version than was captured up to the round's boundary. */
     private long newerThanRound(long word) {
         if (Mutant.APPLY_UNCOMMITTED.isOn()) {
             return 0;
         }
+        // In this order: a dirty mark goes only when N is there.
         return table.dirty(0, word) | table.dirty(1, word) | table.newer(word);
     }
 

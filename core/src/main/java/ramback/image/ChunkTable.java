@@ -182,6 +182,14 @@ public final class ChunkTable {
         return mask & ~before;
     }
 
+    /**
+     * Says that bytes were copied without L, and that the marks that are looked at now tell whether the copy is good. Load
+     * before load: whoever copied a byte that was changed meanwhile sees the mark that came before the change.
+     */
+    public void orderCopyBeforeMarks() {
+        VarHandle.acquireFence();
+    }
+
     /** Takes the dirty mark of a parity off chunks that were captured; under L. */
     public void clearDirty(int parity, long word, long mask) {
         WORD.getAndBitwiseAndRelease(dirty[parity], word << 3, ~mask);
@@ -203,7 +211,10 @@ public final class ChunkTable {
         WORD.getAndBitwiseAndRelease(stale, word << 3, ~mask);
     }
 
-    /** Chunks of a word that were captured again since the round's boundary. Opaque: only looked at under L. */
+    /**
+     * Chunks of a word that were captured again since the round's boundary. Opaque: under L, or behind an acquiring look at the
+     * dirty marks, which go only when this one is there.
+     */
     public long newer(long word) {
         return (long) WORD.getOpaque(newer, word << 3);
     }

@@ -44,12 +44,18 @@ public enum Mutant {
     // Epochs: capture, commit, apply, retire.
     /** A writer does not keep the sealed version of what it overwrites. */
     NO_COPY_ON_WRITE,
+    /** The sealer copies without the lock, and does not look again whether a writer has captured the chunk meanwhile. */
+    CAPTURE_WITHOUT_SECOND_LOOK,
     /** An epoch is committed before all of it has been captured. */
     COMMIT_BEFORE_CAPTURED,
     /** A FLUSH is answered when its epoch is sealed, not when it is committed. */
     FLUSH_AT_SEAL,
+    /** A boundary is declared again for an applier that has one, and forgets what was captured since. */
+    BOUNDARY_DECLARED_TWICE,
     /** Apply takes what RAM holds, although that is newer than what is committed. */
     APPLY_UNCOMMITTED,
+    /** Apply copies without the lock, and does not look again whether the chunk was changed meanwhile. */
+    APPLY_WITHOUT_SECOND_LOOK,
     /** Apply leaves out what was changed again, and retire does not wait until that is committed. */
     RETIRE_UNCOMMITTED,
     /** Apply marks as clean what was captured again meanwhile. */

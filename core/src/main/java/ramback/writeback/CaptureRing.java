@@ -53,11 +53,14 @@ public final class CaptureRing {
 
     private static final int CHUNK = 1;
 
-    /** How many chunks of zeroes it stands for, or 0 for one chunk of data. */
+    /** How many chunks of zeroes it stands for, or 0 for one chunk of data, or {@link #NOTHING}. */
     private static final int ZERO_COUNT = 2;
 
+    /** The entry was claimed for data, and came to nothing: its slot holds no version. */
+    private static final long NOTHING = -1;
+
     /** What {@link #claim} answers when there is no room: no position. */
-    private static final long FULL = -1;
+    public static final long FULL = -1;
 
     private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
     private static final VarHandle CLAIMED;
@@ -135,18 +138,48 @@ public final class CaptureRing {
         }
         long position = claim(isData, forSealer ? reservedCount : 0);
         if (position == FULL) {
-            refusedPuts.increment();
             return false;
         }
+        if (isData) {
+            fill(position, content, 0);
+        }
+        publish(position, chunk, isData ? 0 : chunkCount);
+        return true;
+    }
+
+    /**
+     * Claims room for a chunk's version that is yet to be copied. For any thread, which goes on with {@link #fill}, and then
+     * {@link #publish} or {@link #abandon}, without waiting for anything: until then, what is claimed behind it cannot be
+     * taken.
+     *
+     * @param forSealer as for {@link #tryPut}
+     * @return the claim, or {@link #FULL}
+     */
+    public long claim(boolean forSealer) {
+        return claim(true, forSealer ? reservedCount : 0);
+    }
+
+    /** Copies a chunk's bytes to where a claim has room for them. */
+    public void fill(long claim, MemorySegment from, long fromOffsetBytes) {
+        MemorySegment.copy(from, fromOffsetBytes, memory, slotAt(claim) * chunkBytes, chunkBytes);
+    }
+
+    /** Ends a claim: what was copied is the version of this chunk. */
+    public void publish(long claim, long chunk) {
+        publish(claim, chunk, 0);
+    }
+
+    /** Ends a claim: what was copied is no version of anything. */
+    public void abandon(long claim) {
+        publish(claim, 0, NOTHING);
+    }
+
+    private void publish(long position, long chunk, long zeroCount) {
         long number = numberOf(position);
         int at = entryAt(number);
         entries[at + CHUNK] = chunk;
-        entries[at + ZERO_COUNT] = isData ? 0 : chunkCount;
-        if (isData) {
-            MemorySegment.copy(content, 0, memory, slotAt(position) * chunkBytes, chunkBytes);
-        }
+        entries[at + ZERO_COUNT] = zeroCount;
         publish(at, number);
-        return true;
     }
 
     /** Claims an entry, and a slot if it has data. Returns where, never negative, or {@link #FULL}. */
@@ -162,6 +195,7 @@ public final class CaptureRing {
             }
             // A position that others have left behind meanwhile says nothing about the room there is.
             if (!fits && position == claimed()) {
+                refusedPuts.increment();
                 return FULL;
             }
         }
@@ -194,7 +228,7 @@ public final class CaptureRing {
      * @param batch is cleared, and gets the entries: neighbours put one after the other become one extent. Its payload is
      *     valid until {@link #release}
      * @param payloadBytesMax at least one chunk
-     * @return how many were taken; 0 when there is none to take
+     * @return how many were taken, those that came to nothing among them; 0 when there is none to take
      */
     public int take(VersionBatch batch, long payloadBytesMax) {
         if (payloadBytesMax < chunkBytes) {
@@ -209,6 +243,15 @@ public final class CaptureRing {
         while (isPublished(numberOf(position))) {
             int at = entryAt(numberOf(position));
             long zeroCount = entries[at + ZERO_COUNT];
+            if (zeroCount == NOTHING) {
+                if (payloadBytes > 0) {
+                    // Its slot would lie in the middle of the payload.
+                    break;
+                }
+                position = next(position, true);
+                count++;
+                continue;
+            }
             boolean isData = zeroCount == 0;
             boolean breaksPayload = isData
                     && payloadBytes > 0

@@ -154,6 +154,13 @@ final class JournalWriter implements Agent {
         if (ring.take(batch, Math.max(BATCH_BYTES_MAX, chunkBytes)) == 0) {
             return false;
         }
+        if (batch.extentCount() == 0) {
+            // Nothing but claims that were given up.
+            if (!isUnsynced) {
+                ring.release();
+            }
+            return true;
+        }
         isBegun = true;
         isUnsynced = true;
         log.append(epoch, batch);

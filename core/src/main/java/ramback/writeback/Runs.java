@@ -11,7 +11,7 @@ import ramback.trace.TraceEvent;
 
 /**
  * One applier's writing: gathers the chunks it is given, in ascending order, into runs of neighbours, and writes each
- * run at once. Data is first copied into a bounce buffer, each chunk under its lock, so that the lock is not held while
+ * run at once. Data is first copied into a bounce buffer, each chunk as it is at one moment, so that no lock is held while
  * the disk works and the image never gets half of a write. Used by one thread.
  */
 final class Runs {

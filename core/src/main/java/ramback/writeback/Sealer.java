@@ -267,7 +267,7 @@ final class Sealer implements Agent {
     /** Between two captures: what is stale now is what the next round carries. */
     private void declareBoundary() {
         standing.boundaryWanted = false;
-        if (standing.boundary >= 0) {
+        if (standing.boundary >= 0 && !Mutant.BOUNDARY_DECLARED_TWICE.isOn()) {
             // Asked for by an applier that had not yet seen the boundary it got. Another one in the middle of its round
             // would forget what was captured since, and the round would take it for its own.
             return;

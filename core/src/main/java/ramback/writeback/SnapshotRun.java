@@ -21,9 +21,9 @@ import ramback.memory.SegmentLayout;
  * content into a ring, from which the walker writes it out:
  *
  * <pre>
- *   walker  lock ─ copy, S ─ unlock ──────────────▶ FILE.partial ─ sync ─ FILE
- *   writer  lock ─ copy, S ─ change ─ unlock          ▲
- *                   └──▶ ring ── walker ──────────────┘
+ *   walker  copy ─ lock ─ still without S? S ─ unlock ▶ FILE.partial ─ sync ─ FILE
+ *   writer  lock ─ copy, S ─ change ─ unlock              ▲
+ *                   └──▶ ring ── walker ──────────────────┘
  * </pre>
  *
  * <p>S is changed under the chunk's lock. A chunk of zeroes needs no copy, because the file is one hole at first. The
@@ -215,22 +215,47 @@ final class SnapshotRun implements SnapshotHook {
         snapshot.noteDone(Math.min(layout.sizeBytes(), cursor << layout.chunkShift()));
     }
 
-    /** Copies the chunks, of one word, that nobody has copied yet. */
+    /**
+     * Copies the chunks, of one word, that nobody has copied yet. Without their locks, unless memory may be given back: a chunk
+     * without S stays what it was at the beginning until a writer has copied it, so S, looked at again under the locks, tells
+     * whether the copy is good.
+     */
     private void copy(long first, long last) {
         long word = ChunkTable.wordOf(first);
         long mask = ChunkTable.maskOf(word, first, last);
-        table.lock(word, mask, backoff);
-        try {
-            long missing = mask & ~copiedOf(word);
-            for (long rest = missing & ~table.zero(word); rest != 0; rest &= rest - 1) {
-                long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
-                MemorySegment.copy(contentOf(chunk), 0, buffer, bufferedBytes, layout.chunkBytes());
+        boolean isLockedFirst = store.givesMemoryBack();
+        if (isLockedFirst) {
+            table.lock(word, mask, backoff);
+        }
+        long wanted = mask & ~copiedOf(word) & ~table.zero(word);
+        long at = bufferedBytes;
+        for (long rest = wanted; rest != 0; rest &= rest - 1) {
+            long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
+            MemorySegment.copy(store.data(), chunk << layout.chunkShift(), buffer, at, layout.chunkBytes());
+            at += layout.chunkBytes();
+        }
+        if (!isLockedFirst) {
+            table.orderCopyBeforeMarks();
+            table.lock(word, mask, backoff);
+        }
+        long missing = mask & ~copiedOf(word);
+        markCopied(word, missing);
+        table.unlock(word, mask);
+        keep(word, wanted, wanted & missing);
+    }
+
+    /** Keeps those of the chunks just copied that were still to be copied. */
+    private void keep(long word, long copiedChunks, long good) {
+        long from = bufferedBytes;
+        for (long rest = copiedChunks; rest != 0; rest &= rest - 1) {
+            if ((good & Long.lowestOneBit(rest)) != 0) {
+                if (from != bufferedBytes) {
+                    MemorySegment.copy(buffer, from, buffer, bufferedBytes, layout.chunkBytes());
+                }
+                walked.add((word << 6) + Long.numberOfTrailingZeros(rest), 1, false);
                 bufferedBytes += layout.chunkBytes();
-                walked.add(chunk, 1, false);
             }
-            markCopied(word, missing);
-        } finally {
-            table.unlock(word, mask);
+            from += layout.chunkBytes();
         }
     }
 

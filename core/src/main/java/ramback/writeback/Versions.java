@@ -71,6 +71,26 @@ public final class Versions implements Captures, AutoCloseable {
     }
 
     @Override
+    public long claim() {
+        return ring.claim(true);
+    }
+
+    @Override
+    public void fill(long claim, MemorySegment from, long fromOffsetBytes) {
+        ring.fill(claim, from, fromOffsetBytes);
+    }
+
+    @Override
+    public void publish(long claim, long chunk) {
+        ring.publish(claim, chunk);
+    }
+
+    @Override
+    public void abandon(long claim) {
+        ring.abandon(claim);
+    }
+
+    @Override
     public void awaitRoom() {
         clock.park(this, clock.nanoTime() + ROOM_LOOK_NANOS);
     }

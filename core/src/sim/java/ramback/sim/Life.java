@@ -90,7 +90,7 @@ final class Life implements AutoCloseable {
         this.epochs = new Epochs(ImageDevice.workerCount(SESSION_COUNT_MAX), clock, sealerSignal::raise, firstEpoch);
         this.lookedAtEpoch = firstEpoch;
         Versions versions = new Versions(clock, scenario.chunkBytes(), scenario.ringBytes());
-        this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
+        this.store = new ChunkStore(segment, epochs, new PreemptedCaptures(versions, scheduler), dirty, trace);
         this.device = new ImageDevice("simulated", false, mode, segment, store, epochs, dirty, clock, trace);
         this.population = new Population(segment, store, image, clock, trace, faults);
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
@@ -105,12 +105,20 @@ final class Life implements AutoCloseable {
                 faults,
                 scenario.lagNanos(),
                 scenario.limitBytes(),
-                device::wakeSessions,
+                this::onCommit,
                 sealerSignal));
         device.connect(population, writeBehind, writeBehind.throttle());
         this.modes = new ModeSwitch(device, writeBehind, log, onMode, scenario.intervalNanos());
         for (int i = 0; i < scenario.clientCount(); i++) {
             addClient(i, TraceHash.mix(scenario.seed() + 100 + i + 7919L * number));
+        }
+    }
+
+    /** Whoever tells the sessions holds nothing, and may lose the processor before he goes on. */
+    private void onCommit() {
+        device.wakeSessions();
+        if (scheduler.wantsToPreempt()) {
+            scheduler.preempt();
         }
     }
 

@@ -5,6 +5,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import ramback.mutant.Mutant;
@@ -65,6 +66,8 @@ final class MutantReport {
         hunts.put(Mutant.RETRY_FSYNC, new Hunt(Kind.DEVICE, 22));
         hunts.put(Mutant.SWALLOWED_FSYNC_ERROR, new Hunt(Kind.DEVICE, 22));
         hunts.put(Mutant.RECOVER_NO_IMAGE_FSYNC, new Hunt(Kind.DEVICE, 5));
+        hunts.put(Mutant.CAPTURE_WITHOUT_SECOND_LOOK, new Hunt(Kind.DEVICE, 5));
+        hunts.put(Mutant.BOUNDARY_DECLARED_TWICE, new Hunt(Kind.DEVICE, 30));
         hunts.put(Mutant.APPLY_UNCOMMITTED, new Hunt(Kind.DEVICE, 2));
         hunts.put(Mutant.RETIRE_UNCOMMITTED, new Hunt(Kind.DEVICE, 11));
         hunts.put(Mutant.SWALLOWED_IMAGE_FSYNC_ERROR, new Hunt(Kind.DEVICE, 31));
@@ -72,6 +75,8 @@ final class MutantReport {
         hunts.put(Mutant.STALE_NOT_CARRIED, new Hunt(Kind.DEVICE, 126));
         hunts.put(Mutant.MODE_EARLY, new Hunt(Kind.DEVICE, 12));
         hunts.put(Mutant.NO_INTERVAL_WAIT, new Hunt(Kind.DEVICE, 49));
+        // Nobody can be preempted in the middle of a copy here: threads find it, and the model.
+        hunts.remove(Mutant.APPLY_WITHOUT_SECOND_LOOK);
         return hunts;
     }
 
@@ -86,7 +91,7 @@ final class MutantReport {
     }
 
     private static void search(String[] args) {
-        for (Mutant mutant : Mutant.values()) {
+        for (Mutant mutant : hunted()) {
             if (args.length > 1 && !List.of(args).contains(mutant.name())) {
                 continue;
             }
@@ -104,6 +109,11 @@ final class MutantReport {
                         (System.nanoTime() - begin) / 1e9);
             }
         }
+    }
+
+    /** The mutants that the simulation has to find. */
+    static Set<Mutant> hunted() {
+        return HUNTS.keySet();
     }
 
     /** Where a mutant is looked for. */
@@ -134,9 +144,7 @@ final class MutantReport {
         List<String> lines = new ArrayList<>();
         lines.add("| mutant | found by | in | after crash images | seed |");
         lines.add("|---|---|---|--:|--:|");
-        for (Mutant mutant : Mutant.values()) {
-            lines.add(line(hunt(mutant)));
-        }
+        hunted().forEach(mutant -> lines.add(line(hunt(mutant))));
         return lines;
     }
 

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import ramback.mutant.Mutant;
 import ramback.sim.MutantReport.Catch;
 
@@ -34,7 +34,7 @@ class MutantsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(Mutant.class)
+    @MethodSource("ramback.sim.MutantReport#hunted")
     void aStepLeftOutIsFoundWhereThePageSays(Mutant mutant) throws IOException {
         Catch found = MutantReport.hunt(mutant);
         assertThat(found.isFound())
@@ -53,7 +53,7 @@ class MutantsTest {
         assertThat(rows())
                 .extracting(List::getFirst)
                 .containsExactlyElementsOf(
-                        Arrays.stream(Mutant.values()).map(MutantReport::word).toList());
+                        MutantReport.hunted().stream().map(MutantReport::word).toList());
     }
 
     /** The table's rows, cell by cell. */

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
@@ -17,6 +19,12 @@ final class Scheduler {
 
     /** Nanoseconds that pass, at most, when one task hands over to the next. */
     private static final int HANDOVER_NANOS_MAX = 3_000;
+
+    /** A task that waits for something that another one holds, who is not to go on, waits for ever. */
+    private static final int BLOCKED_SECONDS = 60;
+
+    /** Of so many chances to take the processor from a task one is taken. */
+    private static final int PREEMPT_DICE = 4;
 
     /** When nobody has a deadline, everybody is asked this often before that is called a deadlock. */
     private static final int NUDGE_COUNT_MAX = 4;
@@ -51,6 +59,15 @@ final class Scheduler {
             this.name = name;
             this.thread = builder.unstarted(body);
         }
+
+        /** Its name, and what it is in the middle of. */
+        String where() {
+            StringBuilder text = new StringBuilder(name);
+            for (StackTraceElement frame : thread.getStackTrace()) {
+                text.append(" < ").append(frame.getClassName()).append('.').append(frame.getMethodName());
+            }
+            return text.toString();
+        }
     }
 
     private final Random random;
@@ -62,7 +79,7 @@ final class Scheduler {
     private long progress;
     private long nudgedProgress;
     private int nudgeCount;
-    private long stepCount;
+    private final AtomicLong stepCount = new AtomicLong();
     private boolean stopping;
     private @Nullable Throwable failure;
     private Runnable onSwitch = () -> {};
@@ -96,8 +113,16 @@ final class Scheduler {
         boolean interrupted = false;
         while (true) {
             try {
-                over.await();
-                break;
+                long before = stepCount.get();
+                if (over.await(BLOCKED_SECONDS, TimeUnit.SECONDS)) {
+                    break;
+                }
+                if (stepCount.get() == before) {
+                    Task blocked = current;
+                    throw new AssertionError("a task has been blocked for " + BLOCKED_SECONDS
+                            + " s by something that another one holds: "
+                            + (blocked == null ? "none" : blocked.where()));
+                }
             } catch (InterruptedException e) {
                 // A test that takes too long: let it end and say so.
                 interrupted = true;
@@ -132,7 +157,7 @@ final class Scheduler {
 
     /** How often a task was let go on. */
     long stepCount() {
-        return stepCount;
+        return stepCount.get();
     }
 
     /** Says that something happened which may give others something to do. */
@@ -143,6 +168,16 @@ final class Scheduler {
     /** Lets others go on; returns at the deadline, or whenever something has happened that may matter. */
     void pause(@Nullable Object blocker, long deadlineNanos) {
         handOn(blocker, deadlineNanos, false);
+    }
+
+    /** Whether the processor is to be taken from whoever runs, as it may be in the middle of anything. */
+    boolean wantsToPreempt() {
+        return current != null && random.nextInt(PREEMPT_DICE) == 0;
+    }
+
+    /** Takes the processor from the task that runs, which holds nothing that others wait for. */
+    void preempt() {
+        handOn("preempted", nowNanos, false);
     }
 
     /** Lets others go on until a time has come: the task is in the middle of something that takes as long. */
@@ -242,9 +277,8 @@ final class Scheduler {
                 return null;
             }
             if (chosen != null) {
-                stepCount++;
                 chosen.stepCount++;
-                if (stepCount > STEP_COUNT_MAX) {
+                if (stepCount.incrementAndGet() > STEP_COUNT_MAX) {
                     fail("nobody comes to an end within " + STEP_COUNT_MAX + " steps");
                 }
                 hash.add(chosen.name.hashCode());

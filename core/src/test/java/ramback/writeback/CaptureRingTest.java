@@ -83,6 +83,46 @@ class CaptureRingTest {
     }
 
     @Test
+    void aClaimThatIsGivenUpLeavesNothingBehind() {
+        CaptureRing ring = ring(8, 16, 0);
+        long first = ring.claim(true);
+        long second = ring.claim(true);
+        ring.tryPut(7, filled(7), 1, false);
+        assertThat(ring.take(batch, 1 << 20))
+                .as("what was claimed first is not there yet")
+                .isZero();
+        ring.fill(second, filled(2), 0);
+        ring.publish(second, 12);
+        ring.abandon(first);
+        assertThat(take(ring)).containsExactly("12:2", "7:7");
+        long third = ring.claim(true);
+        ring.tryPut(8, filled(8), 1, false);
+        long fourth = ring.claim(true);
+        ring.tryPut(9, filled(9), 1, false);
+        ring.abandon(third);
+        ring.abandon(fourth);
+        assertThat(take(ring)).as("up to the slot that holds nothing").containsExactly("8:8");
+        assertThat(take(ring)).containsExactly("9:9");
+        ring.abandon(ring.claim(false));
+        assertThat(ring.hasMore()).isTrue();
+        assertThat(ring.take(batch, CHUNK)).isEqualTo(1);
+        assertThat(batch.extentCount()).isZero();
+        ring.release();
+        assertThat(ring.isEmpty()).isTrue();
+    }
+
+    @Test
+    void aClaimIsRefusedWhenThereIsNoRoomAndLeavesSomeToWriters() {
+        CaptureRing ring = ring(3, 8, 1);
+        assertThat(ring.claim(true)).isNotEqualTo(CaptureRing.FULL);
+        assertThat(ring.claim(true)).isNotEqualTo(CaptureRing.FULL);
+        assertThat(ring.claim(true)).isEqualTo(CaptureRing.FULL);
+        assertThat(ring.tryPut(1, filled(1), 1, false)).isTrue();
+        assertThat(ring.claim(false)).isEqualTo(CaptureRing.FULL);
+        assertThat(ring.refusedPutCount()).isEqualTo(2);
+    }
+
+    @Test
     void neighboursBecomeOneExtent() {
         CaptureRing ring = ring(8, 8, 0);
         for (int chunk = 10; chunk < 14; chunk++) {

@@ -9,6 +9,8 @@ final class Applier implements Process {
     private enum Step {
         IDLE,
         COPY,
+        COPIED,
+        LOOK,
         WRITE,
         SYNC,
         CLEAN,
@@ -38,7 +40,7 @@ final class Applier implements Process {
 
     @Override
     public void layout(Bits bits) {
-        step = STEPS[bits.field(step.ordinal(), 3)];
+        step = STEPS[bits.field(step.ordinal(), 4)];
         cursor = bits.field(cursor, 2);
         bounce = bits.field(bounce, World.VALUE_BITS);
         leftOut = bits.field(leftOut, 4);
@@ -63,6 +65,8 @@ final class Applier implements Process {
         return switch (step) {
             case IDLE -> begin();
             case COPY -> copy();
+            case COPIED -> copied();
+            case LOOK -> look();
             case WRITE -> write();
             case SYNC -> sync();
             case CLEAN -> clean();
@@ -91,28 +95,46 @@ final class Applier implements Process {
         };
     }
 
-    /** Under its lock, which nobody sees: looked at and copied in one step. */
+    /** Without its lock, and the first half of it: the version of the round is what nobody has marked since. */
     private boolean copy() {
         int rest = world.stale & -1 << cursor;
         if (rest == 0) {
             return go(isWritten ? mutant == Mutant.CLEAN_BEFORE_SYNC ? Step.CLEAN : Step.SYNC : Step.CLEAN);
         }
-        int chunk = Integer.numberOfTrailingZeros(rest);
-        if (!world.isFree(chunk)) {
-            return false;
+        cursor = Integer.numberOfTrailingZeros(rest);
+        if (World.has(notThese(), cursor)) {
+            return leaveOut();
         }
-        if (World.has(notThese(), chunk)) {
-            leftOut = Math.max(leftOut, awaited(chunk));
-            cursor = chunk + 1;
-            return true;
+        bounce = world.content(cursor);
+        step = Step.COPIED;
+        return true;
+    }
+
+    /** The second half: bytes of two moments are half of a write. */
+    private boolean copied() {
+        bounce = world.content(cursor) == bounce ? bounce : World.TORN;
+        step = mutant == Mutant.APPLY_WITHOUT_SECOND_LOOK ? Step.WRITE : Step.LOOK;
+        return true;
+    }
+
+    /** Whoever changed the chunk while it was copied had marked it before. */
+    private boolean look() {
+        if (World.has(notThese(), cursor)) {
+            return leaveOut();
         }
-        bounce = world.content(chunk);
-        cursor = chunk;
         step = Step.WRITE;
         return true;
     }
 
-    /** When this epoch is committed, the newer version of a chunk is in the journal; under its lock. */
+    private boolean leaveOut() {
+        leftOut = Math.max(leftOut, awaited(cursor));
+        bounce = 0;
+        cursor++;
+        step = Step.COPY;
+        return true;
+    }
+
+    /** When this epoch is committed, the newer version of a chunk is in the journal. */
     private int awaited(int chunk) {
         boolean isInOpen = World.has(world.dirty[world.open & 1], chunk);
         return isInOpen || mutant != Mutant.WAITS_FOR_ITS_OWN_EPOCH ? world.open : world.open - 1;

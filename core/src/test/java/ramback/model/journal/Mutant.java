@@ -20,6 +20,10 @@ enum Mutant {
     CUT_BEFORE_COMMIT("overwrite", "POWER", "an epoch is cut although the one before is not committed"),
     ZEROES_NOT_CAPTURED("zeroes", "POWER", "of a chunk of zeroes no version is kept"),
     CAPTURE_WITHOUT_LOCK("overwrite", "CAPTURE", "the sealer captures a chunk that a writer has locked"),
+    CAPTURE_WITHOUT_SECOND_LOOK(
+            "overwrite",
+            "CAPTURE",
+            "the sealer keeps what it copied without the lock, and does not look whether a writer has captured it meanwhile"),
     LOCKS_IN_ANY_ORDER("runs", "END", "one client locks the chunks of a run in descending order"),
     WAITS_WITH_LOCKS("full ring", "LOCK", "a writer keeps its locks while it waits for the ring"),
 
@@ -42,6 +46,10 @@ enum Mutant {
     ROUND_BEFORE_COMMIT("overwrite", "POWER", "a round begins before its boundary is committed"),
     APPLY_DIRTY_RAM("overwrite", "POWER", "a round copies what RAM holds, whatever that is"),
     APPLY_RECAPTURED("flush", "POWER", "a round copies what was captured again and is not committed"),
+    APPLY_WITHOUT_SECOND_LOOK(
+            "overwrite",
+            "POWER",
+            "a round copies without the lock, and does not look whether the chunk was changed meanwhile"),
     CLEAN_BEFORE_SYNC("overwrite", "CLEAN", "H is cleared before the image is synced"),
     CLEAN_DESPITE_N("overwrite", "CLEAN", "H is cleared although the chunk was captured again"),
     CLEAN_DESPITE_DIRTY("overwrite", "CLEAN", "H is cleared although the chunk was changed again"),

@@ -17,7 +17,8 @@ final class Sealer implements Process {
         CUT,
         GRACE,
         SCAN,
-        CAPTURE,
+        COPY,
+        LOCK,
         STALE,
         CLEAR,
         UNLOCK
@@ -34,6 +35,8 @@ final class Sealer implements Process {
     private Step step = Step.IDLE;
     /** The chunk or the client that a step has come to. */
     private int cursor;
+    /** What was copied of the chunk at the cursor, in two halves. */
+    private int copied;
     /** The mutant's: stale chunks are carried into the epoch behind the cut. */
     private boolean carriesLate;
 
@@ -46,6 +49,7 @@ final class Sealer implements Process {
     public void layout(Bits bits) {
         step = STEPS[bits.field(step.ordinal(), 4)];
         cursor = bits.field(cursor, 2);
+        copied = bits.field(copied, World.VALUE_BITS);
         carriesLate = bits.flag(carriesLate);
     }
 
@@ -71,7 +75,8 @@ final class Sealer implements Process {
             case CUT -> cut();
             case GRACE -> grace();
             case SCAN -> scan();
-            case CAPTURE -> capture();
+            case COPY -> copy();
+            case LOCK -> lock();
             case STALE -> markStale();
             case CLEAR -> clearDirty();
             case UNLOCK -> unlock();
@@ -94,6 +99,7 @@ final class Sealer implements Process {
 
     /** The process is killed. */
     void kill() {
+        dropCopy();
         go(Step.IDLE);
     }
 
@@ -206,8 +212,12 @@ final class Sealer implements Process {
         for (int chunk = 0; chunk < World.CHUNK_COUNT; chunk++) {
             boolean canLock = world.isFree(chunk) || mutant == Mutant.CAPTURE_WITHOUT_LOCK;
             if (World.has(rest, chunk) && canLock && world.hasRoom(true)) {
-                world.holder[chunk] = world.isFree(chunk) ? WHO : world.holder[chunk];
-                step = Step.CAPTURE;
+                // The first half, without the lock: what is sealed stays as it is until a writer has captured it. That
+                // it is free
+                // now stands for the wait of a sealer who finds it locked.
+                world.isSlotClaimed = world.keepsVersions;
+                copied = world.content(chunk);
+                step = Step.COPY;
                 cursor = chunk;
                 return true;
             }
@@ -215,14 +225,33 @@ final class Sealer implements Process {
         return false;
     }
 
-    /** Looks again, under the lock; full ring: unlock, wait, again. */
-    private boolean capture() {
-        if (!World.has(world.dirty[sealedParity()], cursor) || !world.hasRoom(true)) {
-            return unlock();
+    /** The second half, without the lock: bytes of two moments are half of a write. */
+    private boolean copy() {
+        copied = world.content(cursor) == copied ? copied : World.TORN;
+        step = Step.LOCK;
+        return true;
+    }
+
+    /** Looks again, under the lock, before the copy becomes a version; one that a writer has captured meanwhile is dropped. */
+    private boolean lock() {
+        boolean canLock = world.isFree(cursor) || mutant == Mutant.CAPTURE_WITHOUT_LOCK;
+        boolean isSealed =
+                World.has(world.dirty[sealedParity()], cursor) || mutant == Mutant.CAPTURE_WITHOUT_SECOND_LOOK;
+        if (!canLock || !isSealed) {
+            // Nobody waits for a lock with a slot in hand.
+            dropCopy();
+            return go(Step.SCAN);
         }
-        world.capture(cursor, sealed());
+        world.holder[cursor] = world.isFree(cursor) ? WHO : world.holder[cursor];
+        world.capture(cursor, sealed(), copied);
+        dropCopy();
         step = mutant == Mutant.DIRTY_CLEARED_BEFORE_STALE ? Step.CLEAR : Step.STALE;
         return true;
+    }
+
+    private void dropCopy() {
+        copied = 0;
+        world.isSlotClaimed = false;
     }
 
     private boolean markStale() {

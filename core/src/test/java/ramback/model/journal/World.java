@@ -80,6 +80,8 @@ final class World {
     private final Version[] version = {Version.ABSENT, Version.ABSENT};
 
     private final int[] versionValue = new int[CHUNK_COUNT];
+    /** The sealer has a slot for a version that it is copying. */
+    boolean isSlotClaimed;
     /** All epochs to this one have been retired. */
     int retired;
     /** The versions of committed epochs that are not retired: 0 for none, otherwise the value and 1. */
@@ -146,6 +148,7 @@ final class World {
             version[chunk] = VERSIONS[bits.field(version[chunk].ordinal(), 3)];
         }
         bits.fields(versionValue, VALUE_BITS);
+        isSlotClaimed = bits.flag(isSlotClaimed);
         retired = bits.field(retired, EPOCH_BITS);
         bits.fields(log, EPOCH_BITS);
         suspended = bits.flag(suspended);
@@ -252,7 +255,7 @@ final class World {
 
     /** Slots of the ring that hold something. */
     int slotsUsed() {
-        int used = 0;
+        int used = isSlotClaimed ? 1 : 0;
         for (Version at : version) {
             used += at == Version.CAPTURED || at == Version.APPENDED ? 1 : 0;
         }
@@ -266,7 +269,7 @@ final class World {
     }
 
     /** Captures a chunk's version: a copy goes to the ring, or nothing in {@code unsafe}. */
-    void capture(int chunk, int epoch) {
+    void capture(int chunk, int epoch, int copy) {
         if (epoch != open - 1 || epoch <= captured) {
             accuse("CAPTURE: epoch " + epoch + " is captured, which is over; open is " + open);
         }
@@ -278,7 +281,7 @@ final class World {
         }
         boolean isLost = mutant == Mutant.ZEROES_NOT_CAPTURED && has(zero, chunk);
         version[chunk] = isLost ? Version.ABSENT : Version.CAPTURED;
-        versionValue[chunk] = isLost ? 0 : content(chunk);
+        versionValue[chunk] = isLost ? 0 : copy;
     }
 
     // ---------------------------------------------------------------------------------------------------- journal

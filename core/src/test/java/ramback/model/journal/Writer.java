@@ -228,7 +228,7 @@ final class Writer implements Process {
             return go(mutant == Mutant.WAITS_WITH_LOCKS ? Step.BACK_WAIT : Step.BACK_UNLOCK);
         }
         cursor = Integer.numberOfTrailingZeros(sealed);
-        world.capture(cursor, epoch - 1);
+        world.capture(cursor, epoch - 1, world.content(cursor));
         return go(mutant == Mutant.DIRTY_CLEARED_BEFORE_STALE ? Step.CLEAR : Step.STALE);
     }
 
