@@ -12,7 +12,7 @@ public final class Backoff {
     private static final int SPIN_COUNT_MAX = 64;
     private static final int YIELD_COUNT_MAX = 32;
     private static final long SLEEP_NANOS_MIN = 20_000;
-    private static final long SLEEP_NANOS_MAX = 1_000_000;
+    private static final long SLEEP_NANOS_MAX = 200_000;
 
     private int count;
     private long sleepNanos = SLEEP_NANOS_MIN;

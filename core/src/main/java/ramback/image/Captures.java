@@ -1,6 +1,7 @@
 package ramback.image;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** Where the captured versions of chunks go before they are changed again. Safe for use by many threads. */
 public interface Captures {
@@ -15,11 +16,13 @@ public interface Captures {
      * Takes a copy of the sealed version of chunks. Called under their locks; must not wait.
      *
      * @param chunkCount 1, or the number of neighbours that are all zeroes
-     * @param content a chunk's bytes, to be copied before this returns; {@link MemorySegment#NULL} for zeroes
+     * @param from where a chunk's bytes are, to be copied before this returns; null for zeroes
+     * @param fromOffsetBytes of the chunk's first byte there
      * @param bySealer whether the sealer calls, which leaves some room to writers
      * @return false when there is no room: the caller lets go of everything, waits for room and begins again
      */
-    boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer);
+    boolean capture(
+            long firstChunk, long chunkCount, @Nullable MemorySegment from, long fromOffsetBytes, boolean bySealer);
 
     /** {@link #claim}: there is no room. */
     long NO_CLAIM = -1;
@@ -52,7 +55,12 @@ public interface Captures {
         }
 
         @Override
-        public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
+        public boolean capture(
+                long firstChunk,
+                long chunkCount,
+                @Nullable MemorySegment from,
+                long fromOffsetBytes,
+                boolean bySealer) {
             throw new IllegalStateException("no versions are kept");
         }
 

@@ -344,13 +344,12 @@ public final class ChunkStore {
             int at = Long.numberOfTrailingZeros(rest);
             long chunk = (word << 6) + at;
             int count = 1;
-            MemorySegment content = MemorySegment.NULL;
+            MemorySegment from = data;
             if ((zero >>> at & 1) != 0) {
                 count = Long.numberOfTrailingZeros(~(zero >>> at));
-            } else {
-                content = data.asSlice(chunk << shift, chunkBytes);
+                from = null;
             }
-            if (!captures.capture(chunk, count, content, bySealer)) {
+            if (!captures.capture(chunk, count, from, chunk << shift, bySealer)) {
                 break;
             }
             long taken = (count == 64 ? -1L : (1L << count) - 1) << at;

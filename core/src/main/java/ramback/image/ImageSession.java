@@ -361,6 +361,7 @@ final class ImageSession implements DeviceSession {
             device.trace.record(TraceEvent.FLUSH, isKept ? -1 : target, device.dirty.chunkCount());
         }
         if (isKept) {
+            promises.flushed();
             return Outcome.DONE;
         }
         Slot taken = deferrals.takeSlot(requestToken);

@@ -15,6 +15,9 @@ public interface Promises {
     /** Whether the mode promises a greatest age of what is not durable, and that age has been reached: everybody waits. */
     boolean isOverdue();
 
+    /** Hears of a FLUSH that asks for nothing: a good moment for a cut that is about to be made anyway. Must not block. */
+    void flushed();
+
     /** Whether everything that has been acknowledged so far is durable. */
     boolean isEverythingDurable();
 }

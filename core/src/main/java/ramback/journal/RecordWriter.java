@@ -7,6 +7,7 @@ import static ramback.journal.JournalFormat.RECORD_BYTES_MAX;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.CRC32C;
@@ -31,6 +32,9 @@ final class RecordWriter implements AutoCloseable {
     private final JournalIdentity identity;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment buffer;
+    /** All of the buffer, for checksums. */
+    private final ByteBuffer view;
+
     private final CRC32C extentChecksum = new CRC32C();
 
     private long startPosition;
@@ -69,6 +73,7 @@ final class RecordWriter implements AutoCloseable {
         // No record is longer than the ring: there would be no room for it.
         this.buffer =
                 arena.allocate(Math.min(file.ringBytes(), (long) BUFFER_RECORD_COUNT * RECORD_BYTES_MAX), BLOCK_BYTES);
+        this.view = buffer.asByteBuffer();
         this.descriptor = new Descriptor(buffer);
         this.closed = EpochProgress.at(position);
         this.startPosition = position;
@@ -163,9 +168,8 @@ final class RecordWriter implements AutoCloseable {
             openExtent(firstChunk + done, count, false, limit);
             int lengthBytes = (int) (count * identity.chunkBytes());
             checkRoom(lengthBytes, limit);
-            MemorySegment to = buffer.asSlice(usedBytes, lengthBytes);
-            MemorySegment.copy(payload, payloadAt + done * identity.chunkBytes(), to, 0, lengthBytes);
-            extentChecksum.update(to.asByteBuffer());
+            MemorySegment.copy(payload, payloadAt + done * identity.chunkBytes(), buffer, usedBytes, lengthBytes);
+            extentChecksum.update(view.clear().position(usedBytes).limit(usedBytes + lengthBytes));
             usedBytes += lengthBytes;
             payloadBytes += lengthBytes;
             dataChunkCount += count;

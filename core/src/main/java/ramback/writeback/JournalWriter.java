@@ -23,7 +23,7 @@ final class JournalWriter implements Agent {
 
     private static final long RETRY_NANOS_MIN = 200_000_000L;
     private static final long RETRY_NANOS_MAX = 30_000_000_000L;
-    private static final long COPY_LOOK_NANOS = 20_000L;
+    private static final long COPY_LOOK_NANOS = 100_000L;
 
     private final Standing standing;
     private final EpochLog log;
@@ -97,6 +97,11 @@ final class JournalWriter implements Agent {
             return work(now);
         } catch (IOException e) {
             return fail(now, e);
+        } catch (RuntimeException e) {
+            // A programmer's error. What was taken is not in the log, and must not count as if it were.
+            ring.rewind();
+            isUnsynced = false;
+            throw e;
         }
     }
 
@@ -183,11 +188,8 @@ final class JournalWriter implements Agent {
         standing.committedNanos = now;
         standing.commitTime = standing.clock.now();
         standing.sealedFirstNanos = 0;
-        if (standing.unappliedSinceNanos == 0) {
-            standing.unappliedSinceNanos = now;
-        }
-        standing.committed = epoch;
-        if (epochBytes >= BATCH_BYTES_MAX) {
+        standing.commit(epoch, now);
+        if (epochBytes >= BATCH_BYTES_MAX && !standing.isPaced) {
             throttle.noteLogRate(epochBytes * 1e9 / Math.max(1, nanos));
         }
         epochBytes = 0;

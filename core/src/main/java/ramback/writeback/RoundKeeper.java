@@ -32,6 +32,11 @@ final class RoundKeeper {
 
     private static final int URGENT_PERCENT = 50;
 
+    /** A round that frees less says nothing about how fast space can be freed: most of its time went into waiting. */
+    private static final long RATE_BYTES_MIN = 16L << 20;
+
+    private static final int RATE_SHARE = 8;
+
     private final Standing standing;
     private final ChunkStore store;
     private final DirtyCount dirty;
@@ -235,11 +240,10 @@ final class RoundKeeper {
         long now = standing.clock.nanoTime();
         long freed = standing.truncatedBytes;
         trace.record(TraceEvent.RETIRE, epoch, freed);
-        if (freed > 0) {
+        if (freed >= Math.min(RATE_BYTES_MIN, log.capacityBytes() / RATE_SHARE)) {
             throttle.noteSpaceRate(freed * 1e9 / Math.max(1, now - beganNanos));
         }
-        standing.imaged = epoch;
-        standing.unappliedSinceNanos = standing.committed > epoch ? now : 0;
+        standing.retire(epoch, now);
         if (dirty.chunkCount() == 0) {
             standing.dirtySinceNanos = 0;
         }

@@ -22,6 +22,9 @@ final class Sealer implements Agent {
     /** How many words a step captures at most. */
     private static final int STEP_WORD_COUNT = 256;
 
+    /** A step ends when it has captured so much. */
+    private static final int STEP_BYTES = 1 << 20;
+
     /** When the ring was full, look again after so long, should nobody signal. */
     private static final long ROOM_LOOK_NANOS = 2_000_000L;
 
@@ -34,6 +37,15 @@ final class Sealer implements Agent {
     private static final int COMPANY_SHARE = 8;
 
     private static final long COMPANY_NANOS_MAX = 2_000_000L;
+
+    /** While nobody waits for an epoch, its capture rests as long after each step, so that clients keep the processors. */
+    private static final long PACE_NANOS = 500_000L;
+
+    /** For this share of the epoch's greatest age at most; what is left by then is captured without a rest. */
+    private static final int PACE_SHARE = 4;
+
+    /** A cut that is due after this share of its age, in percent, is made at a FLUSH that asks for nothing. */
+    private static final int NEARLY_DUE_PERCENT = 75;
 
     private final Standing standing;
     private final ChunkStore store;
@@ -50,6 +62,7 @@ final class Sealer implements Agent {
     private boolean isCapturing;
     private long cursorWord;
     private long chunkCount;
+    private long restUntilNanos;
     /** When to try again after a round without a journal in which something failed; NEVER if all is well. */
     private volatile long retryNanos = Clock.NEVER;
 
@@ -200,13 +213,7 @@ final class Sealer implements Agent {
         standing.cutDue = false;
         retryNanos = Clock.NEVER;
         long open = standing.epochs.open();
-        long firstNanos = standing.epochs.firstDirtyNanos(open);
-        if (standing.sealedFirstNanos == 0) {
-            standing.sealedFirstNanos = firstNanos;
-        }
-        if (standing.dirtySinceNanos == 0) {
-            standing.dirtySinceNanos = firstNanos;
-        }
+        noteFirst(standing.epochs.firstDirtyNanos(open));
         standing.sealedNanos = standing.clock.nanoTime();
         standing.sealed = open;
         standing.epochs.cut();
@@ -215,9 +222,28 @@ final class Sealer implements Agent {
             standing.journalSignal.raise();
         }
         standing.epochs.awaitGrace(backoff);
+        // An epoch that was cut without a change may have got its first one while it was.
+        noteFirst(standing.epochs.firstDirtyNanos(open));
         isCapturing = true;
         cursorWord = 0;
         chunkCount = 0;
+        standing.isPaced = false;
+        restUntilNanos = keeps ? standing.sealedNanos + cutAgeNanos() / PACE_SHARE : 0;
+    }
+
+    private void noteFirst(long firstNanos) {
+        if (standing.sealedFirstNanos == 0) {
+            standing.sealedFirstNanos = firstNanos;
+        }
+        if (standing.dirtySinceNanos == 0) {
+            standing.dirtySinceNanos = firstNanos;
+        }
+    }
+
+    /** Whether the open epoch is about to be cut anyway. For any thread. */
+    boolean isNearlyDue() {
+        long first = standing.epochs.firstDirtyNanos(standing.epochs.open());
+        return first != 0 && standing.clock.nanoTime() - first >= cutAgeNanos() * NEARLY_DUE_PERCENT / 100;
     }
 
     // ---------------------------------------------------------------------------------------------------- capture
@@ -226,7 +252,9 @@ final class Sealer implements Agent {
     private long capture() {
         long sealed = standing.sealed;
         int parity = (int) (sealed & 1);
-        for (int i = 0; i < STEP_WORD_COUNT; i++) {
+        long stepEndCount =
+                chunkCount + Math.max(1, STEP_BYTES >>> store.layout().chunkShift());
+        for (int i = 0; i < STEP_WORD_COUNT && chunkCount < stepEndCount; i++) {
             long word = store.table().nextDirtyWord(parity, cursorWord);
             if (word < 0) {
                 end(sealed);
@@ -244,7 +272,17 @@ final class Sealer implements Agent {
         if (versions.keepsVersions()) {
             standing.journalSignal.raise();
         }
-        return 0;
+        return restNanos();
+    }
+
+    /** When to go on with a capture that nobody waits for: it would take a whole processor for as long as it lasts. */
+    private long restNanos() {
+        long now = standing.clock.nanoTime();
+        if (now >= restUntilNanos || standing.isCommitUrgent()) {
+            return 0;
+        }
+        standing.isPaced = true;
+        return now + PACE_NANOS;
     }
 
     private void end(long sealed) {

@@ -84,8 +84,10 @@ final class Standing {
     volatile long committedNanos;
     /** Journal: how long the last commit took, from the cut on. */
     volatile long commitNanos;
-    /** Journal: the first commit since the image had everything was made then; 0 if it has. */
+    /** The first commit since the image had everything was made then; 0 if it has. See {@link #commit}, {@link #retire}. */
     volatile long unappliedSinceNanos;
+    /** Sealer: the capture of the sealed epoch has rested now and then, because nobody waited for it. */
+    volatile boolean isPaced;
     /** Sealer: since when the device has been dirty without a break, as of the last cut; 0 if it was clean since. */
     volatile long dirtySinceNanos;
     /** Who commits. */
@@ -114,6 +116,26 @@ final class Standing {
         roundNoted = before;
         demanded = new AtomicLong(before);
         drainTo = new AtomicLong(before);
+    }
+
+    /**
+     * Notes that an epoch is durable in the journal; by the journal. Dekker with {@link #retire}: each of the two moves its own number
+     * before it looks at the other's, so that whoever comes last sees that the image lacks something.
+     */
+    void commit(long epoch, long nanos) {
+        committed = epoch;
+        if (unappliedSinceNanos == 0) {
+            unappliedSinceNanos = nanos;
+        }
+    }
+
+    /** Notes that the image has everything up to an epoch; by the first applier. See {@link #commit}. */
+    void retire(long epoch, long nanos) {
+        imaged = epoch;
+        unappliedSinceNanos = 0;
+        if (committed > epoch) {
+            unappliedSinceNanos = nanos;
+        }
     }
 
     /** Asks for an epoch to be committed soon. */

@@ -1,6 +1,7 @@
 package ramback.writeback;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
 import ramback.image.Captures;
 import ramback.posix.Posix;
@@ -66,8 +67,18 @@ public final class Versions implements Captures, AutoCloseable {
     }
 
     @Override
-    public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
-        return ring.tryPut(firstChunk, content, chunkCount, bySealer);
+    public boolean capture(
+            long firstChunk, long chunkCount, @Nullable MemorySegment from, long fromOffsetBytes, boolean bySealer) {
+        if (from == null) {
+            return ring.tryPut(firstChunk, MemorySegment.NULL, chunkCount, bySealer);
+        }
+        long claim = ring.claim(bySealer);
+        if (claim == CaptureRing.FULL) {
+            return false;
+        }
+        ring.fill(claim, from, fromOffsetBytes);
+        ring.publish(claim, firstChunk);
+        return true;
     }
 
     @Override

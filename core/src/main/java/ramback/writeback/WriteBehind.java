@@ -209,6 +209,14 @@ public final class WriteBehind implements Promises {
         return standing.isOverdue();
     }
 
+    /** In {@code checkpoint} a recovered filesystem is then one that its last sync has left, if there was one in time. */
+    @Override
+    public void flushed() {
+        if (standing.intervalNanos != Clock.NEVER && versions.keepsVersions() && sealer.isNearlyDue()) {
+            cutSoon();
+        }
+    }
+
     @Override
     public boolean isEverythingDurable() {
         return versions.keepsVersions() ? dirty.logChunkCount() == 0 : dirty.chunkCount() == 0;

@@ -1,6 +1,7 @@
 package ramback.sim;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 import ramback.image.Captures;
 
 /** Captures, in the midst of which the sealer may lose the processor: where it copies, it holds no lock. */
@@ -26,8 +27,9 @@ final class PreemptedCaptures implements Captures {
     }
 
     @Override
-    public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
-        return captures.capture(firstChunk, chunkCount, content, bySealer);
+    public boolean capture(
+            long firstChunk, long chunkCount, @Nullable MemorySegment from, long fromOffsetBytes, boolean bySealer) {
+        return captures.capture(firstChunk, chunkCount, from, fromOffsetBytes, bySealer);
     }
 
     @Override

@@ -54,8 +54,9 @@ class CopyWithoutLockTest {
         }
 
         @Override
-        public boolean capture(long firstChunk, long chunkCount, MemorySegment content, boolean bySealer) {
-            versions.add(firstChunk + ":" + valueOf(content, 0));
+        public boolean capture(
+                long firstChunk, long chunkCount, MemorySegment from, long fromOffsetBytes, boolean bySealer) {
+            versions.add(firstChunk + ":" + valueOf(from, fromOffsetBytes));
             return true;
         }
 

@@ -31,6 +31,7 @@ class ImageSessionTest {
     private final AtomicLong committed = new AtomicLong(-1);
     private final AtomicLong demanded = new AtomicLong(-1);
     private final AtomicBoolean overdue = new AtomicBoolean();
+    private final AtomicLong flushCount = new AtomicLong();
     private final DirtyCount dirty = new DirtyCount();
     private TemporarySegment temporary;
     private ImageDevice device;
@@ -60,6 +61,11 @@ class ImageSessionTest {
             @Override
             public boolean isOverdue() {
                 return overdue.get();
+            }
+
+            @Override
+            public void flushed() {
+                flushCount.incrementAndGet();
             }
 
             @Override
@@ -236,7 +242,9 @@ class ImageSessionTest {
         tokens.add(session.awaitDeferred());
         tokens.add(session.awaitDeferred());
         assertThat(tokens).containsExactlyInAnyOrder(2L, 3L);
+        long before = flushCount.get();
         assertThat(session.flush(4)).as("the open epoch is empty").isEqualTo(Outcome.DONE);
+        assertThat(flushCount).as("flushes that asked for nothing").hasValue(before + 1);
         write(0, 1, false, 5);
         assertThat(session.flush(6)).isEqualTo(Outcome.DEFERRED);
         assertThat(demanded).hasValue(1);
