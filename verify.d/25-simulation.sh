@@ -30,22 +30,39 @@ campaign() { # ARGS...
         -cp "$classes:$ROOT/core/target/classes:$(cat "$path")" ramback.sim.Campaign "$@"
 }
 
-explore() {
-    if ((LONG_MINUTES == 0)); then
-        campaign --images "$IMAGES" --seed "$SEED"
-    else
-        campaign --minutes "$LONG_MINUTES" --seed "$SEED"
-    fi | tee "$WORK/campaign.log"
+# In the long form one campaign a processor, each with seeds of its own.
+readonly LANE_SEEDS=1000000000
+lanes=1
+if ((LONG_MINUTES > 0)); then lanes=$(nproc); fi
+
+lane() { # NUMBER ARGS...: says what is wrong and where it stands, and keeps it
+    campaign "${@:2}" --seed "$((SEED + $1 * LANE_SEEDS))" | tee "$WORK/campaign-$1.log"
     return "${PIPESTATUS[0]}"
 }
 
-check 'every crash image is recovered to what was promised' explore
-tail -n 1 "$WORK/campaign.log" | sed 's/^/        | /'
-
-enough() {
-    local images
-    images=$(sed -n 's/^done: \([0-9,]*\) crash images.*/\1/p' "$WORK/campaign.log" | tr -d ,)
-    ((images >= IMAGES || LONG_MINUTES > 0))
+explore() {
+    local number pids=() status=0 pid
+    local -a until=(--images "$IMAGES")
+    if ((LONG_MINUTES > 0)); then until=(--minutes "$LONG_MINUTES"); fi
+    for ((number = 0; number < lanes; number++)); do
+        lane "$number" "${until[@]}" &
+        pids+=("$!")
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+    return "$status"
 }
 
-check "at least $IMAGES crash images were looked at" enough
+check 'every crash image is recovered to what was promised' explore
+for log in "$WORK"/campaign-*.log; do tail -n 1 "$log" | sed 's/^/        | /'; done
+
+counted() { # crash images of all campaigns that came to their end
+    sed -n 's/^done: \([0-9,]*\) crash images.*/\1/p' "$WORK"/campaign-*.log | tr -d , | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+next_seeds() { # of each campaign
+    sed -n 's/^done: .*; next seed \([0-9]*\)$/\1/p' "$WORK"/campaign-*.log | paste -sd ' '
+}
+
+images=$(counted)
+check "at least $IMAGES crash images were looked at" test "$images" -ge "$IMAGES"
+note "$(printf "%'d" "$images") crash images; next seeds $(next_seeds)"

@@ -33,7 +33,10 @@ say() { # what the last check printed
 }
 
 count=$ROUNDS
-if ((LONG_MINUTES > 0)); then count=$((ROUNDS + LONG_ROUNDS_AN_HOUR * LONG_MINUTES / 60)); fi
+if ((LONG_MINUTES > 0)); then
+    count=$((ROUNDS + LONG_ROUNDS_AN_HOUR * LONG_MINUTES / 60))
+    note "$count kills in each mode, and as many while modes are switched"
+fi
 check "writeback and writethrough: $count kills each, everything promised is there" two_modes writeback writethrough "$count"
 say
 check "checkpoint and unsafe: $count kills each; at most the interval is lost; a torn image is refused" \

@@ -15,6 +15,7 @@
 #   must NAME COMMAND...           the same, but a failure ends the section
 #   refuses CODE REGEX COMMAND...  a command for `check`: must exit with CODE and say one line on stderr matching REGEX
 #   skip NAME REASON               counts a check that cannot be made here, and why
+#   note TEXT                      says something, and in a long run also in its row of docs/reliability.md
 #   count PASSED FAILED NAME [SKIPPED]   counts the results of another test runner
 #   ramback ARGS...                the program under test
 #   up IMAGE OPTIONS...            starts a device in the background and waits for its ready line; its memory lies in
@@ -92,6 +93,11 @@ must() {
 skip() {
     printf '  skip  %s: %s\n' "$1" "$2"
     result skip 1 "$1"
+}
+
+note() {
+    printf '        | %s\n' "$1"
+    result note 0 "$1"
 }
 
 count() {
