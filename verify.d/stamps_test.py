@@ -61,10 +61,9 @@ class Simulated:
                 image[begin:end] = bytes(end - begin)
         return bytes(image)
 
-    def is_discarded_meanwhile(self, victim):
+    def is_discarded_later(self, victim):
         return any(
             operation.kind not in ("write", "flush")
-            and operation.began < victim.answered
             and operation.answered > victim.began
             and operation.offset < victim.offset + victim.length
             and operation.offset + operation.length > victim.offset
@@ -112,11 +111,14 @@ def one(seed):
             must_refuse(
                 oracle, image[:at] + image[other : other + 512] + image[at + 512 :], nothing, "a misplaced sector"
             )
-        # An operation is missing, while what began after its answer is there.
+        # An operation is missing, while what began after its answer is there. Most of the device was zeroes: a place that
+        # the victim has not reached looks as if it had been, and then been discarded by what its writer does next, of
+        # which nothing else need be there.
         visible = [
             i
             for i in range(count)
             if effects[i][3].kind == "write"
+            and not simulated.is_discarded_later(effects[i][3])
             and any(
                 later[3].began > effects[i][3].answered and later[3].kind == "write"
                 for later in effects[i + 1 : count]
@@ -124,8 +126,7 @@ def one(seed):
         ]
         victim = chance.choice(visible)
         without = simulated.image(count, {victim})
-        # What discards the same place at the same time may have come after it: then nothing need be left of it.
-        if without != image and not simulated.is_discarded_meanwhile(effects[victim][3]):
+        if without != image:
             if any(
                 effects[i][3].kind == "write"
                 and effects[i][3].began > effects[victim][3].answered
@@ -137,7 +138,8 @@ def one(seed):
         # All of it, but older than promised.
         writes = [i for i in range(count) if effects[i][3].kind == "write" and effects[i][3].answered < moment]
         last = max(writes, default=None)
-        if last is not None and simulated.image(last) != simulated.image(last + 1):
+        is_visible = last is not None and not simulated.is_discarded_later(effects[last][3])
+        if is_visible and simulated.image(last) != simulated.image(last + 1):
             stale = simulated.image(last)
             due = stamps.promise(simulated.log, stamps.Modes("writethrough"), simulated.answered_before(moment))
             must_refuse(oracle, stale, due, "less than writethrough promises")
