@@ -78,4 +78,17 @@ public final class BackingIoException extends IOException {
     public int errno() {
         return errno;
     }
+
+    /**
+     * Whether the medium cannot give these bytes and may well give others: a bad sector, not a disk that is gone (ENXIO, ENODEV) or
+     * a mistake of ours. The page cache says EIO for all of it, a direct read what the disk said: ENODATA where the medium failed,
+     * EILSEQ where a protection's check did, EREMOTEIO where the target did. EBADMSG and EUCLEAN are a filesystem's, whose own
+     * checksums don't match.
+     */
+    public boolean isBadMedium() {
+        return switch (errno) {
+            case Errno.EIO, Errno.ENODATA, Errno.EILSEQ, Errno.EREMOTEIO, Errno.EBADMSG, Errno.EUCLEAN -> true;
+            default -> false;
+        };
+    }
 }

@@ -12,7 +12,6 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
 import ramback.backing.BackingIoException;
-import ramback.posix.Errno;
 
 /**
  * What a file says when it is read as a journal. Reading never changes it, and whatever bytes it holds, the answer is a verdict;
@@ -177,7 +176,7 @@ public final class JournalScan {
             try {
                 journal.read(offsetBytes, into);
             } catch (BackingIoException e) {
-                if (e.errno() != Errno.EIO) {
+                if (!e.isBadMedium()) {
                     throw e;
                 }
                 into.fill((byte) 0);

@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import ramback.backing.Backing;
 import ramback.backing.BackingIoException;
-import ramback.posix.Errno;
 
 /**
  * Reads a ring through a window, in long sequential reads. A block that the disk cannot read is taken for zeroes, and known to be
@@ -62,7 +61,7 @@ final class RingReader implements AutoCloseable {
         try {
             backing.read(file.offset(position), into);
         } catch (BackingIoException e) {
-            if (e.errno() != Errno.EIO) {
+            if (!e.isBadMedium()) {
                 throw e;
             }
             readBlocks(position, into, e);
@@ -79,7 +78,7 @@ final class RingReader implements AutoCloseable {
             try {
                 backing.read(file.offset(position) + (long) i * BLOCK_BYTES, block);
             } catch (BackingIoException e) {
-                if (e.errno() != Errno.EIO) {
+                if (!e.isBadMedium()) {
                     throw e;
                 }
                 unreadable.set(i);

@@ -34,10 +34,15 @@ public final class Errno {
     public static final int ENOSYS = 38;
     public static final int ENOTEMPTY = 39;
     public static final int ELOOP = 40;
+    public static final int ENODATA = 61;
+    public static final int EBADMSG = 74;
     public static final int EOVERFLOW = 75;
+    public static final int EILSEQ = 84;
     public static final int EOPNOTSUPP = 95;
     public static final int ETIMEDOUT = 110;
     public static final int ESTALE = 116;
+    public static final int EUCLEAN = 117;
+    public static final int EREMOTEIO = 121;
     public static final int EDQUOT = 122;
 
     private Errno() {}
@@ -74,10 +79,15 @@ public final class Errno {
             case ENOSYS -> "ENOSYS";
             case ENOTEMPTY -> "ENOTEMPTY";
             case ELOOP -> "ELOOP";
+            case ENODATA -> "ENODATA";
+            case EBADMSG -> "EBADMSG";
             case EOVERFLOW -> "EOVERFLOW";
+            case EILSEQ -> "EILSEQ";
             case EOPNOTSUPP -> "EOPNOTSUPP";
             case ETIMEDOUT -> "ETIMEDOUT";
             case ESTALE -> "ESTALE";
+            case EUCLEAN -> "EUCLEAN";
+            case EREMOTEIO -> "EREMOTEIO";
             case EDQUOT -> "EDQUOT";
             default -> "errno " + errno;
         };

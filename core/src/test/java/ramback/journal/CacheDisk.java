@@ -38,6 +38,7 @@ final class CacheDisk implements Backing {
     private boolean failureDrops = true;
     private long unreadableFrom = -1;
     private long unreadableTo = -1;
+    private int unreadableErrno;
 
     CacheDisk(int sizeBytes, Power power) {
         this(new byte[sizeBytes], power);
@@ -71,10 +72,16 @@ final class CacheDisk implements Backing {
         return writeCount;
     }
 
-    /** Makes a range fail to be read. */
+    /** Makes a range fail to be read, as a page cache says it. */
     void makeUnreadable(long from, long to) {
+        makeUnreadable(from, to, Errno.EIO);
+    }
+
+    /** Makes a range fail to be read. */
+    void makeUnreadable(long from, long to, int errno) {
         unreadableFrom = from;
         unreadableTo = to;
+        unreadableErrno = errno;
     }
 
     byte[] content() {
@@ -164,7 +171,7 @@ final class CacheDisk implements Backing {
     public void read(long offsetBytes, MemorySegment into) throws IOException {
         Objects.checkFromIndexSize(offsetBytes, into.byteSize(), content.length);
         if (offsetBytes < unreadableTo && offsetBytes + into.byteSize() > unreadableFrom) {
-            throw failure(BackingIoException.Operation.READ, offsetBytes, into.byteSize());
+            throw failure(BackingIoException.Operation.READ, offsetBytes, into.byteSize(), unreadableErrno);
         }
         MemorySegment.copy(content, (int) offsetBytes, into, JAVA_BYTE, 0, (int) into.byteSize());
     }
@@ -174,7 +181,7 @@ final class CacheDisk implements Backing {
         Objects.checkFromIndexSize(offsetBytes, from.byteSize(), content.length);
         power.step();
         if (++writeCount == failingWrite) {
-            throw failure(BackingIoException.Operation.WRITE, offsetBytes, from.byteSize());
+            throw failure(BackingIoException.Operation.WRITE, offsetBytes, from.byteSize(), Errno.EIO);
         }
         MemorySegment.copy(from, JAVA_BYTE, 0, content, (int) offsetBytes, (int) from.byteSize());
         remember(offsetBytes, from.byteSize());
@@ -208,7 +215,7 @@ final class CacheDisk implements Backing {
                 System.arraycopy(durable, 0, content, 0, content.length);
                 pending.clear();
             }
-            throw failure(BackingIoException.Operation.SYNC, 0, 0);
+            throw failure(BackingIoException.Operation.SYNC, 0, 0, Errno.EIO);
         }
         for (Pending sector : pending) {
             System.arraycopy(sector.bytes(), 0, durable, sector.sector() * SECTOR_BYTES, sector.bytes().length);
@@ -216,8 +223,9 @@ final class CacheDisk implements Backing {
         pending.clear();
     }
 
-    private BackingIoException failure(BackingIoException.Operation operation, long offset, long length) {
-        return new BackingIoException(operation, uri(), offset, length, Errno.EIO, "injected (EIO)", null);
+    private BackingIoException failure(BackingIoException.Operation operation, long offset, long length, int errno) {
+        return new BackingIoException(
+                operation, uri(), offset, length, errno, "injected (" + Errno.name(errno) + ")", null);
     }
 
     @Override

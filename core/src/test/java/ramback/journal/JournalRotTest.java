@@ -1,6 +1,7 @@
 package ramback.journal;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.util.Arrays;
@@ -13,8 +14,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import ramback.journal.JournalScan.Verdict;
 import ramback.mutant.Mutant;
+import ramback.posix.Errno;
 
 /** Whatever rots or is misdirected in a journal, what is recovered is exact, or there is a verdict. */
 class JournalRotTest {
@@ -176,11 +179,13 @@ class JournalRotTest {
         }
     }
 
-    @Test
-    void aBlockThatCannotBeReadIsAFaultWhereItMatters() throws IOException {
+    /** What the page cache says of a bad sector, and what a direct read says: critical medium, protection, target. */
+    @ParameterizedTest
+    @ValueSource(ints = {Errno.EIO, Errno.ENODATA, Errno.EILSEQ, Errno.EREMOTEIO, Errno.EBADMSG, Errno.EUCLEAN})
+    void aBlockThatCannotBeReadIsAFaultWhereItMatters(int errno) throws IOException {
         for (int block = 0; block < journal.length / 4096; block++) {
             CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
-            disk.makeUnreadable(block * 4096L, (block + 1) * 4096L);
+            disk.makeUnreadable(block * 4096L, (block + 1) * 4096L, errno);
             byte[] zeroed = journal.clone();
             Arrays.fill(zeroed, block * 4096, (block + 1) * 4096, (byte) 0);
             Verdict asZeroes = scan(zeroed).verdict();
@@ -192,6 +197,16 @@ class JournalRotTest {
                 assertThat(scan.verdict()).isEqualTo(Verdict.MEDIA_FAULT);
                 assertThat(block * 4096L).isEqualTo(newestCommitOffset() + 4096);
             }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {Errno.ENXIO, Errno.ENODEV, Errno.EINVAL})
+    void aDiskThatIsGoneIsNoBadBlock(int errno) throws IOException {
+        for (long block : new long[] {0, newestCommitOffset()}) {
+            CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+            disk.makeUnreadable(block, block + 4096, errno);
+            assertThatThrownBy(() -> JournalScan.of(disk)).hasMessageContaining(Errno.name(errno));
         }
     }
 
