@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Instant;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
@@ -105,11 +106,15 @@ public final class JournalScan {
 
     private static JournalScan scan(Backing journal, boolean withPayload) throws IOException {
         Header header = Header.read(journal);
+        if (header.isUnreadable() && !RingReader.isReadableAnywhere(journal)) {
+            // Not a bad sector: the disk does not answer.
+            throw Objects.requireNonNull(header.failure);
+        }
         Superblock superblock = header.newest;
         if (superblock == null) {
             Verdict verdict = header.version > JournalFormat.VERSION
                     ? Verdict.NEWER_FORMAT
-                    : header.magicSeen ? Verdict.DAMAGED : Verdict.NOT_A_JOURNAL;
+                    : header.magicSeen || header.isUnreadable() ? Verdict.DAMAGED : Verdict.NOT_A_JOURNAL;
             return new JournalScan(verdict, header, null, withPayload);
         }
         if (header.version > JournalFormat.VERSION) {
@@ -153,13 +158,19 @@ public final class JournalScan {
         private int version;
         private boolean magicSeen;
 
+        /** Whether any sector could be read, and what was said of one that could not. */
+        private boolean sectorSeen;
+
+        private @Nullable BackingIoException failure;
+
         static Header read(Backing journal) throws IOException {
             Header header = new Header();
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment block = arena.allocate(BLOCK_BYTES, BLOCK_BYTES);
                 for (int slot = 0; slot < JournalFormat.SLOT_COUNT; slot++) {
                     for (int at = 0; at < BLOCK_BYTES; at += SECTOR_BYTES) {
-                        readSector(journal, JournalFormat.slotOffset(slot) + at, block.asSlice(at, SECTOR_BYTES));
+                        header.readSector(
+                                journal, JournalFormat.slotOffset(slot) + at, block.asSlice(at, SECTOR_BYTES));
                         header.look(slot, block.asSlice(at, SECTOR_BYTES));
                     }
                 }
@@ -168,19 +179,26 @@ public final class JournalScan {
         }
 
         /** Reads a sector; one that is not there or can't be read is zeroes. */
-        private static void readSector(Backing journal, long offsetBytes, MemorySegment into) throws IOException {
+        private void readSector(Backing journal, long offsetBytes, MemorySegment into) throws IOException {
             into.fill((byte) 0);
             if (offsetBytes + into.byteSize() > journal.sizeBytes()) {
                 return;
             }
             try {
                 journal.read(offsetBytes, into);
+                sectorSeen = true;
             } catch (BackingIoException e) {
                 if (!e.isBadMedium()) {
                     throw e;
                 }
+                failure = e;
                 into.fill((byte) 0);
             }
+        }
+
+        /** Whether nobody can say what the slots hold. */
+        boolean isUnreadable() {
+            return failure != null && !sectorSeen;
         }
 
         private void look(int slot, MemorySegment sector) {

@@ -1,6 +1,7 @@
 package ramback.journal;
 
 import static ramback.journal.JournalFormat.BLOCK_BYTES;
+import static ramback.journal.JournalFormat.SECTOR_BYTES;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -85,9 +86,38 @@ final class RingReader implements AutoCloseable {
                 block.fill((byte) 0);
             }
         }
-        if (blockCount > 1 && unreadable.cardinality() == blockCount) {
-            // Not a bad sector: the disk does not answer.
+        // A bad area may be larger than a window; what was readable a moment ago tells it from a disk that went away.
+        if (unreadable.cardinality() == blockCount && !isReadableAnywhere(backing)) {
             throw failure;
+        }
+    }
+
+    /** Whether a disk gives any of a journal: of its slots, or the ring's first or last block. */
+    static boolean isReadableAnywhere(Backing backing) throws IOException {
+        for (int slot = 0; slot < JournalFormat.SLOT_COUNT; slot++) {
+            for (int at = 0; at < BLOCK_BYTES; at += SECTOR_BYTES) {
+                if (isReadable(backing, JournalFormat.slotOffset(slot) + at, SECTOR_BYTES)) {
+                    return true;
+                }
+            }
+        }
+        long lastBlock = (backing.sizeBytes() - BLOCK_BYTES) / BLOCK_BYTES * BLOCK_BYTES;
+        return isReadable(backing, JournalFormat.HEADER_BYTES, BLOCK_BYTES)
+                || isReadable(backing, lastBlock, BLOCK_BYTES);
+    }
+
+    private static boolean isReadable(Backing backing, long offsetBytes, int lengthBytes) throws IOException {
+        if (offsetBytes < 0 || offsetBytes + lengthBytes > backing.sizeBytes()) {
+            return false;
+        }
+        try (Arena probe = Arena.ofConfined()) {
+            backing.read(offsetBytes, probe.allocate(lengthBytes, BLOCK_BYTES));
+            return true;
+        } catch (BackingIoException e) {
+            if (!e.isBadMedium()) {
+                throw e;
+            }
+            return false;
         }
     }
 

@@ -39,6 +39,7 @@ final class CacheDisk implements Backing {
     private long unreadableFrom = -1;
     private long unreadableTo = -1;
     private int unreadableErrno;
+    private int readsLeft = Integer.MAX_VALUE;
 
     CacheDisk(int sizeBytes, Power power) {
         this(new byte[sizeBytes], power);
@@ -82,6 +83,11 @@ final class CacheDisk implements Backing {
         unreadableFrom = from;
         unreadableTo = to;
         unreadableErrno = errno;
+    }
+
+    /** Lets nothing be read any more after some reads. */
+    void goAwayAfterReads(int count) {
+        readsLeft = count;
     }
 
     byte[] content() {
@@ -170,6 +176,9 @@ final class CacheDisk implements Backing {
     @Override
     public void read(long offsetBytes, MemorySegment into) throws IOException {
         Objects.checkFromIndexSize(offsetBytes, into.byteSize(), content.length);
+        if (readsLeft-- <= 0) {
+            makeUnreadable(0, content.length);
+        }
         if (offsetBytes < unreadableTo && offsetBytes + into.byteSize() > unreadableFrom) {
             throw failure(BackingIoException.Operation.READ, offsetBytes, into.byteSize(), unreadableErrno);
         }

@@ -200,6 +200,39 @@ class JournalRotTest {
         }
     }
 
+    @Test
+    void aBadAreaOfAnySizeIsAFaultAsLongAsTheDiskAnswers() throws IOException {
+        // Windows end with the ring, so that the area covers all of a window of any size, and all of the ring but one
+        // block.
+        long newestCommit = newestCommitOffset();
+        for (long from = JournalFormat.HEADER_BYTES; from <= newestCommit; from += 4096) {
+            CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+            disk.makeUnreadable(from, journal.length, Errno.ENODATA);
+            JournalScan scan = JournalScan.of(disk);
+            assertThat(scan.verdict()).as("from %d", from).isEqualTo(Verdict.MEDIA_FAULT);
+            assertThat(recover(disk, scan, scan.lastEpoch(), true)).isNull();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {Errno.EIO, Errno.ENODATA})
+    void aFileOfWhichNothingCanBeReadIsNoVerdict(int errno) throws IOException {
+        CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+        disk.makeUnreadable(0, journal.length, errno);
+        assertThatThrownBy(() -> JournalScan.of(disk)).hasMessageContaining(Errno.name(errno));
+        // The slots alone are a damage.
+        disk.makeUnreadable(0, JournalFormat.HEADER_BYTES, errno);
+        assertThat(JournalScan.of(disk).verdict()).isEqualTo(Verdict.DAMAGED);
+    }
+
+    @Test
+    void aDiskThatGoesAwayUnderWayIsNoVerdict() throws IOException {
+        CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+        // The slots' sixteen sectors and a part of the ring.
+        disk.goAwayAfterReads(17);
+        assertThatThrownBy(() -> JournalScan.of(disk)).hasMessageContaining("EIO");
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {Errno.ENXIO, Errno.ENODEV, Errno.EINVAL})
     void aDiskThatIsGoneIsNoBadBlock(int errno) throws IOException {
