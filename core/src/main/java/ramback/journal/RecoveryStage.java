@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
 import ramback.backing.Backing;
+import ramback.backing.BackingIoException;
 import ramback.mutant.Mutant;
 
 /**
@@ -122,7 +123,15 @@ final class RecoveryStage implements AutoCloseable {
                 to++;
             }
             MemorySegment bytes = readBuffer.asSlice(0, end - start);
-            file.read(start, bytes);
+            try {
+                file.read(start, bytes);
+            } catch (BackingIoException e) {
+                if (!e.isBadMedium()) {
+                    throw e;
+                }
+                // In a gap, where one sector of a commit record is enough.
+                readSingly(order, from, to, bytes, start);
+            }
             for (int i = from; i < to; i++) {
                 take(run(order[i]), bytes, start);
             }
@@ -140,6 +149,18 @@ final class RecoveryStage implements AutoCloseable {
         MemorySegment to = memory.asSlice(places[run], lengths[run]);
         file.read(index.position(extent), to);
         check(extent, to);
+    }
+
+    /** Reads the extents of some runs without what lies between them. */
+    private void readSingly(long[] order, int from, int to, MemorySegment bytes, long start) throws IOException {
+        long done = start;
+        for (int i = from; i < to; i++) {
+            int extent = extents[run(order[i])];
+            if (index.position(extent) >= done) {
+                file.read(index.position(extent), bytes.asSlice(index.position(extent) - start, extentBytes(extent)));
+                done = index.position(extent) + extentBytes(extent);
+            }
+        }
     }
 
     private static int run(long ordered) {

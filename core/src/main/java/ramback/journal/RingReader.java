@@ -11,8 +11,8 @@ import ramback.backing.Backing;
 import ramback.backing.BackingIoException;
 
 /**
- * Reads a ring through a window, in long sequential reads. A block that the disk cannot read is taken for zeroes, and known to be
- * unreadable: one bad sector must not hide the rest.
+ * Reads a ring through a window, in long sequential reads. A sector that the disk cannot read is taken for zeroes, and its block is
+ * known to be unreadable unless a record in it is whole all the same: one bad sector must not hide the rest.
  */
 final class RingReader implements AutoCloseable {
     private final Backing backing;
@@ -47,7 +47,7 @@ final class RingReader implements AutoCloseable {
         return window.asSlice(at, Math.min(bytesMax, windowBytes - at));
     }
 
-    /** Whether the block at a position, which was just viewed, could not be read. */
+    /** Whether the block at a position, which was just viewed, could not be read, nor a record in it. */
     boolean isUnreadable(long position) {
         return unreadable.get((int) ((position - windowPosition) / BLOCK_BYTES));
     }
@@ -71,7 +71,7 @@ final class RingReader implements AutoCloseable {
         windowBytes = lengthBytes;
     }
 
-    /** Reads block by block what could not be read as a whole. */
+    /** Reads block by block, and sector by sector, what could not be read as a whole. */
     private void readBlocks(long position, MemorySegment into, BackingIoException failure) throws IOException {
         int blockCount = (int) (into.byteSize() / BLOCK_BYTES);
         for (int i = 0; i < blockCount; i++) {
@@ -82,14 +82,45 @@ final class RingReader implements AutoCloseable {
                 if (!e.isBadMedium()) {
                     throw e;
                 }
-                unreadable.set(i);
-                block.fill((byte) 0);
+                if (!readSectors(file.offset(position) + (long) i * BLOCK_BYTES, block)) {
+                    unreadable.set(i);
+                    block.fill((byte) 0);
+                }
             }
         }
         // A bad area may be larger than a window; what was readable a moment ago tells it from a disk that went away.
         if (unreadable.cardinality() == blockCount && !isReadableAnywhere(backing)) {
             throw failure;
         }
+    }
+
+    /**
+     * Reads what can be read of a block, the rest as zeroes; false unless a record in it is whole. A commit record is in each of its
+     * sectors, and a descriptor may have its bytes in the first ones.
+     */
+    private boolean readSectors(long offsetBytes, MemorySegment block) throws IOException {
+        // A disk that reads only larger units would fail again and again on the same one.
+        int unitBytes = Math.max(SECTOR_BYTES, backing.alignmentBytes());
+        if (unitBytes >= BLOCK_BYTES) {
+            return false;
+        }
+        for (int at = 0; at < BLOCK_BYTES; at += unitBytes) {
+            MemorySegment unit = block.asSlice(at, unitBytes);
+            try {
+                backing.read(offsetBytes + at, unit);
+            } catch (BackingIoException e) {
+                if (!e.isBadMedium()) {
+                    throw e;
+                }
+                unit.fill((byte) 0);
+            }
+        }
+        for (int copy = 0; copy < Commit.COPY_COUNT; copy++) {
+            if (Commit.decode(block, copy) != null) {
+                return true;
+            }
+        }
+        return JournalFormat.isOurs(block, JournalFormat.MAGIC_DESCRIPTOR);
     }
 
     /** Whether a disk gives any of a journal: of its slots, or the ring's first or last block. */

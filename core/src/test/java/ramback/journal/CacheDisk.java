@@ -39,6 +39,7 @@ final class CacheDisk implements Backing {
     private long unreadableFrom = -1;
     private long unreadableTo = -1;
     private int unreadableErrno;
+    private int alignmentBytes = 1;
     private int readsLeft = Integer.MAX_VALUE;
 
     CacheDisk(int sizeBytes, Power power) {
@@ -83,6 +84,12 @@ final class CacheDisk implements Backing {
         unreadableFrom = from;
         unreadableTo = to;
         unreadableErrno = errno;
+    }
+
+    /** Makes it one that reads only whole units, and fails in one with anything that can't be read in it. */
+    CacheDisk alignedTo(int bytes) {
+        alignmentBytes = bytes;
+        return this;
     }
 
     /** Lets nothing be read any more after some reads. */
@@ -165,7 +172,7 @@ final class CacheDisk implements Backing {
 
     @Override
     public int alignmentBytes() {
-        return 1;
+        return alignmentBytes;
     }
 
     @Override
@@ -179,7 +186,9 @@ final class CacheDisk implements Backing {
         if (readsLeft-- <= 0) {
             makeUnreadable(0, content.length);
         }
-        if (offsetBytes < unreadableTo && offsetBytes + into.byteSize() > unreadableFrom) {
+        long from = offsetBytes / alignmentBytes * alignmentBytes;
+        long to = (offsetBytes + into.byteSize() + alignmentBytes - 1) / alignmentBytes * alignmentBytes;
+        if (from < unreadableTo && to > unreadableFrom) {
             throw failure(BackingIoException.Operation.READ, offsetBytes, into.byteSize(), unreadableErrno);
         }
         MemorySegment.copy(content, (int) offsetBytes, into, JAVA_BYTE, 0, (int) into.byteSize());

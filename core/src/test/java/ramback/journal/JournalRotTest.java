@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.SortedMap;
@@ -198,6 +200,42 @@ class JournalRotTest {
                 assertThat(block * 4096L).isEqualTo(newestCommitOffset() + 4096);
             }
         }
+    }
+
+    @Test
+    void anUnreadableSectorOfTheNewestCommitRecordLosesNothing() throws IOException {
+        for (int copy = 0; copy < 8; copy++) {
+            CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+            long sector = newestCommitOffset() + copy * 512L;
+            disk.makeUnreadable(sector, sector + 512, Errno.ENODATA);
+            JournalScan scan = JournalScan.of(disk);
+            assertThat(scan.verdict()).as("copy %d", copy).isEqualTo(Verdict.EPOCHS);
+            assertThat(scan.lastEpoch()).isEqualTo(run.acknowledged);
+            assertThat(JournalScan.ofRecords(disk).lastEpoch()).isEqualTo(run.acknowledged);
+            assertThat(recover(disk, scan, scan.lastEpoch(), false)).isNull();
+        }
+    }
+
+    @Test
+    void anUnreadableSectorOfAnyCommitRecordLosesNothing() throws IOException {
+        List<Long> commits = new ArrayList<>();
+        scan(journal).forEachEpoch((epoch, first, end) -> commits.add(end - 4096));
+        for (long position : commits) {
+            CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver());
+            // All copies but one; the record lies between the payload of its epoch and that of the next.
+            long offset = JournalFormat.HEADER_BYTES + position % RING_BYTES;
+            disk.makeUnreadable(offset, offset + 7 * 512, Errno.ENODATA);
+            JournalScan scan = JournalScan.of(disk);
+            assertThat(scan.verdict()).as("at %d", position).isEqualTo(Verdict.EPOCHS);
+            assertThat(recover(disk, scan, scan.lastEpoch(), false)).isNull();
+        }
+    }
+
+    @Test
+    void sectorsAreReadAsTheDiskCanGiveThem() throws IOException {
+        CacheDisk disk = new CacheDisk(journal.clone(), Power.forEver()).alignedTo(4096);
+        disk.makeUnreadable(newestCommitOffset(), newestCommitOffset() + 512);
+        assertThat(JournalScan.of(disk).verdict()).isEqualTo(Verdict.MEDIA_FAULT);
     }
 
     @Test
