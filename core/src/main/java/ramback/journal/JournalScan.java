@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Instant;
-import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -17,8 +16,13 @@ import ramback.backing.BackingIoException;
 /**
  * What a file says when it is read as a journal. Reading never changes it, and whatever bytes it holds, the answer is a verdict;
  * an {@link IOException} is the medium's. Immutable.
+ *
+ * <p>Holds 32 bytes for each epoch and 24 for each extent, outside the heap beyond the first thousands, until it is closed: at most
+ * 140 MiB for 16 GiB of chunks of 4 KiB, but as much as their descriptors take if most are scattered chunks of zeroes. After
+ * {@link #close} what it says of the whole stays; an epoch can't be asked for any more, nor can the journal be recovered or opened
+ * with it.
  */
-public final class JournalScan {
+public final class JournalScan implements AutoCloseable {
 
     /** The decision table of {@code docs/journal-format.md}, first match first. */
     public enum Verdict {
@@ -66,29 +70,47 @@ public final class JournalScan {
     private final int version;
     private final @Nullable Superblock superblock;
     private final int slot;
-    private final List<LogWalk.Epoch> epochs;
+    private final EpochTable epochs;
     private final VersionIndex index;
+    private final int epochCount;
+    private final long firstEpoch;
+    private final long lastEpoch;
+    private final long usedBytes;
+    private final long chunkCount;
+    private final long dataBytes;
+    private final long exactFromEpoch;
+    private final Instant headTime;
     private final boolean payloadRead;
     private final @Nullable String fault;
     private final long faultOffsetBytes;
     private final long highestEpoch;
-    private final long laterApplyEpoch;
+    private volatile boolean closed;
 
     private JournalScan(Verdict verdict, Header header, @Nullable LogWalk walk, boolean payloadRead) {
         this.verdict = verdict;
         this.version = header.version;
         this.superblock = header.newest;
         this.slot = header.newestSlot;
-        this.epochs = walk == null ? List.of() : List.copyOf(walk.epochs());
+        this.epochs = walk == null ? new EpochTable() : walk.epochs();
         this.index = walk == null ? new VersionIndex() : walk.index();
+        this.epochCount = epochs.count();
+        int last = epochCount - 1;
+        this.firstEpoch = epochCount == 0 ? -1 : epochs.epoch(0);
+        this.lastEpoch = epochCount == 0 ? retiredEpoch() : epochs.epoch(last);
+        this.usedBytes =
+                superblock == null || epochCount == 0 ? 0 : epochs.endPosition(last) - superblock.tailPosition();
+        this.chunkCount = walk == null ? 0 : walk.chunkCount();
+        this.dataBytes = walk == null ? 0 : walk.dataBytes();
+        this.headTime = epochCount > 0 ? epochs.time(last) : superblock == null ? Instant.EPOCH : superblock.headTime();
         this.payloadRead = payloadRead;
         LogWalk.Fault found = walk == null ? null : walk.fault();
         this.fault = found == null ? null : found.what();
         this.faultOffsetBytes = found == null || header.newest == null
                 ? -1
                 : JournalFormat.HEADER_BYTES + found.position() % header.newest.ringBytes();
-        this.highestEpoch = walk == null ? lastEpoch() : walk.highestEpoch();
-        this.laterApplyEpoch = walk == null ? 0 : walk.laterApplyEpoch();
+        this.highestEpoch = walk == null ? lastEpoch : walk.highestEpoch();
+        long applied = walk == null ? 0 : Math.max(walk.appliedEpoch(), walk.laterApplyEpoch());
+        this.exactFromEpoch = superblock == null ? 0 : Math.max(superblock.applyEpoch(), applied);
     }
 
     /** Reads all of a journal: superblocks, records, payload, and the rest of the ring for epochs that were cut off. */
@@ -129,8 +151,16 @@ public final class JournalScan {
                 withPayload ? (int) Math.min(WINDOW_BYTES, superblock.ringBytes()) : RECORD_WINDOW_BYTES)) {
             LogWalk walk = new LogWalk(reader, superblock, withPayload);
             // A clean log is empty: whoever goes on with it says first that it is not clean any more.
-            if (!superblock.suspended() && !superblock.clean()) {
-                walk.run();
+            boolean isRead = false;
+            try {
+                if (!superblock.suspended() && !superblock.clean()) {
+                    walk.run();
+                }
+                isRead = true;
+            } finally {
+                if (!isRead) {
+                    walk.close();
+                }
             }
             return new JournalScan(judge(superblock, walk), header, walk, withPayload);
         }
@@ -143,7 +173,7 @@ public final class JournalScan {
         if (superblock.suspended()) {
             return Verdict.SUSPENDED;
         }
-        if (!walk.epochs().isEmpty()) {
+        if (walk.epochs().count() > 0) {
             return Verdict.EPOCHS;
         }
         return superblock.clean() ? Verdict.CLEAN : Verdict.EMPTY;
@@ -247,7 +277,7 @@ public final class JournalScan {
 
     /** How many bytes the epochs take that can be recovered. */
     public long usedBytes() {
-        return superblock == null || epochs.isEmpty() ? 0 : epochs.getLast().endPosition() - superblock.tailPosition();
+        return usedBytes;
     }
 
     /** The newest epoch that the image has for certain, without recovery. */
@@ -257,17 +287,17 @@ public final class JournalScan {
 
     /** The oldest epoch to recover; -1 if there is none. */
     public long firstEpoch() {
-        return epochs.isEmpty() ? -1 : epochs.getFirst().commit().epoch();
+        return firstEpoch;
     }
 
     /** The newest epoch that is good: to recover, or {@link #retiredEpoch} if there is none. */
     public long lastEpoch() {
-        return epochs.isEmpty() ? retiredEpoch() : epochs.getLast().commit().epoch();
+        return lastEpoch;
     }
 
     /** How many epochs there are to recover. */
     public int epochCount() {
-        return epochs.size();
+        return epochCount;
     }
 
     /** The newest epoch that there is any sign of; greater than {@link #lastEpoch} only in a {@link Verdict#MEDIA_FAULT}. */
@@ -280,37 +310,28 @@ public final class JournalScan {
      * {@link #lastEpoch} only in a {@link Verdict#MEDIA_FAULT}.
      */
     public long exactFromEpoch() {
-        long epoch = superblock == null ? 0 : Math.max(superblock.applyEpoch(), laterApplyEpoch);
-        for (LogWalk.Epoch candidate : epochs) {
-            if (candidate.commit().mayBeApplied()) {
-                epoch = Math.max(epoch, candidate.commit().epoch());
-            }
-        }
-        return epoch;
+        return exactFromEpoch;
     }
 
     /** When {@link #lastEpoch} was committed; empty if that is not known. */
     public Optional<Instant> committedAt() {
-        return headTime().equals(Instant.EPOCH) ? Optional.empty() : Optional.of(headTime());
+        return headTime.equals(Instant.EPOCH) ? Optional.empty() : Optional.of(headTime);
     }
 
     /** When an epoch was committed; empty if it is not among those to recover. */
     public Optional<Instant> committedAt(long epoch) {
-        return epochs.stream()
-                .map(LogWalk.Epoch::commit)
-                .filter(commit -> commit.epoch() == epoch)
-                .map(Commit::time)
-                .findFirst();
+        int row = epochs().find(epoch);
+        return row < 0 ? Optional.empty() : Optional.of(epochs.time(row));
     }
 
     /** How many versions of chunks there are to recover; a chunk counts once in each epoch that changed it. */
     public long versionCount() {
-        return epochs.isEmpty() ? 0 : epochs.getLast().chunkCount();
+        return chunkCount;
     }
 
     /** How many bytes of data these versions hold, zeroes not counted. */
     public long dataBytes() {
-        return epochs.isEmpty() ? 0 : epochs.getLast().dataBytes();
+        return dataBytes;
     }
 
     /** What is wrong, in a {@link Verdict#MEDIA_FAULT}. */
@@ -336,17 +357,14 @@ public final class JournalScan {
     }
 
     Instant headTime() {
-        if (superblock == null) {
-            return Instant.EPOCH;
-        }
-        return epochs.isEmpty()
-                ? superblock.headTime()
-                : epochs.getLast().commit().time();
+        return headTime;
     }
 
     void forEachEpoch(EpochVisitor visitor) {
-        for (LogWalk.Epoch epoch : epochs) {
-            visitor.epoch(epoch.commit().epoch(), epoch.commit().firstPosition(), epoch.endPosition());
+        long firstPosition = superblock == null ? 0 : superblock.tailPosition();
+        for (int row = 0; row < epochs().count(); row++) {
+            visitor.epoch(epochs.epoch(row), firstPosition, epochs.endPosition(row));
+            firstPosition = epochs.endPosition(row);
         }
     }
 
@@ -355,11 +373,27 @@ public final class JournalScan {
         return payloadRead;
     }
 
-    List<LogWalk.Epoch> epochs() {
+    EpochTable epochs() {
+        checkOpen();
         return epochs;
     }
 
     VersionIndex index() {
+        checkOpen();
         return index;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException("the scan is closed");
+        }
+    }
+
+    /** Gives the memory back that epochs and extents take. A second call does nothing. */
+    @Override
+    public void close() {
+        closed = true;
+        epochs.close();
+        index.close();
     }
 }

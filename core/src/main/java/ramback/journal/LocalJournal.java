@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Instant;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongConsumer;
@@ -45,9 +44,6 @@ public final class LocalJournal implements EpochLog {
 
     private static final int ZERO_RUN_BYTES = 32;
 
-    /** @param endPosition behind the commit record */
-    private record LiveEpoch(long epoch, long endPosition) {}
-
     private final Backing backing;
     private final JournalFile file;
     private final Slots slots;
@@ -55,7 +51,7 @@ public final class LocalJournal implements EpochLog {
     private final long generation;
     private final LongSupplier saltSource;
     private final RecordWriter writer;
-    private final ArrayDeque<LiveEpoch> live = new ArrayDeque<>();
+    private final LiveEpochs live = new LiveEpochs();
 
     private List<Superblock.Salt> salts;
     private boolean fenced;
@@ -109,9 +105,9 @@ public final class LocalJournal implements EpochLog {
         this.suspended = superblock.suspended();
         this.retiredEpoch = superblock.tailEpoch();
         this.tailPosition = superblock.tailPosition();
-        scan.forEachEpoch((epoch, firstPosition, endPosition) -> live.add(new LiveEpoch(epoch, endPosition)));
-        this.headEpoch = live.isEmpty() ? retiredEpoch : live.getLast().epoch();
-        this.headPosition = live.isEmpty() ? tailPosition : live.getLast().endPosition();
+        scan.forEachEpoch((epoch, firstPosition, endPosition) -> live.add(epoch, endPosition));
+        this.headEpoch = live.isEmpty() ? retiredEpoch : live.newestEpoch();
+        this.headPosition = live.isEmpty() ? tailPosition : live.newestEndPosition();
         this.headTime = scan.headTime();
         this.applyEpoch = Math.max(retiredEpoch, scan.exactFromEpoch());
         this.durable = EpochProgress.at(headPosition);
@@ -195,6 +191,7 @@ public final class LocalJournal implements EpochLog {
      * Takes a journal over, with the epochs that are still in it. Writes nothing: {@link #fence} does.
      *
      * @param backing as it was when it was scanned
+     * @param scan not closed; not needed any more afterwards
      * @param generation of this attach
      * @param saltSource random numbers; one is taken by each {@link #fence}
      * @throws IllegalArgumentException if the scan's verdict does not allow that
@@ -318,7 +315,7 @@ public final class LocalJournal implements EpochLog {
         headEpoch = commit.epoch();
         headTime = commit.time();
         applyEpoch = mayBeAppliedUpTo(commit);
-        live.add(new LiveEpoch(headEpoch, headPosition));
+        live.add(headEpoch, headPosition);
         drop();
         publish();
     }
@@ -450,17 +447,12 @@ public final class LocalJournal implements EpochLog {
     @Override
     public void truncate(long epoch) throws IOException {
         checkFenced();
-        LiveEpoch last = null;
-        for (LiveEpoch candidate : live) {
-            if (candidate.epoch() > epoch) {
-                break;
-            }
-            last = candidate;
-        }
-        if (last == null) {
+        int retiredCount = live.countUpTo(epoch);
+        if (retiredCount == 0) {
             return;
         }
-        LiveEpoch retired = last;
+        long retired = live.epoch(retiredCount - 1);
+        long end = live.endPosition(retiredCount - 1);
         try {
             slots.putTail(new Superblock(
                     0,
@@ -469,23 +461,21 @@ public final class LocalJournal implements EpochLog {
                     file.ringBytes(),
                     false,
                     suspended,
-                    retired.endPosition(),
-                    retired.epoch(),
+                    end,
+                    retired,
                     headPosition,
                     headEpoch,
                     headTime,
-                    Math.max(committedApplyEpoch(), retired.epoch()),
-                    Superblock.saltsFrom(salts, retired.endPosition())));
+                    Math.max(committedApplyEpoch(), retired),
+                    Superblock.saltsFrom(salts, end)));
         } catch (IOException e) {
             lose(e);
             throw e;
         }
-        while (!live.isEmpty() && live.getFirst().epoch() <= retired.epoch()) {
-            live.removeFirst();
-        }
+        live.removeOldest(retiredCount);
         mustRestate = false;
-        tailPosition = retired.endPosition();
-        retiredEpoch = retired.epoch();
+        tailPosition = end;
+        retiredEpoch = retired;
         salts = Superblock.saltsFrom(salts, tailPosition);
         publish();
     }
@@ -586,7 +576,7 @@ public final class LocalJournal implements EpochLog {
 
     private void publish() {
         usedBytes = headPosition - tailPosition;
-        tailEpoch = live.isEmpty() ? -1 : live.getFirst().epoch();
+        tailEpoch = live.isEmpty() ? -1 : live.oldestEpoch();
     }
 
     @Override

@@ -4,8 +4,6 @@ import static ramback.journal.JournalFormat.BLOCK_BYTES;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import ramback.mutant.Mutant;
@@ -14,16 +12,7 @@ import ramback.mutant.Mutant;
  * Follows a log from its tail, epoch by epoch, to where no further epoch can be believed, and then says whether that is where it
  * ended or where it is damaged. One pass over the ring, in order.
  */
-final class LogWalk {
-
-    /**
-     * A committed epoch.
-     *
-     * @param extentCount how many extents of the index belong to it and the epochs before it
-     * @param chunkCount how many versions of chunks it and the epochs before it hold
-     * @param dataBytes how many bytes of data
-     */
-    record Epoch(Commit commit, long endPosition, int extentCount, long chunkCount, long dataBytes) {}
+final class LogWalk implements AutoCloseable {
 
     /** Where and what is wrong. */
     record Fault(long position, String what) {}
@@ -32,7 +21,7 @@ final class LogWalk {
     private final Superblock superblock;
     private final boolean withPayload;
     private final VersionIndex index = new VersionIndex();
-    private final List<Epoch> epochs = new ArrayList<>();
+    private final EpochTable epochs = new EpochTable();
     private final CRC32C crc = new CRC32C();
 
     /** One lap behind the tail: nothing live lies behind it. */
@@ -42,6 +31,7 @@ final class LogWalk {
     private long lastEnd;
     private long chunkCount;
     private long dataBytes;
+    private long appliedEpoch;
 
     private @Nullable Fault fault;
     private long highestEpoch;
@@ -67,10 +57,27 @@ final class LogWalk {
         this.highestEpoch = superblock.headEpoch();
     }
 
-    List<Epoch> epochs() {
+    /** The epochs that were found; whoever runs the walk closes them. */
+    EpochTable epochs() {
         return epochs;
     }
 
+    /** How many versions of chunks they hold. */
+    long chunkCount() {
+        return chunkCount;
+    }
+
+    /** How many bytes of data. */
+    long dataBytes() {
+        return dataBytes;
+    }
+
+    /** The newest of them that the image may hold parts of, as its commit record says; 0 if there is none. */
+    long appliedEpoch() {
+        return appliedEpoch;
+    }
+
+    /** Their extents; whoever runs the walk closes it. */
     VersionIndex index() {
         return index;
     }
@@ -100,7 +107,7 @@ final class LogWalk {
         while (readEpoch()) {
             // Goes on to the next one.
         }
-        index.truncate(epochs.isEmpty() ? 0 : epochs.getLast().extentCount());
+        index.truncate(epochs.count() == 0 ? 0 : epochs.extentCount(epochs.count() - 1));
         if (fault == null && lastEnd < superblock.headPosition() && !Mutant.EARLY_STOP_ON_ROT.isOn()) {
             fault = new Fault(
                     position,
@@ -241,7 +248,8 @@ final class LogWalk {
         lastEnd = end;
         chunkCount += openDataChunks + openZeroChunks;
         dataBytes += openDataChunks * superblock.identity().chunkBytes();
-        epochs.add(new Epoch(commit, end, index.count(), chunkCount, dataBytes));
+        appliedEpoch = commit.mayBeApplied() ? Math.max(appliedEpoch, commit.epoch()) : appliedEpoch;
+        epochs.add(commit, end, index.count());
         return true;
     }
 
@@ -307,5 +315,12 @@ final class LogWalk {
             lastEnd = next.firstPosition();
         }
         return true;
+    }
+
+    /** Gives the memory back that epochs and index take. */
+    @Override
+    public void close() {
+        epochs.close();
+        index.close();
     }
 }

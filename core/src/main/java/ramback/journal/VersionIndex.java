@@ -3,14 +3,12 @@ package ramback.journal;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
- * The extents of a log in its order, 24 bytes each: which chunks, and where their bytes are. The heap is small: most of a large
- * index is outside it.
+ * The extents of a log in its order, 24 bytes each, as many as they take in its descriptors: which chunks, and where their bytes are.
+ * A ring of 16 GiB has at most 4.2 million extents of data, in 96 MiB; extents of zeroes, which take nothing but their 24 bytes of
+ * the ring, can be more.
  *
  * <pre>
  *    0  8  first chunk
@@ -19,30 +17,21 @@ import java.util.List;
  *   20  4  CRC-32C of the bytes
  * </pre>
  */
-final class VersionIndex {
+final class VersionIndex implements AutoCloseable {
     static final int ENTRY_BYTES = 24;
-
-    private static final int SLAB_ENTRY_COUNT = 1 << 10;
-
-    /** So many slabs are on the heap, 12 MiB at most. */
-    private static final int HEAP_SLAB_COUNT = 512;
 
     private static final long ZEROES = -1;
 
-    /** Freed with the index: a scan is no resource that anybody closes. */
-    private final Arena arena = Arena.ofAuto();
-
-    private final List<MemorySegment> slabs = new ArrayList<>();
-    private int count;
+    private final RowTable rows = new RowTable(ENTRY_BYTES);
 
     /** How many extents there are. */
     int count() {
-        return count;
+        return rows.count();
     }
 
     /** Forgets all extents from one on. */
     void truncate(int toCount) {
-        count = toCount;
+        rows.truncate(toCount);
     }
 
     /** Adds an extent of data. */
@@ -56,29 +45,22 @@ final class VersionIndex {
     }
 
     private void add(long firstChunk, long chunkCount, long position, int checksum) {
-        int slabIndex = count / SLAB_ENTRY_COUNT;
-        if (slabIndex == slabs.size()) {
-            slabs.add(
-                    slabIndex < HEAP_SLAB_COUNT
-                            ? MemorySegment.ofArray(new long[SLAB_ENTRY_COUNT * ENTRY_BYTES / Long.BYTES])
-                            : arena.allocate((long) SLAB_ENTRY_COUNT * ENTRY_BYTES, Long.BYTES));
-        }
-        MemorySegment slab = slabs.get(slabIndex);
-        long at = (long) (count % SLAB_ENTRY_COUNT) * ENTRY_BYTES;
+        int extent = rows.add();
+        MemorySegment slab = rows.slab(extent);
+        long at = rows.at(extent);
         slab.set(JAVA_LONG_UNALIGNED, at, firstChunk);
         slab.set(JAVA_LONG_UNALIGNED, at + 8, position);
         // At most 2^32 chunks: less one they fit.
         slab.set(JAVA_INT_UNALIGNED, at + 16, (int) (chunkCount - 1));
         slab.set(JAVA_INT_UNALIGNED, at + 20, checksum);
-        count++;
     }
 
     long firstChunk(int extent) {
-        return slab(extent).get(JAVA_LONG_UNALIGNED, at(extent));
+        return rows.slab(extent).get(JAVA_LONG_UNALIGNED, rows.at(extent));
     }
 
     long chunkCount(int extent) {
-        return Integer.toUnsignedLong(slab(extent).get(JAVA_INT_UNALIGNED, at(extent) + 16)) + 1;
+        return Integer.toUnsignedLong(rows.slab(extent).get(JAVA_INT_UNALIGNED, rows.at(extent) + 16)) + 1;
     }
 
     boolean isZero(int extent) {
@@ -86,18 +68,16 @@ final class VersionIndex {
     }
 
     long position(int extent) {
-        return slab(extent).get(JAVA_LONG_UNALIGNED, at(extent) + 8);
+        return rows.slab(extent).get(JAVA_LONG_UNALIGNED, rows.at(extent) + 8);
     }
 
     int checksum(int extent) {
-        return slab(extent).get(JAVA_INT_UNALIGNED, at(extent) + 20);
+        return rows.slab(extent).get(JAVA_INT_UNALIGNED, rows.at(extent) + 20);
     }
 
-    private MemorySegment slab(int extent) {
-        return slabs.get(extent / SLAB_ENTRY_COUNT);
-    }
-
-    private static long at(int extent) {
-        return (long) (extent % SLAB_ENTRY_COUNT) * ENTRY_BYTES;
+    /** Gives the memory back. */
+    @Override
+    public void close() {
+        rows.close();
     }
 }

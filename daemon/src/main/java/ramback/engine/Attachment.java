@@ -97,6 +97,8 @@ final class Attachment {
                     scan.lastEpoch(),
                     false,
                     (doneBytes, totalBytes) -> progress.at("recovering " + name, doneBytes, totalBytes));
+            // It is in the image, and is scanned once more when the journal is opened.
+            journal.closeScan();
             progress.note(name + " was not stopped cleanly and is recovered: " + said(outcome));
         } catch (IOException e) {
             throw new Refusal(
@@ -225,6 +227,7 @@ final class Attachment {
                 Objects.requireNonNull(journal.scan()),
                 generation,
                 Attachment::generation);
+        journal.closeScan();
         log.fence();
         if (mode == Mode.UNSAFE) {
             // Before anything is written in place.

@@ -143,6 +143,7 @@ public final class Engine implements AutoCloseable {
             found.leftovers().remove();
             segment = SegmentFile.create(options, image.backing());
             attachment = Attachment.attach(found, options, segment.path(), progress);
+            found.closeScan();
             engine = new Engine(options, image, attachment, segment);
             return engine;
         } catch (IOException e) {

@@ -267,6 +267,13 @@ final class Findings implements AutoCloseable {
         return decision;
     }
 
+    /** Gives back the memory of the journal's scan, which a device that is served has no use for. */
+    void closeScan() {
+        if (journal != null) {
+            journal.closeScan();
+        }
+    }
+
     @Override
     public void close() {
         if (journal != null) {

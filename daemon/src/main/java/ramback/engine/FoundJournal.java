@@ -220,8 +220,16 @@ record FoundJournal(
         }
     }
 
-    /** Gives the file back. */
+    /** Gives back the memory of the scan, of which only what it says of the whole is left; the file stays open and locked. */
+    void closeScan() {
+        if (scan != null) {
+            scan.close();
+        }
+    }
+
+    /** Gives file and memory back. */
     void close() {
+        closeScan();
         if (backing != null) {
             closeQuietly(backing);
         }
