@@ -179,6 +179,15 @@ public final class JournalScan implements AutoCloseable {
         return superblock.clean() ? Verdict.CLEAN : Verdict.EMPTY;
     }
 
+    /** The superblock that counts, and its slot. */
+    record Placed(Superblock superblock, int slot) {}
+
+    /** The superblock that counts in a file, whatever else it holds; null if none is whole. */
+    static @Nullable Placed newestSuperblock(Backing journal) throws IOException {
+        Header header = Header.read(journal);
+        return header.newest == null ? null : new Placed(header.newest, header.newestSlot);
+    }
+
     // ---------------------------------------------------------------------------------------------- header
 
     /** What the two slots say. */

@@ -178,13 +178,12 @@ public final class LocalJournal implements EpochLog {
 
     /** Makes a journal with a ring of any size: what a test goes round quickly. */
     static void format(Backing backing, JournalIdentity identity, long lastEpoch, long ringBytes) throws IOException {
-        JournalFile file = new JournalFile(backing, ringBytes);
+        // No superblock that was replaced before must ever count again, whichever slot a power cut spares or spoils:
+        // the
+        // newest one is the last to go, and both new ones are newer.
         Superblock empty = Superblock.empty(identity, ringBytes, lastEpoch);
-        // The old slots may hold a superblock with any sequence: both are replaced before either is believed.
-        for (int slot = 0; slot < JournalFormat.SLOT_COUNT; slot++) {
-            file.writeSlot(slot, empty.withSequence(slot + 1L));
-        }
-        file.sync();
+        Slots.of(new JournalFile(backing, ringBytes), JournalScan.newestSuperblock(backing), empty)
+                .putTwice(empty);
     }
 
     /**

@@ -1,6 +1,7 @@
 package ramback.journal;
 
 import java.io.IOException;
+import org.jspecify.annotations.Nullable;
 import ramback.mutant.Mutant;
 
 /**
@@ -19,6 +20,13 @@ final class Slots {
         this.durable = durable;
         this.durableSlot = durableSlot;
         this.sequence = durable.sequence();
+    }
+
+    /** The slots of a file in which a superblock counts; if none does, slot A is written next, with the sequence after that of the first. */
+    static Slots of(JournalFile file, JournalScan.@Nullable Placed newest, Superblock first) {
+        return newest == null
+                ? new Slots(file, first, JournalFormat.SLOT_COUNT - 1)
+                : new Slots(file, newest.superblock(), newest.slot());
     }
 
     /** The newest superblock that is known to be durable. */

@@ -79,8 +79,8 @@ final class CrashExplorer {
     /** Goes through all moments, every {@code stride}-th of them; the first violation, or none. */
     Optional<Violation> explore(int stride) throws IOException {
         boolean finished = false;
-        // The first steps format the journal: it is not in use before that.
-        long firstCut = 4;
+        // The first steps, two writes and two syncs, format the journal: it is not in use before that.
+        long firstCut = 5;
         for (long cutAt = firstCut; !finished; cutAt += stride) {
             Power power = new Power(cutAt);
             JournalRun run = new JournalRun(EMPTY, RING_BYTES, power, tellsApplies, seed);

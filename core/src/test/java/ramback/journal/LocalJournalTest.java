@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.UUID;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -67,6 +68,45 @@ class LocalJournalTest {
         assertThat(scan.firstEpoch()).isEqualTo(-1);
         assertThat(scan.committedAt()).isEmpty();
         assertThat(scan.capacityBytes()).isEqualTo(1 << 20);
+    }
+
+    @Test
+    void aFormatThatThePowerCutsNeverLeavesASuperblockBeforeTheNewest() throws IOException {
+        CacheDisk made = formatted();
+        try (LocalJournal journal = open(made)) {
+            for (long epoch = 1; epoch <= 4; epoch++) {
+                commit(journal, epoch, (int) epoch, epoch);
+                journal.truncate(epoch - 1);
+            }
+        }
+        Superblock newest = JournalScan.of(made).superblock();
+        assertThat(newest.sequence()).isGreaterThan(2);
+        JournalIdentity other = new JournalIdentity(new UUID(7, 7), 8192, 100 * 8192, 1, 1);
+        Random random = new Random(6);
+        boolean isCut = true;
+        for (int cutAt = 1; isCut; cutAt++) {
+            CacheDisk disk = new CacheDisk(made.content(), new Power(cutAt));
+            try {
+                LocalJournal.format(disk, other, 9);
+                isCut = false;
+            } catch (Power.Cut e) {
+                // And this is what may be left.
+            }
+            for (CacheDisk.Survival survival : CacheDisk.Survival.values()) {
+                for (int i = 0; i < 20; i++) {
+                    CacheDisk left = new CacheDisk(disk.survivors(survival, random), Power.forEver());
+                    Superblock found = JournalScan.of(left).superblock();
+                    assertThat(found).as("%s, cut %d", survival, cutAt).isNotNull();
+                    if (!isCut || !found.equals(newest)) {
+                        assertThat(found.identity())
+                                .as("%s, cut %d", survival, cutAt)
+                                .isEqualTo(other);
+                        assertThat(found.sequence()).isGreaterThan(newest.sequence());
+                        assertThat(found.headEpoch()).isEqualTo(9);
+                    }
+                }
+            }
+        }
     }
 
     @Test
