@@ -49,7 +49,7 @@ public final class ModeSwitch {
         this.modeRecord = modeRecord;
         this.intervalNanos = intervalNanos;
         this.reported = device.mode();
-        writeBehind.promiseInterval(reported == Mode.CHECKPOINT ? intervalNanos : Clock.NEVER);
+        promiseIntervalOf(reported);
     }
 
     /** The mode whose promise holds for everything that has been acknowledged. */
@@ -96,6 +96,10 @@ public final class ModeSwitch {
 
     private void use(Mode mode) {
         device.setMode(mode);
+        promiseIntervalOf(mode);
+    }
+
+    private void promiseIntervalOf(Mode mode) {
         writeBehind.promiseInterval(mode == Mode.CHECKPOINT ? intervalNanos : Clock.NEVER);
     }
 
@@ -133,12 +137,14 @@ public final class ModeSwitch {
     }
 
     private void leaveUnsafe(Mode mode) throws IOException, InterruptedException {
-        use(mode);
+        // The interval is promised last: the image can't keep it, and until all is in the journal everybody would wait.
+        device.setMode(mode);
         if (log.keepsVersions()) {
             writeBehind.resumeLog();
         } else {
             writeBehind.commitAll();
         }
         modeRecord.write(mode);
+        promiseIntervalOf(mode);
     }
 }

@@ -38,6 +38,16 @@ class JournalledDeviceTest {
         return bytes;
     }
 
+    private static CompletableFuture<Void> startSwitch(ModeSwitch modes, Mode mode) {
+        return CompletableFuture.runAsync(() -> {
+            try {
+                modes.switchTo(mode);
+            } catch (IOException | InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        });
+    }
+
     /** What a loss of power at this moment would leave, after recovery. */
     private byte[] afterPowerLoss() {
         synchronized (backing) {
@@ -283,6 +293,31 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void onTheWayFromUnsafeToCheckpointNobodyWaitsForTheInterval() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            modes.switchTo(Mode.UNSAFE);
+            Gate gate = rig.hold(call -> call.operation() == Operation.WRITE);
+            client.write(0, filled(CHUNK, 1));
+            rig.writeBehind.demandAll();
+            gate.awaitArrived(1);
+            client.write(CHUNK, filled(CHUNK, 2));
+            CompletableFuture<Void> switched = startSwitch(modes, Mode.CHECKPOINT);
+            DeviceRig.awaitTrue("waits for the round", () -> rig.writeBehind.standing.pauseWanted);
+            // Both changes are older than the interval by now, and nobody has promised anything about that.
+            assertThat(client.startWrite(0, filled(CHUNK, 3), false)).isCompletedWithValue(Outcome.DONE);
+            assertThat(client.startFlush()).isCompletedWithValue(Outcome.DONE);
+            assertThat(modes.mode()).isEqualTo(Mode.UNSAFE);
+            gate.open();
+            switched.get();
+            assertThat(modes.mode()).isEqualTo(Mode.CHECKPOINT);
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 3);
+        }
+    }
+
+    @Test
     void whatTheJournalHeldReachesTheImageInUnsafeAlsoWhenNobodyWritesAnyMore() throws Exception {
         try (DeviceRig rig = DeviceRig.over(backing)
                 .journal(log, RING)
@@ -297,13 +332,7 @@ class JournalledDeviceTest {
                 client.write((long) i * CHUNK, filled(CHUNK, 1));
                 client.flush();
             }
-            CompletableFuture<Void> switched = CompletableFuture.runAsync(() -> {
-                try {
-                    modes.switchTo(Mode.UNSAFE);
-                } catch (IOException | InterruptedException e) {
-                    throw new AssertionError(e);
-                }
-            });
+            CompletableFuture<Void> switched = startSwitch(modes, Mode.UNSAFE);
             gate.open();
             switched.get();
             // More is stale than the limit allows to be dirty: a writer waits until the image has some of it.
