@@ -91,7 +91,7 @@ final class Applier implements Agent {
     public long step() {
         long epoch = standing.applying;
         if (epoch < 0) {
-            return number == 0 ? keeper.next() : Clock.NEVER;
+            return number == 0 ? next() : Clock.NEVER;
         }
         boolean isUrgent = keeper.isUrgent();
         if (number > 0 && !isUrgent) {
@@ -124,6 +124,17 @@ final class Applier implements Agent {
             return 0;
         }
         return Clock.NEVER;
+    }
+
+    /** Between two rounds. Only what is decided after a pause was seen is an answer to it. */
+    private long next() {
+        long pause = standing.pauseNumber;
+        boolean isPaused = standing.pauseWanted;
+        long dueNanos = keeper.next();
+        if (isPaused && standing.applying < 0) {
+            standing.applierRests = pause;
+        }
+        return dueNanos;
     }
 
     /**

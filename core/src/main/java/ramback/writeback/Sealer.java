@@ -125,12 +125,12 @@ final class Sealer implements Agent {
             carry();
             keeps = true;
         }
+        long pause = standing.pauseNumber;
         if (standing.pauseWanted) {
             standing.boundary = -1;
-            standing.resting = true;
+            standing.sealerRests = pause;
             return Clock.NEVER;
         }
-        standing.resting = false;
         if (keeps && standing.boundaryWanted) {
             declareBoundary();
         }
@@ -329,6 +329,7 @@ final class Sealer implements Agent {
         versions.keep(true);
         standing.demand(open);
         standing.pauseWanted = false;
+        standing.carried = open;
         standing.carryWanted = false;
     }
 }

@@ -67,12 +67,21 @@ final class Standing {
     /** Throttle: the journal is near its end, rounds are urgent. */
     volatile boolean spacePressed;
 
-    /** Mode switch: nothing is to be cut and no round begun; the sealer answers in {@link #resting}. */
+    /**
+     * Mode switch: counts pauses, each before it is wanted. Sealer and first applier answer with the number that they read before they
+     * found it wanted, so no answer to a pause that is over is taken for one to the next.
+     */
+    volatile long pauseNumber;
+    /** Mode switch, until it is withdrawn or the sealer carries: nothing is to be cut and no round begun. */
     volatile boolean pauseWanted;
-
-    volatile boolean resting;
+    /** Sealer: in this pause nothing is being cut or captured, and everything sealed is committed. */
+    volatile long sealerRests;
+    /** First applier: in this pause it begins no round, and retires nothing. */
+    volatile long applierRests;
     /** Mode switch, for the sealer: carry what is stale into the open epoch and keep versions from it on. */
     volatile boolean carryWanted;
+    /** Sealer, before it takes {@link #carryWanted} back: the epoch into which that went. */
+    volatile long carried;
     /** Mode switch, for the journal: suspend; the journal clears it. */
     volatile boolean suspendWanted;
 

@@ -410,10 +410,10 @@ public final class WriteBehind implements Promises {
                 }
                 rest();
             } while (!fitsHalfTheLog());
-            long first = plan.epochs().open();
             standing.carryWanted = true;
             standing.sealerSignal.raise();
-            while (standing.committed < first || standing.carryWanted) {
+            // The epoch is known, and wanted, only when it has been carried into.
+            while (standing.carryWanted || standing.committed < standing.carried) {
                 await();
             }
         } finally {
@@ -427,21 +427,34 @@ public final class WriteBehind implements Promises {
                 <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES;
     }
 
-    /** Waits until everything sealed is committed and no round is under way, and keeps it so. */
-    private void rest() throws IOException, InterruptedException {
+    /**
+     * Waits until everything sealed is committed and no round is under way, and keeps it so until {@link #goOn}. One thread at a time.
+     *
+     * @throws IOException when the journal fails; then everything goes on as before
+     */
+    void rest() throws IOException, InterruptedException {
+        long pause = standing.pauseNumber + 1;
+        standing.pauseNumber = pause;
         standing.pauseWanted = true;
         standing.sealerSignal.raise();
         wakeAppliers();
-        while (!standing.resting || standing.applying >= 0) {
-            if (standing.frozen) {
-                goOn();
-                throw new IOException("the journal fails: " + faults.last());
+        boolean rests = false;
+        try {
+            while (standing.sealerRests != pause || standing.applierRests != pause || standing.applying >= 0) {
+                if (standing.frozen) {
+                    throw new IOException("the journal fails: " + faults.last());
+                }
+                await();
             }
-            await();
+            rests = true;
+        } finally {
+            if (!rests) {
+                goOn();
+            }
         }
     }
 
-    private void goOn() {
+    void goOn() {
         standing.pauseWanted = false;
         standing.sealerSignal.raise();
         wakeAppliers();

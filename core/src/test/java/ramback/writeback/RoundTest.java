@@ -3,6 +3,7 @@ package ramback.writeback;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.time.Instant;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
@@ -34,6 +35,28 @@ class RoundTest {
     private final Trace trace = new Trace(Clock.SYSTEM);
     private final Versions versions = new Versions(Clock.SYSTEM, CHUNK, 64 * CHUNK);
     private final ChunkStore store = new ChunkStore(segment.segment(), epochs, versions, dirty, trace);
+    private Runnable whileWaiting = () -> {};
+    private int waitCount;
+    /** The system's, but whoever waits for another thread runs what a test wants instead. */
+    private final Clock clock = new Clock() {
+        @Override
+        public long nanoTime() {
+            return Clock.SYSTEM.nanoTime();
+        }
+
+        @Override
+        public Instant now() {
+            return Clock.SYSTEM.now();
+        }
+
+        @Override
+        public void park(Object blocker, long deadlineNanos) {
+            waitCount++;
+            assertThat(waitCount).as("waits").isLessThan(10_000);
+            whileWaiting.run();
+        }
+    };
+
     private final WriteBehind writeBehind = new WriteBehind(new WriteBehind.Plan(
             store,
             epochs,
@@ -41,7 +64,7 @@ class RoundTest {
             backing,
             log,
             versions,
-            Clock.SYSTEM,
+            clock,
             trace,
             new Faults(trace),
             NEVER_LAG,
@@ -130,6 +153,26 @@ class RoundTest {
         assertThat(log.epochCount()).isZero();
         assertThat(dirty.chunkCount()).isZero();
         assertThat(backing.calls(Operation.SYNC)).isNotEmpty();
+    }
+
+    @Test
+    void anAnswerToOnePauseIsNotTakenForOneToTheNext() throws Exception {
+        whileWaiting = () -> List.of("sealer", "applier-0").forEach(this::step);
+        for (int pause = 1; pause <= 3; pause++) {
+            waitCount = 0;
+            writeBehind.rest();
+            // Between the pauses nobody was stepped: what the sealer said of the last one still stands there.
+            assertThat(waitCount).as("waits in pause %d", pause).isPositive();
+            writeBehind.goOn();
+        }
+    }
+
+    @Test
+    void aPauseWaitsUntilTheApplierHasSeenIt() throws Exception {
+        // It may have looked before, and be about to begin a round.
+        whileWaiting = () -> step(waitCount <= 5 ? "sealer" : "applier-0");
+        writeBehind.rest();
+        assertThat(waitCount).isGreaterThan(5);
     }
 
     @Test
