@@ -15,6 +15,7 @@ import ramback.mutant.Mutant;
  *   into unsafe      reported, requests as in unsafe ─ journal suspended ─ record says unsafe ─ image in place
  *   out of unsafe    requests as in the new mode ─ all that the image lacks in one epoch, committed ─ record ─ reported
  *   stricter         requests as in the new mode ─ everything acknowledged committed ─ record ─ reported
+ *   checkpoint       requests as before, interval promised ─ everything acknowledged committed ─ record ─ requests as in it, reported
  *   looser           record ─ requests as in the new mode ─ reported
  * </pre>
  *
@@ -78,11 +79,14 @@ public final class ModeSwitch {
         } else if (isStricter(mode, before)) {
             // The interval is promised for as long as the old mode is the one that is reported.
             device.setMode(mode);
-            if (!Mutant.MODE_EARLY.isOn()) {
-                writeBehind.commitAll();
-            }
+            commitAcknowledged();
             modeRecord.write(mode);
             use(mode);
+        } else if (mode == Mode.CHECKPOINT) {
+            // Less for whoever flushes, more for whoever does not: both promises are kept until the new one holds.
+            keepInterval();
+            modeRecord.write(mode);
+            device.setMode(mode);
         } else {
             modeRecord.write(mode);
             use(mode);
@@ -97,6 +101,18 @@ public final class ModeSwitch {
     private void use(Mode mode) {
         device.setMode(mode);
         promiseIntervalOf(mode);
+    }
+
+    private void commitAcknowledged() throws InterruptedException {
+        if (!Mutant.MODE_EARLY.isOn()) {
+            writeBehind.commitAll();
+        }
+    }
+
+    /** Promises the interval; returns when no acknowledged change is older. */
+    private void keepInterval() throws InterruptedException {
+        promiseIntervalOf(Mode.CHECKPOINT);
+        commitAcknowledged();
     }
 
     private void promiseIntervalOf(Mode mode) {
@@ -137,14 +153,16 @@ public final class ModeSwitch {
     }
 
     private void leaveUnsafe(Mode mode) throws IOException, InterruptedException {
-        // The interval is promised last: the image can't keep it, and until all is in the journal everybody would wait.
         device.setMode(mode);
         if (log.keepsVersions()) {
             writeBehind.resumeLog();
         } else {
             writeBehind.commitAll();
         }
+        if (mode == Mode.CHECKPOINT) {
+            // Not before: the image can't keep it, and until all of that is in the journal everybody would wait.
+            keepInterval();
+        }
         modeRecord.write(mode);
-        promiseIntervalOf(mode);
     }
 }

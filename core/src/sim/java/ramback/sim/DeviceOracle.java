@@ -24,7 +24,6 @@ final class DeviceOracle implements Oracle {
 
     // Where the explorer is.
     private Mode mode;
-    private long modeSinceNanos;
     private boolean mayBeTorn;
     private int floorCut;
     private int floorTick;
@@ -43,7 +42,6 @@ final class DeviceOracle implements Oracle {
     @Override
     public void begin() {
         mode = history.firstMode;
-        modeSinceNanos = 0;
         mayBeTorn = history.firstMode == Mode.UNSAFE;
         floorCut = 0;
         floorTick = 0;
@@ -56,7 +54,7 @@ final class DeviceOracle implements Oracle {
     @Override
     public void pass(Recording.Event event, long untilNanos) {
         if (event instanceof Recording.Promised promised) {
-            keep(history.promises.get(promised.promise()), event.nanos());
+            keep(history.promises.get(promised.promise()));
         }
         while (answersSeen < history.answers.size()
                 && history.answers.get(answersSeen).nanos() < untilNanos) {
@@ -69,12 +67,9 @@ final class DeviceOracle implements Oracle {
 
     /**
      * In {@code checkpoint} nobody is answered who asks when a change was answered an interval ago that is not durable: when
-     * the disk is too slow, clients wait, and that time does not count.
+     * the disk is too slow, clients wait, and that time does not count. That holds from the moment the mode is reported.
      */
     private void bound(long newestIssueNanos) {
-        if (newestIssueNanos - modeSinceNanos <= history.intervalNanos) {
-            return;
-        }
         while (boundedAnswers < history.answers.size()
                 && history.answers.get(boundedAnswers).nanos() < newestIssueNanos - history.intervalNanos) {
             raiseTo(history.answers.get(boundedAnswers).tick());
@@ -82,7 +77,7 @@ final class DeviceOracle implements Oracle {
         }
     }
 
-    private void keep(Promise promise, long nanos) {
+    private void keep(Promise promise) {
         switch (promise) {
             case AllBefore before -> raiseTo(before.tick());
             case One one -> {
@@ -103,7 +98,6 @@ final class DeviceOracle implements Oracle {
             }
             case InForce inForce -> {
                 mode = inForce.mode();
-                modeSinceNanos = nanos;
                 if (mode == Mode.UNSAFE) {
                     mayBeTorn = true;
                     floorCut = 0;

@@ -377,6 +377,46 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void checkpointIsReportedWhenWhatNobodyFlushedIsCommittedAndUntilThenAFlushWaits() throws Exception {
+        for (Mode before : new Mode[] {Mode.WRITEBACK, Mode.UNSAFE}) {
+            MemoryLog journal = new MemoryLog(CHUNK, CAPACITY);
+            try (DeviceRig rig = DeviceRig.over(new MemoryBacking(CHUNK_COUNT * CHUNK))
+                    .journal(journal, RING)
+                    .lagNanos(DeviceRig.LAG_NEVER)
+                    .start()) {
+                rig.awaitLoaded();
+                RigClient client = rig.connect();
+                ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, journal, mode -> {}, 1L);
+                modes.switchTo(before);
+                client.write(0, filled(CHUNK, 1));
+                List<Mode> reported = new ArrayList<>();
+                List<Mode> acknowledgedAs = new ArrayList<>();
+                journal.before(call -> {
+                    if (call.equals("commit")) {
+                        acknowledgedAs.add(rig.device.mode());
+                        reported.add(modes.mode());
+                        if (before == Mode.UNSAFE && reported.size() == 1) {
+                            // Acknowledged while all that the image lacks is committed: older than the interval after
+                            // that.
+                            client.startWrite(CHUNK, filled(CHUNK, 2), false);
+                        }
+                    }
+                });
+                modes.switchTo(Mode.CHECKPOINT);
+                byte[] recovered = new byte[CHUNK_COUNT * CHUNK];
+                journal.recoverInto(recovered);
+                assertThat(recovered[0]).as("from %s", before).isEqualTo((byte) 1);
+                assertThat(reported).containsOnly(before);
+                if (before == Mode.WRITEBACK) {
+                    assertThat(acknowledgedAs).containsOnly(Mode.WRITEBACK);
+                } else {
+                    assertThat(recovered[CHUNK]).isEqualTo((byte) 2);
+                }
+            }
+        }
+    }
+
+    @Test
     void inCheckpointNothingIsOlderThanTheInterval() throws Exception {
         try (DeviceRig rig = plan().mode(Mode.CHECKPOINT).start()) {
             rig.awaitLoaded();
