@@ -72,6 +72,20 @@ public final class ModeSwitch {
         if (mode == before) {
             return;
         }
+        boolean isDone = false;
+        try {
+            change(before, mode);
+            isDone = true;
+        } finally {
+            if (!isDone) {
+                // Not half in the new one: whoever tries again begins where the first try did.
+                use(reported);
+            }
+        }
+        reported = mode;
+    }
+
+    private void change(Mode before, Mode mode) throws IOException, InterruptedException {
         if (mode == Mode.UNSAFE) {
             enterUnsafe(before);
         } else if (before == Mode.UNSAFE) {
@@ -91,7 +105,6 @@ public final class ModeSwitch {
             modeRecord.write(mode);
             use(mode);
         }
-        reported = mode;
     }
 
     private static boolean isStricter(Mode mode, Mode before) {

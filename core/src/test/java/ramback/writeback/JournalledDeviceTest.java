@@ -419,6 +419,42 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void aModeThatCannotBeWrittenDownLeavesTheOneThereWas() throws Exception {
+        AtomicBoolean isFull = new AtomicBoolean();
+        for (Mode before : Mode.values()) {
+            for (Mode mode : Mode.values()) {
+                MemoryLog journal = new MemoryLog(CHUNK, CAPACITY);
+                try (DeviceRig rig = DeviceRig.over(new MemoryBacking(CHUNK_COUNT * CHUNK))
+                        .journal(journal, RING)
+                        .lagNanos(DeviceRig.LAG_NEVER)
+                        .start()) {
+                    ModeSwitch.ModeRecord record = written -> {
+                        if (isFull.get()) {
+                            throw new IOException("no");
+                        }
+                    };
+                    ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, journal, record, 1L);
+                    isFull.set(false);
+                    modes.switchTo(before);
+                    rig.connect().write(0, filled(CHUNK, 1));
+                    isFull.set(mode != before);
+                    if (mode != before) {
+                        assertThatThrownBy(() -> modes.switchTo(mode)).isInstanceOf(IOException.class);
+                    }
+                    assertThat(modes.mode()).isEqualTo(before);
+                    assertThat(rig.device.mode()).as("acknowledged as").isEqualTo(before);
+                    boolean isPromised = rig.writeBehind.standing.intervalNanos == 1L;
+                    assertThat(isPromised).as("interval in %s", before).isEqualTo(before == Mode.CHECKPOINT);
+                    isFull.set(false);
+                    modes.switchTo(mode);
+                    assertThat(modes.mode()).isEqualTo(mode);
+                    assertThat(rig.device.mode()).isEqualTo(mode);
+                }
+            }
+        }
+    }
+
+    @Test
     void inCheckpointNothingIsOlderThanTheInterval() throws Exception {
         try (DeviceRig rig = plan().mode(Mode.CHECKPOINT).start()) {
             rig.awaitLoaded();
