@@ -61,7 +61,8 @@ public final class ModeSwitch {
     /**
      * Switches; returns when the new mode is reported.
      *
-     * @throws IOException when the journal or the record can't be written; the mode reported before then still holds
+     * @throws IOException when the journal or the record can't be written; the mode reported before then still holds, or
+     *     {@code unsafe} if that was wanted and the journal takes no commit either that would promise anything again
      * @throws IllegalArgumentException for checkpoint without a journal
      */
     public synchronized void switchTo(Mode mode) throws IOException, InterruptedException {
@@ -69,7 +70,7 @@ public final class ModeSwitch {
         if (mode == Mode.CHECKPOINT && !log.keepsVersions()) {
             throw new IllegalArgumentException("checkpoint needs a journal");
         }
-        if (mode == before) {
+        if (mode == before && !isUnsafeByHalf()) {
             return;
         }
         boolean isDone = false;
@@ -107,6 +108,11 @@ public final class ModeSwitch {
         }
     }
 
+    /** Whether a switch to {@code unsafe} failed that could not be taken back: the journal is kept, and nothing is promised. */
+    private boolean isUnsafeByHalf() {
+        return reported == Mode.UNSAFE && writeBehind.keepsVersions();
+    }
+
     private static boolean isStricter(Mode mode, Mode before) {
         return mode.compareTo(before) < 0;
     }
@@ -139,6 +145,8 @@ public final class ModeSwitch {
             use(Mode.UNSAFE);
             return;
         }
+        // A journal that takes nothing can't be suspended: that is known before anything is given up.
+        writeBehind.checkLog();
         reported = Mode.UNSAFE;
         use(Mode.UNSAFE);
         try {
@@ -147,8 +155,9 @@ public final class ModeSwitch {
             // Nothing has been given up. But what failed may be on the disk all the same, and say that the image may be
             // torn:
             // as before only once a commit, which takes that back, is durable with all that was acknowledged meanwhile.
-            use(before);
-            writeBehind.commitOpen();
+            // While
+            // the journal takes none, unsafe is what there is.
+            promiseAgain(before);
             reported = before;
             throw e;
         }
@@ -157,8 +166,7 @@ public final class ModeSwitch {
             modeRecord.write(Mode.UNSAFE);
         } catch (IOException e) {
             writeBehind.continueWithoutVersions();
-            use(before);
-            writeBehind.resumeLog();
+            promiseAgain(before);
             reported = before;
             throw e;
         }
@@ -166,16 +174,23 @@ public final class ModeSwitch {
     }
 
     private void leaveUnsafe(Mode mode) throws IOException, InterruptedException {
+        promiseAgain(mode);
+        modeRecord.write(mode);
+    }
+
+    /** Acknowledges by a mode after {@code unsafe}; returns when its promise holds. */
+    private void promiseAgain(Mode mode) throws IOException, InterruptedException {
         device.setMode(mode);
-        if (log.keepsVersions()) {
-            writeBehind.resumeLog();
-        } else {
+        if (!log.keepsVersions()) {
             writeBehind.commitAll();
+        } else if (writeBehind.keepsVersions()) {
+            writeBehind.commitOpen();
+        } else {
+            writeBehind.resumeLog();
         }
         if (mode == Mode.CHECKPOINT) {
             // Not before: the image can't keep it, and until all of that is in the journal everybody would wait.
             keepInterval();
         }
-        modeRecord.write(mode);
     }
 }

@@ -441,9 +441,7 @@ public final class WriteBehind implements Promises {
         boolean rests = false;
         try {
             while (standing.sealerRests != pause || standing.applierRests != pause || standing.applying >= 0) {
-                if (standing.frozen) {
-                    throw new IOException("the journal fails: " + faults.last());
-                }
+                checkLog();
                 await();
             }
             rests = true;
@@ -451,6 +449,13 @@ public final class WriteBehind implements Promises {
             if (!rests) {
                 goOn();
             }
+        }
+    }
+
+    /** Throws if the journal failed so often that nothing more is admitted until it works again. */
+    void checkLog() throws IOException {
+        if (standing.frozen) {
+            throw new IOException("the journal fails: " + faults.last());
         }
     }
 
@@ -463,15 +468,24 @@ public final class WriteBehind implements Promises {
     /** Waits until everything acknowledged before this call is durable, however long that takes. */
     void commitAll() throws InterruptedException {
         if (!isEverythingDurable()) {
-            commitOpen();
+            long target = plan.epochs().open();
+            demand(target);
+            while (standing.committed < target) {
+                await();
+            }
         }
     }
 
-    /** Commits the open epoch, also if nothing is in it: what the log then says of itself is true again. */
-    void commitOpen() throws InterruptedException {
+    /**
+     * Commits the open epoch, also if nothing is in it: what the log then says of itself is true again.
+     *
+     * @throws IOException when the journal fails; it may be committed all the same when that works again
+     */
+    void commitOpen() throws IOException, InterruptedException {
         long target = plan.epochs().open();
         demand(target);
         while (standing.committed < target) {
+            checkLog();
             await();
         }
     }

@@ -419,6 +419,63 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void aJournalThatIsKnownToFailKeepsTheModeThereWas() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            AtomicBoolean isBroken = new AtomicBoolean(true);
+            log.before(call -> {
+                if (isBroken.get()) {
+                    throw new IOException("no");
+                }
+            });
+            client.write(0, filled(CHUNK, 1));
+            CompletableFuture<Outcome> flush = client.startFlush();
+            DeviceRig.awaitTrue("frozen", rig.writeBehind::isFrozen);
+            assertThatThrownBy(() -> modes.switchTo(Mode.UNSAFE)).hasMessageContaining("the journal fails");
+            assertThat(modes.mode()).isEqualTo(Mode.WRITEBACK);
+            assertThat(rig.device.mode()).isEqualTo(Mode.WRITEBACK);
+            assertThat(flush).as("answered as in unsafe").isNotDone();
+            isBroken.set(false);
+            assertThat(RigClient.await(flush)).isEqualTo(Outcome.DONE);
+        }
+    }
+
+    @Test
+    void aJournalThatFailsOnTheWayToUnsafeAndTakesNoCommitLeavesUnsafeAndSaysSo() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            AtomicBoolean isBroken = new AtomicBoolean(true);
+            log.before(call -> {
+                while (modes.mode() != Mode.UNSAFE && isBroken.get()) {
+                    Thread.onSpinWait();
+                }
+                if (isBroken.get()) {
+                    throw new IOException("no");
+                }
+            });
+            client.write(0, filled(CHUNK, 1));
+            CompletableFuture<Outcome> flush = client.startFlush();
+            assertThatThrownBy(() -> modes.switchTo(Mode.UNSAFE)).hasMessageContaining("the journal fails");
+            // The flush was answered as in unsafe, and what it was for is nowhere.
+            assertThat(RigClient.await(flush)).isEqualTo(Outcome.DONE);
+            assertThat(modes.mode()).isEqualTo(Mode.UNSAFE);
+            assertThat(rig.device.mode()).isEqualTo(Mode.UNSAFE);
+            assertThatThrownBy(() -> modes.switchTo(Mode.WRITEBACK)).hasMessageContaining("the journal fails");
+            assertThat(modes.mode()).isEqualTo(Mode.UNSAFE);
+            isBroken.set(false);
+            DeviceRig.awaitTrue("works again", () -> !rig.writeBehind.isFrozen());
+            modes.switchTo(Mode.UNSAFE);
+            assertThat(log.isSuspended()).isTrue();
+            modes.switchTo(Mode.WRITEBACK);
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
     void aModeThatCannotBeWrittenDownLeavesTheOneThereWas() throws Exception {
         AtomicBoolean isFull = new AtomicBoolean();
         for (Mode before : Mode.values()) {
