@@ -153,10 +153,8 @@ public final class ModeSwitch {
             writeBehind.suspendLog();
         } catch (IOException e) {
             // Nothing has been given up. But what failed may be on the disk all the same, and say that the image may be
-            // torn:
-            // as before only once a commit, which takes that back, is durable with all that was acknowledged meanwhile.
-            // While
-            // the journal takes none, unsafe is what there is.
+            // torn: as before only once a commit is durable, which takes that back, with all that was acknowledged
+            // meanwhile. While the journal takes none, unsafe is what there is.
             promiseAgain(before);
             reported = before;
             throw e;
@@ -184,6 +182,7 @@ public final class ModeSwitch {
         if (!log.keepsVersions()) {
             writeBehind.commitAll();
         } else if (writeBehind.keepsVersions()) {
+            // Also after a switch that failed later than that: everything is in the journal, or goes there.
             writeBehind.commitOpen();
         } else {
             writeBehind.resumeLog();

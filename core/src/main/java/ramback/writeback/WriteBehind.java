@@ -398,22 +398,28 @@ public final class WriteBehind implements Promises {
     /**
      * Takes the journal up again after a suspension: everything that the image may lack goes into one epoch. Returns when
      * that is committed.
+     *
+     * @throws IOException when the journal fails; if {@link #keepsVersions} by then, {@link #commitOpen} is what is left to do
      */
     void resumeLog() throws IOException, InterruptedException {
         throttle.leaveUnsafe(true);
         try {
-            do {
-                goOn();
-                while (!fitsHalfTheLog()) {
-                    demandAll();
-                    await();
-                }
-                rest();
-            } while (!fitsHalfTheLog());
-            standing.carryWanted = true;
-            standing.sealerSignal.raise();
+            // Who was interrupted has left the order: it can't be taken back.
+            if (!standing.carryWanted) {
+                do {
+                    goOn();
+                    while (!fitsHalfTheLog()) {
+                        demandAll();
+                        await();
+                    }
+                    rest();
+                } while (!fitsHalfTheLog());
+                standing.carryWanted = true;
+                standing.sealerSignal.raise();
+            }
             // The epoch is known, and wanted, only when it has been carried into.
             while (standing.carryWanted || standing.committed < standing.carried) {
+                checkLog();
                 await();
             }
         } finally {
@@ -424,7 +430,7 @@ public final class WriteBehind implements Promises {
     private boolean fitsHalfTheLog() {
         long chunks = Math.max(dirty.dataChunkCount(), dirty.logDataChunkCount());
         return chunks * versions.journalSpace().chunkBytes() + dirty.chunkCount() * 32
-                <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES;
+                <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES - log.usedBytes();
     }
 
     /**

@@ -476,6 +476,47 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void whoTriesAgainToLeaveUnsafeDoesNotPutEverythingIntoTheJournalAgain() throws Exception {
+        HeldBacking full = new HeldBacking(backing);
+        try (DeviceRig rig = DeviceRig.over(full)
+                .journal(log, RING)
+                .lagNanos(DeviceRig.LAG_NEVER)
+                .start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            AtomicInteger refusals = new AtomicInteger(3);
+            ModeSwitch modes = new ModeSwitch(
+                    rig.device,
+                    rig.writeBehind,
+                    log,
+                    mode -> {
+                        if (mode != Mode.UNSAFE && refusals.getAndDecrement() > 0) {
+                            throw new IOException("no");
+                        }
+                    },
+                    1L);
+            modes.switchTo(Mode.UNSAFE);
+            full.roomBytes(0);
+            for (int i = 0; i < 300; i++) {
+                client.write((long) i * CHUNK, filled(CHUNK, 1));
+            }
+            assertThatThrownBy(() -> modes.switchTo(Mode.WRITEBACK)).hasMessage("no");
+            long usedBytes = log.usedBytes();
+            assertThat(usedBytes).isGreaterThan(300L * CHUNK);
+            client.write(0, filled(CHUNK, 2));
+            for (int again = 0; again < 2; again++) {
+                assertThatThrownBy(() -> modes.switchTo(Mode.WRITEBACK)).hasMessage("no");
+                assertThat(modes.mode()).isEqualTo(Mode.UNSAFE);
+            }
+            modes.switchTo(Mode.WRITEBACK);
+            // What was changed since, three times a commit of it, and no more.
+            assertThat(log.usedBytes()).isLessThan(usedBytes + 20L * CHUNK);
+            assertThat(afterPowerLoss()[0]).isEqualTo((byte) 2);
+            assertThat(afterPowerLoss()[299 * CHUNK]).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
     void aModeThatCannotBeWrittenDownLeavesTheOneThereWas() throws Exception {
         AtomicBoolean isFull = new AtomicBoolean();
         for (Mode before : Mode.values()) {
