@@ -29,6 +29,12 @@ public final class Throttle implements Admission {
     /** For so long after a delay the device counts as throttling. */
     private static final long SHOWN_NANOS = 1_000_000_000L;
 
+    /**
+     * What writers may use of the journal until what the image lacks has been carried into an epoch: so much less than the half
+     * that this has to fit that under any load the moment comes when it does.
+     */
+    private static final int LEAVING_EIGHTHS = 3;
+
     private static final double RATE_ASSUMED = 100e6;
 
     private final Standing standing;
@@ -102,7 +108,7 @@ public final class Throttle implements Admission {
 
     /**
      * Says that the device is about to leave {@code unsafe}: what is dirty counts against the journal's space from now on, of
-     * which half is kept for what the image lacks from before.
+     * which writers get a share, because half of it has to take them and what the image lacks from before.
      */
     void leaveUnsafe(boolean leaving) {
         isLeavingUnsafe = leaving;
@@ -118,14 +124,12 @@ public final class Throttle implements Admission {
         if (isClosed()) {
             return noRoom();
         }
-        return versions.keepsVersions() || isLeavingUnsafe
-                ? admitToLog(chunkCount, isDelayed)
-                : admitToImage(chunkCount, isDelayed);
+        return isCountedAgainstLog() ? admitToLog(chunkCount, isDelayed) : admitToImage(chunkCount, isDelayed);
     }
 
     @Override
     public long admitZeroes() {
-        if (isClosed() || (versions.keepsVersions() && freeBytes() < space.chunkBytes())) {
+        if (isClosed() || (isCountedAgainstLog() && freeBytes() < space.chunkBytes())) {
             onPressure.run();
             return noRoom();
         }
@@ -135,6 +139,10 @@ public final class Throttle implements Admission {
     /** Whether nobody is admitted: the promise could not be kept, or the journal is lost for now. */
     private boolean isClosed() {
         return standing.frozen || (standing.isOverdue() && !Mutant.NO_INTERVAL_WAIT.isOn());
+    }
+
+    private boolean isCountedAgainstLog() {
+        return versions.keepsVersions() || isLeavingUnsafe;
     }
 
     private long noRoom() {
@@ -207,7 +215,7 @@ public final class Throttle implements Admission {
 
     private long capacityBytes() {
         long capacity = log.capacityBytes() - JournalSpace.KEPT_BYTES;
-        return isLeavingUnsafe ? capacity / 2 : capacity;
+        return isLeavingUnsafe && !versions.keepsVersions() ? capacity * LEAVING_EIGHTHS / 8 : capacity;
     }
 
     /** What of the journal nobody has used or reserved. */

@@ -427,7 +427,7 @@ public final class WriteBehind implements Promises {
         }
     }
 
-    private boolean fitsHalfTheLog() {
+    boolean fitsHalfTheLog() {
         long chunks = Math.max(dirty.dataChunkCount(), dirty.logDataChunkCount());
         return chunks * versions.journalSpace().chunkBytes() + dirty.chunkCount() * 32
                 <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES - log.usedBytes();

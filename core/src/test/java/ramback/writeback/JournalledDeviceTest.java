@@ -16,6 +16,7 @@ import ramback.backing.BackingIoException.Operation;
 import ramback.backing.MemoryBacking;
 import ramback.device.Mode;
 import ramback.device.Outcome;
+import ramback.image.Admission;
 import ramback.mutant.Mutant;
 
 /** The pipeline with a journal: what is durable when, what is retired when, and the modes, over real threads. */
@@ -472,6 +473,30 @@ class JournalledDeviceTest {
             assertThat(log.isSuspended()).isTrue();
             modes.switchTo(Mode.WRITEBACK);
             assertThat(afterPowerLoss()[0]).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
+    void whatWritersMayChangeOnTheWayOutOfUnsafeFitsTheJournal() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            modes.switchTo(Mode.UNSAFE);
+            Throttle throttle = rig.writeBehind.throttle();
+            throttle.leaveUnsafe(true);
+            // Nothing is cut any more: all that is admitted belongs to the epoch that is carried into.
+            rig.writeBehind.rest();
+            int admitted = 0;
+            while (throttle.admit(1, true) == Admission.GO) {
+                admitted++;
+            }
+            assertThat(admitted).isPositive();
+            assertThat(rig.writeBehind.fitsHalfTheLog())
+                    .as("%d chunks fit", admitted)
+                    .isTrue();
+            rig.dirty.cancel(admitted);
+            throttle.leaveUnsafe(false);
+            rig.writeBehind.goOn();
         }
     }
 
