@@ -1,6 +1,7 @@
 package ramback.writeback;
 
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import ramback.clock.Clock;
 import ramback.image.Admission;
 import ramback.image.DirtyCount;
@@ -37,6 +38,21 @@ public final class Throttle implements Admission {
 
     private static final double RATE_ASSUMED = 100e6;
 
+    /**
+     * What the image lacked when the journal was suspended: as much as the journal had let be, with no regard to the limit.
+     *
+     * @param dataCount how many chunks of it held data
+     * @param endCount how many chunks the image will have got since the start when it has all of that, zeroes too
+     */
+    private record Backlog(long dataCount, long endCount, LongSupplier carriedCount) {
+        static final Backlog NONE = new Backlog(0, 0, () -> 0);
+
+        /** How many chunks of data may be left of it; when chunks are carried again meanwhile, too few. */
+        long chunkCount() {
+            return dataCount == 0 ? 0 : Math.clamp(endCount - carriedCount.getAsLong(), 0, dataCount);
+        }
+    }
+
     private final Standing standing;
     private final Clock clock;
     private final DirtyCount dirty;
@@ -53,6 +69,7 @@ public final class Throttle implements Admission {
     private volatile double spaceBytesPerSecond = RATE_ASSUMED;
     private volatile long throttledNanos = -SHOWN_NANOS;
     private volatile boolean isLeavingUnsafe;
+    private volatile Backlog backlog = Backlog.NONE;
 
     /**
      * A throttle with this limit.
@@ -114,6 +131,17 @@ public final class Throttle implements Admission {
         isLeavingUnsafe = leaving;
     }
 
+    /**
+     * Says that from now on the limit is on what the image lacks, and what it lacks already comes on top of it until it is carried:
+     * otherwise nobody could write before most of that is in the image.
+     *
+     * @param carriedCount how many chunks the image has got since the start
+     */
+    void allowBacklog(LongSupplier carriedCount) {
+        long endCount = carriedCount.getAsLong() + dirty.chunkCount();
+        backlog = new Backlog(Math.max(0, dirty.dataChunkCount()), endCount, carriedCount);
+    }
+
     /** Whether a write was delayed within the last second. */
     public boolean isThrottling() {
         return clock.nanoTime() - throttledNanos < SHOWN_NANOS;
@@ -154,7 +182,7 @@ public final class Throttle implements Admission {
     // ------------------------------------------------------------------------------------------------------ image
 
     private long admitToImage(long chunkCount, boolean isDelayed) {
-        long limit = limitChunks;
+        long limit = limitChunks + backlog.chunkCount();
         long after = dirty.dataChunkCount() + chunkCount;
         if (after > limit * MUCH_PERCENT / 100) {
             onMuch.run();

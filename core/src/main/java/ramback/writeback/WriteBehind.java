@@ -388,6 +388,7 @@ public final class WriteBehind implements Promises {
     /** Goes on after {@link #suspendLog}: the image is changed in place from now on. */
     void continueWithoutVersions() {
         versions.keep(false);
+        throttle.allowBacklog(savedChunks::sum);
         standing.truncateTo = standing.committed;
         standing.truncated = standing.committed;
         standing.unappliedSinceNanos = 0;

@@ -296,6 +296,38 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void inUnsafeTheLimitIsOnTopOfWhatTheImageLackedBefore() throws Exception {
+        try (DeviceRig rig = plan().limitBytes(64 * CHUNK).start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            // Too little for a round of applying, and more than the limit.
+            for (int i = 0; i < 160; i++) {
+                client.write((long) i * CHUNK, filled(CHUNK, 1));
+            }
+            client.flush();
+            Gate gate = rig.hold(call -> call.operation() == Operation.WRITE);
+            modes.switchTo(Mode.UNSAFE);
+            Throttle throttle = rig.writeBehind.throttle();
+            long before = rig.dirty.dataChunkCount();
+            assertThat(before).isGreaterThan(64);
+            int admitted = 0;
+            while (throttle.admit(1, true) == Admission.GO) {
+                admitted++;
+            }
+            assertThat(admitted).as("admitted beside %d", before).isEqualTo(64);
+            rig.dirty.cancel(admitted);
+            gate.open();
+            rig.awaitClean();
+            for (admitted = 0; throttle.admit(1, true) == Admission.GO; admitted++) {
+                assertThat(admitted).isLessThan(64);
+            }
+            assertThat(admitted).as("admitted when all of that is carried").isEqualTo(64);
+            rig.dirty.cancel(admitted);
+        }
+    }
+
+    @Test
     void onTheWayFromUnsafeToCheckpointNobodyWaitsForTheInterval() throws Exception {
         try (DeviceRig rig = plan().start()) {
             rig.awaitLoaded();
@@ -338,7 +370,6 @@ class JournalledDeviceTest {
             CompletableFuture<Void> switched = startSwitch(modes, Mode.UNSAFE);
             gate.open();
             switched.get();
-            // More is stale than the limit allows to be dirty: a writer waits until the image has some of it.
             assertThat(client.write(200 * CHUNK, filled(CHUNK, 2))).isEqualTo(Outcome.DONE);
             rig.awaitClean();
             assertThat(backing.durableContent()[99 * CHUNK]).isEqualTo((byte) 1);
