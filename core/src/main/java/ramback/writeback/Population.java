@@ -71,6 +71,8 @@ public final class Population implements Loading {
     private long retryNanos = RETRY_NANOS_MIN;
     private long nextPassNanos = Clock.NEVER;
     private volatile boolean complete;
+    /** Changed under the lock. */
+    private volatile long failedPassCount;
 
     /** A population of this store from this image; {@link #start} sets it going. */
     public Population(
@@ -119,6 +121,11 @@ public final class Population implements Loading {
     /** Whether every chunk is in RAM. */
     public boolean isComplete() {
         return complete;
+    }
+
+    /** How often all of the image was gone through, and some of it could not be read; it is tried again each time. */
+    public long failedPassCount() {
+        return failedPassCount;
     }
 
     /** Bytes a second read from the image lately. */
@@ -294,6 +301,8 @@ public final class Population implements Loading {
                     faults.noteLoaded();
                 } else {
                     // Some of it could not be read: again from the beginning, after a while.
+                    long failed = failedPassCount + 1;
+                    failedPassCount = failed;
                     nextPassNanos = clock.nanoTime() + retryNanos;
                     retryNanos = Math.min(RETRY_NANOS_MAX, retryNanos * 2);
                 }

@@ -2,6 +2,7 @@ package ramback.writeback;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingOpenException;
 import ramback.backing.BackingOpenException.Reason;
@@ -31,9 +32,15 @@ public final class Snapshots {
     private final Signal signal;
     private final Agent agent = new Taker();
     private @Nullable AgentThread thread;
+    private volatile LongSupplier failedPassCount = () -> 0;
 
     private volatile @Nullable Snapshot newest;
     private volatile @Nullable SnapshotRun run;
+    /** Passes over the image that had failed when the run began. */
+    private volatile long passesBefore;
+
+    /** Guarded by this object's monitor, as is the beginning of a run: none is begun that nobody steps. */
+    private boolean isStopped;
 
     /**
      * No snapshot yet.
@@ -52,6 +59,14 @@ public final class Snapshots {
         this.signal = new Signal(clock);
     }
 
+    /**
+     * Tells how often the image was gone through and could not be read as a whole: a snapshot for which that happens is given up,
+     * instead of waiting for a disk that may never be mended.
+     */
+    public void giveUpAfterFailed(LongSupplier passCount) {
+        failedPassCount = passCount;
+    }
+
     /** The agent that writes, to be stepped; a simulation's alternative to {@link #start}. */
     public Agent agent() {
         return agent;
@@ -62,8 +77,11 @@ public final class Snapshots {
         thread = AgentThread.start(agent, clock, signal);
     }
 
-    /** Stops the thread; a snapshot that is not done is cancelled and its file removed. */
+    /** Stops the thread; a snapshot that is not done is cancelled and its file removed, and none is begun any more. */
     public void stop() {
+        synchronized (this) {
+            isStopped = true;
+        }
         cancel();
         AgentThread running = thread;
         if (running != null) {
@@ -79,6 +97,9 @@ public final class Snapshots {
      * @throws BackingOpenException with what the operator can do about it; nothing is left then
      */
     public synchronized Snapshot begin(Path file) throws BackingOpenException {
+        if (isStopped) {
+            throw new BackingOpenException(Reason.FAILED, "no snapshot to " + file + ": the device stops", null);
+        }
         Snapshot before = newest;
         if (before != null && !before.state().isFinal()) {
             throw new BackingOpenException(
@@ -88,6 +109,7 @@ public final class Snapshots {
         }
         Snapshot snapshot = new Snapshot(file, store.layout().sizeBytes());
         SnapshotFile target = SnapshotFile.create(file, snapshot.totalBytes(), creator);
+        passesBefore = failedPassCount.getAsLong();
         try {
             run = new SnapshotRun(store, clock, target, snapshot, bufferBytes);
         } catch (OutOfMemoryError e) {
@@ -169,6 +191,10 @@ public final class Snapshots {
             }
             if (running.snapshot().state() == Snapshot.State.LOADING) {
                 if (!running.isLoaded()) {
+                    if (failedPassCount.getAsLong() > passesBefore) {
+                        end(running, Snapshot.State.FAILED, unreadable());
+                        return Clock.NEVER;
+                    }
                     return clock.nanoTime() + LOAD_POLL_NANOS;
                 }
                 running.begin();
@@ -178,6 +204,12 @@ public final class Snapshots {
                 return Clock.NEVER;
             }
             return 0;
+        }
+
+        private String unreadable() {
+            long chunks = store.layout().chunkCount() - store.loadedChunkCount();
+            return chunks
+                    + " chunks of the image can't be read, and it needs all of them; see the status for the error";
         }
 
         private void end(SnapshotRun running, Snapshot.State state, @Nullable String reason) {

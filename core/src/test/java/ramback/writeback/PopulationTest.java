@@ -208,6 +208,7 @@ class PopulationTest {
         try (DeviceRig rig = DeviceRig.over(backing).start()) {
             RigClient client = rig.connect();
             DeviceRig.awaitTrue("the others are loaded", () -> rig.store.loadedChunkCount() == 15);
+            DeviceRig.awaitTrue("the pass has failed", () -> rig.population.failedPassCount() > 0);
             assertThat(client.write(3 * CHUNK, filled(CHUNK, 4))).isEqualTo(Outcome.DONE);
             assertThat(client.read(3 * CHUNK, CHUNK)).isEqualTo(filled(CHUNK, 4));
             rig.awaitLoaded();

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -242,6 +243,35 @@ class SnapshotsTest {
             rig.snapshots.stop();
             assertThat(snapshot.state()).isEqualTo(Snapshot.State.CANCELLED);
             assertThat(rig.names()).isEmpty();
+        }
+    }
+
+    @Test
+    void noneIsBegunWhenTheDeviceStops() {
+        try (SnapshotRig rig = new SnapshotRig(64 * CHUNK, CHUNK, 4 * CHUNK)) {
+            rig.snapshots.stop();
+            assertRefused(rig, rig.file("copy"), Reason.FAILED, "the device stops");
+            assertThat(rig.snapshots.newest()).isNull();
+            assertThat(rig.names()).isEmpty();
+        }
+    }
+
+    @Test
+    void itDoesNotWaitForWhatCannotBeRead() {
+        try (SnapshotRig rig = new SnapshotRig(64 * CHUNK, CHUNK, 4 * CHUNK, false, Clock.SYSTEM)) {
+            AtomicLong failedPasses = new AtomicLong(3);
+            rig.snapshots.giveUpAfterFailed(failedPasses::get);
+            rig.write(0, 0, filled(CHUNK, 1));
+            for (String name : new String[] {"copy", "again"}) {
+                Snapshot snapshot = rig.begin(name);
+                // Until the next pass over the image is over it may turn out to be mended.
+                assertThat(rig.snapshots.agent().step()).isPositive();
+                failedPasses.incrementAndGet();
+                assertThat(rig.snapshots.agent().step()).isEqualTo(Clock.NEVER);
+                assertThat(snapshot.state()).isEqualTo(Snapshot.State.FAILED);
+                assertThat(snapshot.failure()).contains("63 chunks of the image can't be read");
+                assertThat(rig.names()).isEmpty();
+            }
         }
     }
 

@@ -108,6 +108,7 @@ public final class Engine implements AutoCloseable {
                 sealerSignal));
         this.modeSwitch = new ModeSwitch(device, writeBehind, log, attachment::setMode, options.intervalNanos());
         this.snapshots = new Snapshots(store, clock, options.snapshotBufferBytes());
+        snapshots.giveUpAfterFailed(population::failedPassCount);
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.traceOutput = new TraceOutput(trace, clock);
