@@ -16,8 +16,12 @@ record JournalSpace(long chunkBytes) {
     /** Room that is kept for cuts: small enough not to be missed. */
     static final long KEPT_BYTES = 8 * EPOCH_BYTES;
 
-    /** A run of zeroes: one extent of a descriptor. */
-    private static final long ZERO_RUN_BYTES = 32;
+    /**
+     * A run of zeroes: its extent, and two more of the sealed epoch, when it is zeroed in the middle of a run there, whose parts are then
+     * captured one by one. Each is a 160th of a descriptor, 25.6 bytes; what is left is for pieces of a run that others' entries in
+     * the ring keep apart.
+     */
+    static final long ZERO_RUN_BYTES = 96;
 
     /** A chunk's extent, and its share of descriptors that are full of extents. */
     private static final long EXTENT_BYTES = 64;

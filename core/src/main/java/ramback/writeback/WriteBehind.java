@@ -430,7 +430,7 @@ public final class WriteBehind implements Promises {
 
     boolean fitsHalfTheLog() {
         long chunks = Math.max(dirty.dataChunkCount(), dirty.logDataChunkCount());
-        return chunks * versions.journalSpace().chunkBytes() + dirty.chunkCount() * 32
+        return chunks * versions.journalSpace().chunkBytes() + dirty.chunkCount() * JournalSpace.ZERO_RUN_BYTES
                 <= log.capacityBytes() / 2 - JournalSpace.KEPT_BYTES - log.usedBytes();
     }
 
