@@ -107,6 +107,10 @@ final class Progress implements AutoCloseable {
         if (status.backingLastError() != null && status.state().equals("degraded")) {
             return left + "; trying again after: " + status.backingLastError();
         }
+        if (rate < 1 && status.backingLastError() != null) {
+            // Also while it stops, which is then a state of its own: this may be why it does not end.
+            return left + "; nothing is written, the last error was: " + status.backingLastError();
+        }
         return rate < 1
                 ? left
                 : left + ", " + Quantities.ofRate(rate) + ", "

@@ -306,7 +306,8 @@ final class UpCommand extends DeviceCommand {
             StatusReport status = running.status();
             shell.complain(status.name() + " still has " + Quantities.ofBytes(status.dirtyBytes()) + " ("
                     + Quantities.ofCount(status.dirtyChunks()) + " chunks) to write to " + status.backingUri()
-                    + "; goes on flushing (a kill -9 would leave them out of it)");
+                    + "; goes on flushing (a kill -9 would leave them out of it)"
+                    + (status.backingLastError() == null ? "" : "; the last error was: " + status.backingLastError()));
         } catch (Refusal e) {
             shell.complain("everything is in the image; about to end");
         }

@@ -77,5 +77,8 @@ class StatusScreenTest {
                 .isEqualTo("ramback: disk flushing, 256 MiB of 1.00 GiB left (75 % done), 64.0 MiB/s, 4.00 s to go");
         assertThat(Progress.line(SampleStatus.of("degraded", 100, 256 << 20, 0), 256 << 20))
                 .endsWith("(0 % done); trying again after: no space left");
+        // Whoever stops a device whose journal or image takes nothing learns why that does not end.
+        assertThat(Progress.line(SampleStatus.of("stopping", 100, 256 << 20, 0), 256 << 20))
+                .endsWith("(0 % done); nothing is written, the last error was: no space left");
     }
 }
