@@ -1,6 +1,7 @@
 package ramback.journal;
 
 import ramback.journal.StartSituation.Bond;
+import ramback.journal.StartSituation.Journal;
 import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 
@@ -11,6 +12,15 @@ import ramback.journal.StartSituation.State;
  *  memory    state file        journal                    bond            decision
  *  --------- ----------------- -------------------------- --------------- ------------------------------------
  *  in use    any               any                        any             IMAGE_IN_USE
+ *
+ *  the image was made just now:
+ *  changes   any               any                        any             IMAGE_MISSING, unless it is discarded
+ *            any but absent,   any                        any             IMAGE_MISSING
+ *              clean
+ *            any               epochs, suspended, fault,  any             IMAGE_MISSING
+ *                              damaged, newer format
+ *
+ *  any image:
  *  changes   any               any                        any             LIVE_MEMORY, unless it is discarded
  *            newer             any                        any             STATE_NEWER
  *            damaged           any                        any             STATE_DAMAGED
@@ -48,7 +58,10 @@ import ramback.journal.StartSituation.State;
  *              unsafe
  * </pre>
  *
- * TORN accepted is START_FRESH without a journal's file, else START_CLEAN, and START_ORDINARY where no journal is wanted.
+ * <p>An image that was made just now is zeroes. What lies beside it and is not done with belongs to the image that was there before,
+ * and would be lost: epochs applied to zeroes are gone from the journal, and in no image.
+ *
+ * <p>TORN accepted is START_FRESH without a journal's file, else START_CLEAN, and START_ORDINARY where no journal is wanted.
  *
  * <p>Read-only, nothing is written: the rows of a wanted journal hold for the states <i>absent</i> and <i>journalled</i>, those
  * without for the others; START_FRESH and START_CLEAN become START_ORDINARY, and RECOVER becomes READ_ONLY.
@@ -69,6 +82,8 @@ public enum StartDecision {
 
     /** Refused: a live daemon serves the image. */
     IMAGE_IN_USE(true),
+    /** Refused: the image was made just now, and what lies beside it is needed by one that is not there. */
+    IMAGE_MISSING(true),
     /** Refused: a killed daemon's memory holds changes that the image lacks. */
     LIVE_MEMORY(true),
     /** Refused: the state file is newer than this program. */
@@ -112,6 +127,9 @@ public enum StartDecision {
         if (found.memory() == Memory.IN_USE) {
             return IMAGE_IN_USE;
         }
+        if (found.imageMade() && isOfAMissingImage(found)) {
+            return IMAGE_MISSING;
+        }
         if (found.memory() == Memory.CHANGES && !found.discardMemory()) {
             return LIVE_MEMORY;
         }
@@ -130,6 +148,22 @@ public enum StartDecision {
             case START_FRESH, START_CLEAN -> START_ORDINARY;
             case RECOVER -> READ_ONLY;
             default -> decision;
+        };
+    }
+
+    private static boolean isOfAMissingImage(StartSituation found) {
+        boolean isMemoryNeeded = found.memory() == Memory.CHANGES && !found.discardMemory();
+        return isMemoryNeeded || !isDoneWith(found.state()) || !isDoneWith(found.journal());
+    }
+
+    private static boolean isDoneWith(State state) {
+        return state == State.ABSENT || state == State.CLEAN;
+    }
+
+    private static boolean isDoneWith(Journal journal) {
+        return switch (journal) {
+            case ABSENT, NOT_A_JOURNAL, CLEAN, EMPTY -> true;
+            case EPOCHS, SUSPENDED, MEDIA_FAULT, DAMAGED, NEWER_FORMAT -> false;
         };
     }
 

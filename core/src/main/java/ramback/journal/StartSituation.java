@@ -5,6 +5,7 @@ package ramback.journal;
  * operator asks for.
  *
  * @param bond how the journal belongs to the image; means nothing where there is no journal that can be read
+ * @param imageMade whether this very start made the image, because there was none: all zeroes
  * @param journalWanted whether it is to be served with a journal
  * @param readOnly whether nothing may be written, anywhere
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
@@ -15,6 +16,7 @@ public record StartSituation(
         Journal journal,
         Bond bond,
         Memory memory,
+        boolean imageMade,
         boolean journalWanted,
         boolean readOnly,
         boolean acceptTorn,

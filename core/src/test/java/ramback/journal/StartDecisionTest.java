@@ -21,18 +21,23 @@ class StartDecisionTest {
     private static final Set<Journal> NOTHING_TO_APPLY = EnumSet.of(Journal.CLEAN, Journal.EMPTY);
     private static final Set<Journal> SOMETHING = EnumSet.of(Journal.EPOCHS, Journal.SUSPENDED, Journal.MEDIA_FAULT);
 
+    /** What an image that is not there may need. */
+    private static final Set<Journal> UNDONE =
+            EnumSet.of(Journal.EPOCHS, Journal.SUSPENDED, Journal.MEDIA_FAULT, Journal.DAMAGED, Journal.NEWER_FORMAT);
+
     private static List<StartSituation> all() {
         List<StartSituation> all = new ArrayList<>();
         for (State state : State.values()) {
             for (Journal journal : Journal.values()) {
                 for (Bond bond : Bond.values()) {
                     for (Memory memory : Memory.values()) {
-                        for (int flags = 0; flags < 16; flags++) {
+                        for (int flags = 0; flags < 32; flags++) {
                             all.add(new StartSituation(
                                     state,
                                     journal,
                                     bond,
                                     memory,
+                                    (flags & 16) != 0,
                                     (flags & 1) != 0,
                                     (flags & 2) != 0,
                                     (flags & 4) != 0,
@@ -65,6 +70,9 @@ class StartDecisionTest {
 
     private static final List<Row> ROWS = List.of(
             row(s -> s.memory() == Memory.IN_USE, StartDecision.IMAGE_IN_USE),
+            row(s -> s.imageMade() && s.memory() == Memory.CHANGES && !s.discardMemory(), StartDecision.IMAGE_MISSING),
+            row(s -> s.imageMade() && !absent(s) && s.state() != State.CLEAN, StartDecision.IMAGE_MISSING),
+            row(s -> s.imageMade() && UNDONE.contains(s.journal()), StartDecision.IMAGE_MISSING),
             row(s -> s.memory() == Memory.CHANGES && !s.discardMemory(), StartDecision.LIVE_MEMORY),
             row(s -> s.state() == State.NEWER, StartDecision.STATE_NEWER),
             row(s -> s.state() == State.DAMAGED, StartDecision.STATE_DAMAGED),
@@ -138,7 +146,7 @@ class StartDecisionTest {
         for (StartSituation found : all()) {
             assertThat(StartDecision.of(found)).as("%s", found).isEqualTo(byTheTable(found));
         }
-        assertThat(all()).hasSize(7 * 9 * 4 * 3 * 16);
+        assertThat(all()).hasSize(7 * 9 * 4 * 3 * 32);
     }
 
     @Test
@@ -172,6 +180,14 @@ class StartDecisionTest {
     }
 
     @Test
+    void anImageThatWasMadeJustNowIsNeverGivenWhatAnotherLacks() {
+        forAll(StartSituation::imageMade, decision -> decision != StartDecision.RECOVER);
+        forAll(s -> s.imageMade() && UNDONE.contains(s.journal()), StartDecision::isRefusal);
+        forAll(s -> s.imageMade() && s.state() == State.DIRTY_UNSAFE && s.acceptTorn(), StartDecision::isRefusal);
+        forAll(s -> !s.imageMade(), decision -> decision != StartDecision.IMAGE_MISSING);
+    }
+
+    @Test
     void aTornImageIsServedOnlyWhenThatIsAccepted() {
         forAll(s -> s.state() == State.DIRTY_UNSAFE && !s.acceptTorn(), StartDecision::isRefusal);
         forAll(s -> journalled(s) && s.journal() == Journal.SUSPENDED && !s.acceptTorn(), StartDecision::isRefusal);
@@ -179,7 +195,9 @@ class StartDecisionTest {
 
     @Test
     void memoryThatHoldsChangesIsNeverPassedOverUnasked() {
-        forAll(s -> s.memory() == Memory.CHANGES && !s.discardMemory(), d -> d == StartDecision.LIVE_MEMORY);
+        forAll(
+                s -> s.memory() == Memory.CHANGES && !s.discardMemory(),
+                d -> d == StartDecision.LIVE_MEMORY || d == StartDecision.IMAGE_MISSING);
         forAll(s -> s.memory() == Memory.IN_USE, d -> d == StartDecision.IMAGE_IN_USE);
     }
 
@@ -199,7 +217,15 @@ class StartDecisionTest {
         for (StartSituation s : all()) {
             if (!StartDecision.of(s).isRefusal()) {
                 StartSituation bolder = new StartSituation(
-                        s.state(), s.journal(), s.bond(), s.memory(), s.journalWanted(), s.readOnly(), true, true);
+                        s.state(),
+                        s.journal(),
+                        s.bond(),
+                        s.memory(),
+                        s.imageMade(),
+                        s.journalWanted(),
+                        s.readOnly(),
+                        true,
+                        true);
                 assertThat(StartDecision.of(bolder).isRefusal()).as("%s", s).isFalse();
             }
         }

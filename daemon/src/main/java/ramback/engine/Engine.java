@@ -135,7 +135,7 @@ public final class Engine implements AutoCloseable {
         Attachment attachment = null;
         Engine engine = null;
         try {
-            found = Findings.look(ImageRequest.toServe(options), image.backing());
+            found = Findings.look(ImageRequest.toServe(options), image.backing(), image.created());
             if (found.decision().isRefusal()) {
                 throw StartRefusals.of(found);
             }

@@ -45,7 +45,8 @@ final class Findings implements AutoCloseable {
             StateFile.@Nullable Reading reading,
             @Nullable FoundJournal journal,
             @Nullable Path journalElsewhere,
-            Leftovers leftovers) {
+            Leftovers leftovers,
+            boolean imageMade) {
         this.request = request;
         this.image = image;
         this.identity = identity;
@@ -59,6 +60,7 @@ final class Findings implements AutoCloseable {
                 journalSituation(),
                 bond(),
                 leftovers.memory(),
+                imageMade,
                 request.journal().isKept(),
                 request.servedReadOnly(),
                 request.acceptTorn(),
@@ -66,8 +68,12 @@ final class Findings implements AutoCloseable {
         this.decision = StartDecision.of(situation);
     }
 
-    /** Looks; the image is open and locked. */
-    static Findings look(ImageRequest request, FileBacking image) throws Refusal {
+    /**
+     * Looks; the image is open and locked.
+     *
+     * @param imageMade whether it was made for this, because there was none
+     */
+    static Findings look(ImageRequest request, FileBacking image, boolean imageMade) throws Refusal {
         FoundJournal journal = null;
         boolean isComplete = false;
         try {
@@ -108,7 +114,15 @@ final class Findings implements AutoCloseable {
                 directories.add(Path.of(state.segment()).getParent());
             }
             Findings findings = new Findings(
-                    request, image, identity, store, reading, journal, elsewhere, SegmentFile.look(image, directories));
+                    request,
+                    image,
+                    identity,
+                    store,
+                    reading,
+                    journal,
+                    elsewhere,
+                    SegmentFile.look(image, directories),
+                    imageMade);
             isComplete = true;
             return findings;
         } catch (IOException e) {

@@ -45,7 +45,7 @@ public final class OfflineImage implements AutoCloseable {
         }
         Findings found = null;
         try {
-            found = Findings.look(request, image);
+            found = Findings.look(request, image, false);
             return new OfflineImage(image, found);
         } finally {
             if (found == null) {

@@ -2,11 +2,14 @@ package ramback.engine;
 
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import ramback.journal.JournalScan;
 import ramback.journal.StartDecision;
+import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 
@@ -37,6 +40,7 @@ final class StartRefusals {
                 throw new IllegalArgumentException(decision + " is no refusal");
             case IMAGE_IN_USE ->
                 image + " is in use: its memory segment " + found.leftovers().newest() + " is locked by a live daemon";
+            case IMAGE_MISSING -> imageMissing();
             case LIVE_MEMORY -> liveMemory();
             case STATE_NEWER ->
                 "state file " + found.store().place() + " of " + image + " has format " + newerVersion()
@@ -76,6 +80,52 @@ final class StartRefusals {
                 image + " lacks what its journal holds, " + epochsToApply()
                         + ", and --read-only brings nothing into it;" + " run 'ramback recover "
                         + found.request().image() + "' first";
+        };
+    }
+
+    /** The image has been made by the start that is refused, and is gone again when this is read. */
+    private String imageMissing() {
+        List<String> needs = new ArrayList<>();
+        List<String> files = new ArrayList<>();
+        if (found.reading() != null && found.situation().state() != State.CLEAN) {
+            files.add(found.store().place());
+            needs.add("state file " + found.store().place() + " " + stateInWords());
+        }
+        FoundJournal file = found.journal();
+        JournalScan scan = found.scan();
+        if (file != null && scan != null && scan.verdict() != JournalScan.Verdict.NOT_A_JOURNAL) {
+            files.add(file.path().toString());
+            needs.add(journal + " " + journalInWords(scan));
+        }
+        if (found.situation().memory() == Memory.CHANGES) {
+            files.add(String.valueOf(found.leftovers().newest()));
+            needs.add("memory segment " + found.leftovers().newest() + " holds "
+                    + found.leftovers().dirtyChunks() + " chunks of "
+                    + found.leftovers().chunkBytes() + " bytes that it lacks");
+        }
+        return image + " does not exist, but one that was there has left what a new one would destroy: "
+                + String.join(", ", needs) + "; put the image back, or, to do without all that, move away "
+                + String.join(" and ", files);
+    }
+
+    private String stateInWords() {
+        return switch (found.situation().state()) {
+            case DAMAGED -> "can't be read (" + damage() + ")";
+            case NEWER -> "has format " + newerVersion() + ", which this ramback can't read";
+            case DIRTY_JOURNALLED -> "says that it was not stopped cleanly and needs its journal" + ofState();
+            default -> "says that it was not stopped cleanly";
+        };
+    }
+
+    private static String journalInWords(JournalScan scan) {
+        return switch (scan.verdict()) {
+            case EPOCHS -> "holds " + epochsToApply(scan);
+            case MEDIA_FAULT -> "is damaged at byte " + scan.faultOffsetBytes() + " and good up to " + lastEpoch(scan);
+            case SUSPENDED -> "says that it was in the mode unsafe";
+            case TRUNCATED -> "is shorter than it says it is";
+            case DAMAGED -> "is damaged";
+            case NEWER_FORMAT -> "has format " + scan.version() + ", newer than this ramback reads";
+            case NOT_A_JOURNAL, CLEAN, EMPTY -> "ends with " + lastEpoch(scan);
         };
     }
 

@@ -349,6 +349,60 @@ class LeftoversTest {
         assertProtected("the image does not need it: move it away, and a new one is made");
     }
 
+    // ------------------------------------------------------------------------------------------- the image is missing
+
+    private void assertIsNotReplaced(String... messages) throws IOException {
+        Files.deleteIfExists(crash.image);
+        for (String message : messages) {
+            assertRefused(4, message, up("--size", "256K"));
+            assertRefused(4, message, up("--size", "256K", "--accept-torn"));
+            assertRefused(4, message, up("--size", "256K", "--journal", "none"));
+        }
+    }
+
+    @Test
+    void aMissingImageIsNotReplacedByZeroesWithItsJournal() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path elsewhere = directory.resolve("elsewhere.img");
+        Files.copy(crash.image, elsewhere);
+        assertIsNotReplaced(
+                "does not exist",
+                "journal " + crash.journal
+                        + " holds 3 epochs up to epoch 3 of 2026-01-02T03:04:08Z, 6 chunks (24576 bytes)",
+                "; put the image back, or, to do without all that, move away " + crash.state + " and " + crash.journal);
+        // Back again it is recovered, and nothing is missing.
+        Files.move(elsewhere, crash.image);
+        serve();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void aMissingImageIsNotReplacedWhateverElseItNeeds() throws Exception {
+        crash.image().served("unsafe", false, 7, 0);
+        assertIsNotReplaced("state file " + crash.state + " says that it was not stopped cleanly");
+        Files.writeString(crash.state, "?");
+        assertIsNotReplaced("state file " + crash.state + " can't be read");
+        Files.delete(crash.state);
+        crash.image().journal(7, 3, true);
+        assertIsNotReplaced("journal " + crash.journal + " says that it was in the mode unsafe");
+        crash.truncateJournal(1 << 20);
+        assertIsNotReplaced("journal " + crash.journal + " is shorter than it says it is");
+        crash.setJournalVersion(2);
+        assertIsNotReplaced("journal " + crash.journal + " has format 2, newer than this ramback reads");
+        Files.delete(crash.journal);
+        crash.image().journal(7, 3);
+        crash.flipByte(crash.journal, crash.offsetOfPayload(3));
+        assertIsNotReplaced("and good up to epoch 2 of 2026-01-02T03:04:07Z");
+    }
+
+    @Test
+    void anImageThatWasCleanIsReplacedBesideWhatItLeft() throws Exception {
+        serve("--size", "256K", "--journal-size", "2M");
+        Files.delete(crash.image);
+        serve("--size", "256K");
+        assertImageIsAtEpoch(0);
+    }
+
     // ------------------------------------------------------------------------------------------- the state is wrong
 
     @Test
