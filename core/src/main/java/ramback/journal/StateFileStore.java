@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
 import ramback.posix.Posix;
@@ -46,6 +48,19 @@ public final class StateFileStore implements StateStore {
     @Override
     public String place() {
         return file.toString();
+    }
+
+    /** Every path at which something may be written, as far as that is not decided yet: no other file must be there. */
+    public List<Path> places() {
+        List<Path> places = new ArrayList<>(List.of(file, temporary(file)));
+        if (elsewhere != null) {
+            places.addAll(List.of(elsewhere, temporary(elsewhere)));
+        }
+        return places;
+    }
+
+    private static Path temporary(Path file) {
+        return file.resolveSibling(file.getFileName() + TEMPORARY_SUFFIX);
     }
 
     @Override
@@ -137,7 +152,7 @@ public final class StateFileStore implements StateStore {
     }
 
     private static void replace(Path file, byte[] content) throws IOException {
-        Path temporary = file.resolveSibling(file.getFileName() + TEMPORARY_SUFFIX);
+        Path temporary = temporary(file);
         removeQuietly(temporary); // of a crash
         int fd = Posix.open(temporary, Posix.O_WRONLY | Posix.O_CREAT | Posix.O_EXCL | Posix.O_NOFOLLOW, OWNER_ONLY);
         boolean isWritten = false;

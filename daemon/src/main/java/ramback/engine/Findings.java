@@ -79,10 +79,13 @@ final class Findings implements AutoCloseable {
         try {
             StateFileStore store =
                     StateLocation.store(image.path(), image.status(), image.sizeBytes(), request.stateDirectory());
+            Path named = namedJournal(request, image);
+            if (named != null) {
+                JournalPlace.check(named, image.path(), store);
+            }
             StateFile.Reading reading = read(store);
             StateFile state = stateOf(reading);
             ImageIdentity identity = SegmentFile.identity(image);
-            Path named = namedJournal(request, image);
             if (named != null) {
                 journal = FoundJournal.look(named, request.readOnly());
             }

@@ -89,6 +89,11 @@ record FoundJournal(
                 e);
     }
 
+    /** What a journal is called until it is whole. */
+    static Path unfinished(Path path) {
+        return path.resolveSibling(path.getFileName() + UNFINISHED_SUFFIX);
+    }
+
     /** How large a journal is made for a device unless somebody says otherwise. */
     static long defaultSizeBytes(long deviceBytes) {
         long quarter = Math.clamp(deviceBytes / DEVICE_SHARE, SIZE_BYTES_MIN, SIZE_BYTES_MAX);
@@ -105,7 +110,7 @@ record FoundJournal(
         if (Files.exists(path)) {
             return createOnDevice(path, identity, sizeBytes, progress);
         }
-        Path unfinished = path.resolveSibling(path.getFileName() + UNFINISHED_SUFFIX);
+        Path unfinished = unfinished(path);
         boolean isMade = false;
         try {
             allocate(unfinished, sizeBytes);

@@ -343,6 +343,50 @@ class LeftoversTest {
     }
 
     @Test
+    void aJournalIsNotWhereImageOrStateFileLie() throws Exception {
+        Path other = directory.resolve("other.img");
+        Files.createDirectories(directory.resolve("state"));
+        for (boolean isThere : new boolean[] {false, true}) {
+            if (isThere) {
+                crash.image();
+            }
+            String[] size = isThere ? new String[0] : new String[] {"--size", "256K"};
+            for (Path place : List.of(
+                    crash.state,
+                    Path.of(crash.state + ".new"),
+                    images.resolve("../images/./disk.img.ramback"),
+                    stateElsewhere(),
+                    Path.of(stateElsewhere() + ".new"))) {
+                assertRefused(2, "bad --journal '" + place + "'", journalAt(place, size));
+                assertRefused(2, "state file", journalAt(place, size));
+            }
+            assertRefused(2, "is the image itself; name another file", journalAt(crash.image, size));
+        }
+        Files.createLink(other, crash.image);
+        assertRefused(2, "is the image itself; name another file", journalAt(other));
+        assertRefused(2, "is the image itself", "check", crash.image.toString(), "--journal", other.toString());
+        Files.delete(other);
+        Files.createSymbolicLink(other, images);
+        assertRefused(2, "state file", journalAt(other.resolve("disk.img.ramback")));
+        // What is being made is under another name until it is whole.
+        crash = new Leftovers(images.resolve("second.partial")).image();
+        assertRefused(2, "would be made as", journalAt(images.resolve("second")));
+    }
+
+    private String[] journalAt(Path journal, String... options) {
+        List<String> all = new ArrayList<>(List.of("--journal", journal.toString()));
+        all.addAll(Arrays.asList(options));
+        return up(all.toArray(String[]::new));
+    }
+
+    /** Where the state file lies of an image whose directory takes none. */
+    private Path stateElsewhere() throws IOException {
+        CRC32C crc = new CRC32C();
+        crc.update(images.toRealPath().resolve("disk.img").toString().getBytes(US_ASCII));
+        return directory.resolve("state").resolve(String.format("file-disk.img-%08x.ramback", crc.getValue()));
+    }
+
+    @Test
     void aJournalThatIsNotNeededAndCannotBeReadIsNotOverwrittenEither() throws Exception {
         crash.image().journal(7, 3).clean(7);
         crash.truncateJournal(1 << 20);
