@@ -313,7 +313,7 @@ final class UpCommand extends DeviceCommand {
         }
     }
 
-    private void stop(Daemon running) {
+    private void stop(Daemon running) throws Refusal {
         try (Progress _ = Progress.start(shell, running::status)) {
             running.stop();
         }

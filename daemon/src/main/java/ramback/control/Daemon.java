@@ -160,14 +160,19 @@ public final class Daemon {
     /**
      * Stops cleanly: takes no more clients and requests, carries everything to the image, removes the sockets and the
      * directory. Returns when that is done, however long it takes. Call once.
+     *
+     * @throws Refusal when all of that is done, and something remains for the operator to do
      */
-    public void stop() {
+    public void stop() throws Refusal {
         Serving running = serving();
         running.nbd().close();
-        running.engine().stop();
-        stopped = true;
-        running.control().close();
-        directory.close();
+        try {
+            running.engine().stop();
+        } finally {
+            stopped = true;
+            running.control().close();
+            directory.close();
+        }
     }
 
     private Serving serving() {

@@ -285,7 +285,7 @@ final class Attachment {
         }
     }
 
-    private static void warn(IOException e) {
+    private static void warn(Exception e) {
         System.getLogger(Attachment.class.getName())
                 .log(System.Logger.Level.WARNING, "not everything could be tidied up: {0}", e.getMessage());
     }
@@ -320,14 +320,42 @@ final class Attachment {
 
     // ---------------------------------------------------------------------------------------------- stop
 
-    /** Says durably, in the journal and then in the state file, that the image has everything; it has been synced. */
-    synchronized void setClean() throws IOException {
-        log.markClean();
+    /**
+     * Says durably, in the journal and then in the state file, that the image has everything; it has been synced. The state file
+     * says so even when the journal can't: what is still in the journal is then refused as of another time, and is never
+     * applied to an image that was used without it.
+     *
+     * @throws Refusal when one of the two could not be told, and what to do about it
+     */
+    synchronized void setClean() throws Refusal {
+        IOException unmarked = null;
+        try {
+            log.markClean();
+        } catch (IOException e) {
+            unmarked = e;
+        }
         StateFile now = state;
         if (now != null && store != null) {
-            StateFile next = now.cleaned(cleanImage(image));
-            store.replace(next.encode());
-            state = next;
+            try {
+                StateFile next = now.cleaned(cleanImage(image));
+                store.replace(next.encode());
+                state = next;
+            } catch (IOException e) {
+                throw new Refusal(
+                        Refusal.Kind.FAILED,
+                        "image " + image.path() + " is whole, but state file " + store.place()
+                                + " could not be marked as clean: " + e.getMessage() + "; run 'ramback recover "
+                                + image.path() + "' before anything but ramback uses it",
+                        e);
+            }
+        }
+        if (unmarked != null) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "image " + image.path() + " is whole, but journal " + journalPath
+                            + " could not be marked as clean: " + unmarked.getMessage()
+                            + "; move it away, and the next 'ramback up' makes a new one",
+                    unmarked);
         }
     }
 
@@ -345,6 +373,10 @@ final class Attachment {
             if (store != null) {
                 setClean();
             }
+        } catch (Refusal e) {
+            warn(e);
+        }
+        try {
             close();
             remove();
         } catch (IOException e) {
@@ -362,7 +394,8 @@ final class Attachment {
         if (stateMade && store != null) {
             store.remove();
         }
-        if (journalMade && journalPath != null) {
+        boolean isNeeded = !stateMade && state != null && !state.isClean();
+        if (journalMade && journalPath != null && !isNeeded) {
             FoundJournal.remove(journalPath);
         }
     }

@@ -359,8 +359,11 @@ public final class Engine implements AutoCloseable {
      * gives the memory back and unlocks the image. Returns when that is done, however long it takes; may be called more than
      * once, later calls wait for the first. When the backing store fails it goes on trying: what is dirty is not given up.
      * Exports are stopped before: memory that a session still uses is not unmapped.
+     *
+     * @throws Refusal when everything is in the image, and this could not be said in journal or state file: what that means and
+     *     what to do; all is given back all the same
      */
-    public void stop() {
+    public void stop() throws Refusal {
         isStopping = true;
         device.refuseRequests();
         stopping.lock();
@@ -373,8 +376,8 @@ public final class Engine implements AutoCloseable {
             drainForGood();
             writeBehind.stop();
             traceOutput.stop();
-            release();
             isStopped = true;
+            release();
         } finally {
             stopping.unlock();
         }
@@ -386,7 +389,11 @@ public final class Engine implements AutoCloseable {
      */
     public void abandon() {
         isAbandoned = true;
-        stop();
+        try {
+            stop();
+        } catch (Refusal e) {
+            warn(e);
+        }
     }
 
     private void drainForGood() {
@@ -407,15 +414,34 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void release() {
+    private void release() throws Refusal {
         try {
             if (!options.readOnly()) {
-                backing.sync();
-                attachment.setClean();
+                sayClean();
             }
+        } finally {
+            giveBack();
+        }
+    }
+
+    private void sayClean() throws Refusal {
+        try {
+            backing.sync();
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "image " + options.image() + " could not be made durable at last: " + e.getMessage()
+                            + "; check its disk, and start it again or run 'ramback recover " + options.image()
+                            + "' before anything else uses it",
+                    e);
+        }
+        attachment.setClean();
+    }
+
+    private void giveBack() {
+        try {
             attachment.close();
         } catch (IOException e) {
-            // Everything is durable in the image by now; the next start finds that out by itself.
             warn(e);
         }
         try {
@@ -437,13 +463,13 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private static void warn(IOException e) {
+    private static void warn(Exception e) {
         System.getLogger(Engine.class.getName())
                 .log(System.Logger.Level.WARNING, "not everything could be tidied up: {0}", e.getMessage());
     }
 
     @Override
-    public void close() {
+    public void close() throws Refusal {
         stop();
     }
 }

@@ -447,6 +447,51 @@ class LeftoversTest {
         assertImageIsAtEpoch(0);
     }
 
+    // ------------------------------------------------------------------------------------------- the stop goes wrong
+
+    @Test
+    void aStopThatCannotMarkTheJournalSaysSoAndTheStateFileStillSaysClean() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        ShellOnPaper shell = shell();
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
+                () -> shell.run(up()), work -> Thread.ofPlatform().daemon().start(work));
+        shell.awaitOut(" ready, ", 1);
+        assertThat(shell.out()).as(shell.err()).contains(" ready, ");
+        assertThat(DescriptorFault.breakWritesTo(crash.journal)).isPositive();
+        shell.signal();
+        assertThat(exitCode.join()).isEqualTo(1);
+        assertThat(shell.err())
+                .contains("ramback: image " + crash.image + " is whole, but journal " + crash.journal
+                        + " could not be marked as clean: ")
+                .contains("; move it away");
+        assertThat(Files.readString(crash.state)).contains("clean: yes");
+        assertThat(directory.resolve("run")).isEmptyDirectory();
+        assertImageIsAtEpoch(3);
+        // There was nothing in it, so that it does no harm.
+        serve();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void aStopThatCannotWriteTheStateFileSaysSo() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        ShellOnPaper shell = shell();
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
+                () -> shell.run(up()), work -> Thread.ofPlatform().daemon().start(work));
+        shell.awaitOut(" ready, ", 1);
+        assertThat(shell.out()).as(shell.err()).contains(" ready, ");
+        Path inTheWay = Files.createDirectory(Path.of(crash.state + ".new"));
+        shell.signal();
+        assertThat(exitCode.join()).isEqualTo(1);
+        assertThat(shell.err())
+                .contains("ramback: image " + crash.image + " is whole, but state file " + crash.state
+                        + " could not be marked as clean: ")
+                .contains("'ramback recover " + crash.image + "'");
+        Files.delete(inTheWay);
+        assertThat(say(0, "recover", crash.image.toString())).contains("is clean");
+        assertImageIsAtEpoch(3);
+    }
+
     // ------------------------------------------------------------------------------------------- the state is wrong
 
     @Test
