@@ -279,6 +279,14 @@ public final class JournalScan implements AutoCloseable {
         return superblock == null ? 0 : superblock.generation();
     }
 
+    /**
+     * Whether its newest superblock says that the image has everything, and no later format may say otherwise. That is so whatever
+     * became of the rest of the file, as in {@link Verdict#TRUNCATED}.
+     */
+    public boolean saysClean() {
+        return superblock != null && superblock.clean() && verdict != Verdict.NEWER_FORMAT;
+    }
+
     /** How many bytes of epochs it can hold. */
     public long capacityBytes() {
         return superblock == null ? 0 : superblock.ringBytes();

@@ -27,6 +27,8 @@ import ramback.journal.StartSituation.State;
  *
  *  no journal wanted:
  *            absent            epochs, suspended, fault   of the image    JOURNAL_NEEDED
+ *            absent            newer format               any             JOURNAL_NEWER
+ *            absent            damaged                    any             JOURNAL_DAMAGED
  *            journalled        any                        any             JOURNAL_NEEDED
  *            unsafe            any                        any             TORN, unless accepted
  *            any other         any                        any             START_ORDINARY
@@ -169,14 +171,15 @@ public enum StartDecision {
 
     private static StartDecision withoutJournal(StartSituation found) {
         return switch (found.state()) {
-            case ABSENT -> {
-                boolean isNeeded = found.bond() != Bond.OTHER_IMAGE
-                        && switch (found.journal()) {
-                            case EPOCHS, SUSPENDED, MEDIA_FAULT -> true;
-                            case ABSENT, NOT_A_JOURNAL, NEWER_FORMAT, DAMAGED, CLEAN, EMPTY -> false;
-                        };
-                yield isNeeded ? JOURNAL_NEEDED : START_ORDINARY;
-            }
+            // Nobody says that the image does without its journal, so only a journal that is read can.
+            case ABSENT ->
+                switch (found.journal()) {
+                    case EPOCHS, SUSPENDED, MEDIA_FAULT ->
+                        found.bond() == Bond.OTHER_IMAGE ? START_ORDINARY : JOURNAL_NEEDED;
+                    case NEWER_FORMAT -> JOURNAL_NEWER;
+                    case DAMAGED -> JOURNAL_DAMAGED;
+                    case ABSENT, NOT_A_JOURNAL, CLEAN, EMPTY -> START_ORDINARY;
+                };
             case DIRTY_JOURNALLED -> JOURNAL_NEEDED;
             case DIRTY_UNSAFE -> found.acceptTorn() ? START_ORDINARY : TORN;
             case CLEAN, DIRTY_ORDINARY -> START_ORDINARY;

@@ -82,6 +82,8 @@ class StartDecisionTest {
                             && SOMETHING.contains(s.journal())
                             && s.bond() != Bond.OTHER_IMAGE,
                     StartDecision.JOURNAL_NEEDED),
+            row(s -> !wanted(s) && absent(s) && s.journal() == Journal.NEWER_FORMAT, StartDecision.JOURNAL_NEWER),
+            row(s -> !wanted(s) && absent(s) && s.journal() == Journal.DAMAGED, StartDecision.JOURNAL_DAMAGED),
             row(s -> !wanted(s) && s.state() == State.DIRTY_JOURNALLED, StartDecision.JOURNAL_NEEDED),
             row(s -> !wanted(s) && s.state() == State.DIRTY_UNSAFE && !s.acceptTorn(), StartDecision.TORN),
             row(s -> !wanted(s), StartDecision.START_ORDINARY),
@@ -169,6 +171,16 @@ class StartDecisionTest {
         forAll(
                 s -> s.journal() == Journal.EPOCHS && s.bond() == Bond.CURRENT && journalled(s),
                 decision -> decision.isRefusal() || decision == StartDecision.RECOVER);
+    }
+
+    @Test
+    void aJournalThatMayBeNeededIsNeverPassedOver() {
+        forAll(
+                s -> absent(s) && UNDONE.contains(s.journal()) && s.bond() != Bond.OTHER_IMAGE && !s.acceptTorn(),
+                decision -> decision.isRefusal() || decision == StartDecision.RECOVER);
+        forAll(
+                s -> absent(s) && (s.journal() == Journal.DAMAGED || s.journal() == Journal.NEWER_FORMAT),
+                StartDecision::isRefusal);
     }
 
     @Test

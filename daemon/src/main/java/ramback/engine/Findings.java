@@ -266,6 +266,14 @@ final class Findings implements AutoCloseable {
         return journal == null ? null : journal.scan();
     }
 
+    /** Whether the journal says of this very image that it has everything, although the journal may be of no use any more. */
+    boolean journalSaysClean() {
+        JournalScan scan = scan();
+        return scan != null
+                && scan.saysClean()
+                && scan.identity().filter(owner -> isOf(owner, identity)).isPresent();
+    }
+
     /** The journal that the state file names, or null. */
     @Nullable
     Path journalOfState() {

@@ -62,7 +62,7 @@ final class StartRefusals {
                 Objects.requireNonNull(found.journal()).path() + " is not a journal" + needed()
                         + "; name another file with --journal" + (isNeeded() ? "" : ", or move that one away");
             case JOURNAL_NEWER ->
-                journal + " has format " + version() + ", newer than this ramback reads" + needed()
+                journal + " has format " + version() + ", newer than this ramback reads" + perhapsNeeded()
                         + "; use the newer ramback that wrote it";
             case JOURNAL_DAMAGED -> journalDamaged();
             case JOURNAL_OF_ANOTHER_IMAGE ->
@@ -160,13 +160,17 @@ final class StartRefusals {
         String what = scan != null && scan.verdict() == JournalScan.Verdict.TRUNCATED
                 ? " is shorter than it says it is"
                 : " is damaged: neither of its superblocks can be read";
-        return journal
-                + what
-                + needed()
-                + (isNeeded()
-                        ? "; bring it back from a copy; without it the image may be a mixture of old and new: "
-                                + takeAsItIs()
-                        : "; the image does not need it: move it away, and a new one is made");
+        String remedy;
+        if (isNeeded()) {
+            remedy = "; bring it back from a copy; without it the image may be a mixture of old and new: "
+                    + takeAsItIs();
+        } else if (isPerhapsNeeded()) {
+            remedy = "; bring it back from a copy; to take the image as it is, which may be a mixture of old and new,"
+                    + " move the journal away";
+        } else {
+            remedy = "; the image does not need it: move it away, and a new one is made";
+        }
+        return journal + what + perhapsNeeded() + remedy;
     }
 
     private String mediaFault() {
@@ -201,6 +205,15 @@ final class StartRefusals {
 
     private String needed() {
         return isNeeded() ? ", and " + image + " was not stopped cleanly and needs its own" + ofState() : "";
+    }
+
+    /** Where there is no state file, only the journal could tell, and this one can't be read. */
+    private boolean isPerhapsNeeded() {
+        return found.situation().state() == State.ABSENT && !found.journalSaysClean();
+    }
+
+    private String perhapsNeeded() {
+        return isPerhapsNeeded() ? ", and without a state file nobody knows whether " + image + " needs it" : needed();
     }
 
     private String ofState() {

@@ -169,6 +169,15 @@ final class Leftovers {
         Files.write(journal, bytes);
     }
 
+    /** Leaves no superblock whole, in no copy. */
+    void damageSuperblocks() throws IOException {
+        for (int slot = 0; slot < 64 << 10; slot += 32 << 10) {
+            for (int sector = slot; sector < slot + 4096; sector += 512) {
+                flipByte(journal, sector + 200);
+            }
+        }
+    }
+
     void truncateJournal(long sizeBytes) throws IOException {
         try (FileChannel channel = FileChannel.open(journal, StandardOpenOption.WRITE)) {
             channel.truncate(sizeBytes);

@@ -273,11 +273,7 @@ class LeftoversTest {
     @Test
     void aJournalWithoutASuperblockIsRefused() throws Exception {
         crash = Leftovers.ofACrash(crash.image);
-        for (int slot = 0; slot < 64 << 10; slot += 32 << 10) {
-            for (int sector = slot; sector < slot + 4096; sector += 512) {
-                crash.flipByte(crash.journal, sector + 200);
-            }
-        }
+        crash.damageSuperblocks();
         assertProtected("is damaged: neither of its superblocks can be read");
     }
 
@@ -445,6 +441,38 @@ class LeftoversTest {
         Files.delete(crash.image);
         serve("--size", "256K");
         assertImageIsAtEpoch(0);
+    }
+
+    @Test
+    void aDamagedJournalWithoutAStateFileMayBeNeededForAllAnybodyKnows() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Files.delete(crash.state);
+        crash.truncateJournal(1 << 20);
+        String unknown = "is shorter than it says it is, and without a state file nobody knows whether image "
+                + crash.image
+                + " needs it; bring it back from a copy; to take the image as it is, which may be a mixture"
+                + " of old and new, move the journal away";
+        assertProtected(unknown);
+        assertRefused(4, unknown, up("--journal", "none"));
+        assertRefused(4, unknown, up("--read-only"));
+        crash.setJournalVersion(2);
+        assertRefused(4, "has format 2, newer than this ramback reads", up("--journal", "none"));
+        assertRefused(4, "without a state file nobody knows", up("--journal", "none"));
+        crash.damageSuperblocks();
+        assertProtected("is damaged: neither of its superblocks can be read, and without a state file nobody knows");
+        assertRefused(4, "without a state file nobody knows", up("--journal", "none"));
+        Files.delete(crash.journal);
+        serve("--journal", "none");
+    }
+
+    @Test
+    void aTruncatedJournalThatSaysThatItIsCleanIsNotNeeded() throws Exception {
+        crash.image();
+        serve("--journal-size", "2M");
+        Files.delete(crash.state);
+        crash.truncateJournal(1 << 20);
+        assertProtected("the image does not need it: move it away, and a new one is made");
+        assertRefused(4, "the image does not need it: move it away", up("--journal", "none"));
     }
 
     // ------------------------------------------------------------------------------------------- the stop goes wrong
