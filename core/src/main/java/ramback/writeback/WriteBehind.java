@@ -43,6 +43,8 @@ public final class WriteBehind implements Promises {
     /** The least number of dirty chunks a limit allows: one run of any request and some room to work. */
     public static final int DIRTY_CHUNKS_MIN = 64;
 
+    private static final int JOURNAL_CHUNKS_MIN = 4;
+
     /** How many appliers write at once when it is urgent; otherwise one does. */
     public static final int APPLIER_COUNT = 4;
 
@@ -70,6 +72,16 @@ public final class WriteBehind implements Promises {
             long limitBytes,
             Runnable onCommit,
             Signal sealerSignal) {}
+
+    /**
+     * How many bytes of epochs a journal must hold at least. A write that fits never waits for ever: it makes two chunks dirty at
+     * most, and twice as many are kept apart while a device leaves {@code unsafe}.
+     *
+     * @param ringBytes of memory for versions on their way to the journal
+     */
+    public static long journalBytesMin(int chunkBytes, long ringBytes) {
+        return JOURNAL_CHUNKS_MIN * JournalSpace.of(chunkBytes, ringBytes).chunkBytes() + JournalSpace.KEPT_BYTES;
+    }
 
     private final Plan plan;
     final Standing standing;

@@ -23,6 +23,7 @@ import ramback.journal.StateFile.CleanImage;
 import ramback.journal.StateFileStore;
 import ramback.memory.ImageIdentity;
 import ramback.posix.FileStatus;
+import ramback.writeback.WriteBehind;
 
 /**
  * An image and what lies beside it, while a device is served from it: the journal, open and fenced, and the state file, which says so.
@@ -63,7 +64,10 @@ final class Attachment {
 
     // ---------------------------------------------------------------------------------------------- start
 
-    /** Refuses a size of the journal that the one that is there does not have; before anything is changed. */
+    /**
+     * Refuses a size of the journal that the one that is there does not have, and one in which a write might never find room; before
+     * anything is changed.
+     */
     static void checkJournalSize(Findings found, DeviceOptions options) throws Refusal {
         OptionalLong askedBytes = options.journal().sizeBytes();
         FoundJournal journal = found.journal();
@@ -78,6 +82,29 @@ final class Attachment {
                             + askedBytes.getAsLong()
                             + " of --journal-size; leave --journal-size out, or remove the journal after a clean stop");
         }
+        if (found.decision() != StartDecision.START_ORDINARY && journal != null) {
+            checkJournalRoom(found, options, journal);
+        }
+    }
+
+    private static void checkJournalRoom(Findings found, DeviceOptions options, FoundJournal journal) throws Refusal {
+        int chunkBytes = options.chunkBytes();
+        long neededBytes = LocalJournal.sizeBytes(WriteBehind.journalBytesMin(chunkBytes, Engine.RING_BYTES));
+        FileBacking backing = journal.backing();
+        long sizeBytes = backing == null
+                ? journal.sizeBytesToMake(options.journal(), found.image().sizeBytes())
+                : backing.sizeBytes();
+        if (sizeBytes >= neededBytes) {
+            return;
+        }
+        String remedy = backing == null
+                ? "give --journal-size " + neededBytes + " or a smaller --chunk"
+                : "choose a smaller --chunk, or another --journal-size after a clean stop, when the journal may be removed";
+        throw new Refusal(
+                Refusal.Kind.USAGE,
+                (backing == null ? "a journal" : "journal " + journal.path()) + " of " + sizeBytes
+                        + " bytes is too small for chunks of " + chunkBytes + " bytes: at least " + neededBytes
+                        + " are needed; " + remedy);
     }
 
     /** Brings into the image what its journal holds, if that has been decided. */
@@ -198,8 +225,8 @@ final class Attachment {
     private static FoundJournal make(
             Findings found, DeviceOptions options, JournalIdentity identity, WorkProgress progress) throws Refusal {
         Path path = Objects.requireNonNull(found.journal()).path();
-        long sizeBytes = options.journal().sizeBytes().orElse(FoundJournal.defaultSizeBytes(identity.imageBytes()));
-        return FoundJournal.create(path, identity, sizeBytes / 4096 * 4096, progress);
+        long sizeBytes = found.journal().sizeBytesToMake(options.journal(), identity.imageBytes());
+        return FoundJournal.create(path, identity, sizeBytes, progress);
     }
 
     /** The journal that is there; made anew in place where it was one for other chunks, or was given up. */

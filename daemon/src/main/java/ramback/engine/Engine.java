@@ -47,7 +47,7 @@ public final class Engine implements AutoCloseable {
     /** What the default limit is at least. */
     private static final long DIRTY_BYTES_MIN = 16L << 20;
     /** How much memory versions of chunks may take on their way to the journal. */
-    private static final long RING_BYTES = 32L << 20;
+    static final long RING_BYTES = 32L << 20;
 
     private static final long STOP_RETRY_NANOS = 500_000_000L;
 

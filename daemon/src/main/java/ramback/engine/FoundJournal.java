@@ -94,9 +94,20 @@ record FoundJournal(
         return path.resolveSibling(path.getFileName() + UNFINISHED_SUFFIX);
     }
 
-    /** How large a journal is made for a device unless somebody says otherwise. */
-    static long defaultSizeBytes(long deviceBytes) {
-        long quarter = Math.clamp(deviceBytes / DEVICE_SHARE, SIZE_BYTES_MIN, SIZE_BYTES_MAX);
+    /** How large the journal that is not there yet is made: a whole block device, what was asked, or by the image. */
+    long sizeBytesToMake(JournalOption asked, long imageBytes) throws Refusal {
+        if (Files.exists(path)) {
+            try (FileBacking device = FileBacking.open(path, true)) {
+                return device.sizeBytes();
+            } catch (IOException e) {
+                throw unreadable(path, e);
+            }
+        }
+        return asked.sizeBytes().orElse(defaultSizeBytes(imageBytes)) / 4096 * 4096;
+    }
+
+    private static long defaultSizeBytes(long imageBytes) {
+        long quarter = Math.clamp(imageBytes / DEVICE_SHARE, SIZE_BYTES_MIN, SIZE_BYTES_MAX);
         return (quarter + 4095) / 4096 * 4096;
     }
 

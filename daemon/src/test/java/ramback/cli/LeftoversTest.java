@@ -202,6 +202,30 @@ class LeftoversTest {
         assertRefused(2, "has 2097152 bytes, not the 4194304 of --journal-size", up("--journal-size", "4M"));
     }
 
+    @Test
+    void aJournalThatHoldsTooFewChunksIsRefusedBeforeAWriteWaitsForEver() throws Exception {
+        assertRefused(
+                2,
+                "a journal of 2097152 bytes is too small for chunks of 1048576 bytes: at least 4378624 are needed;"
+                        + " give --journal-size 4378624 or a smaller --chunk",
+                up("--size", "8M", "--chunk", "1M", "--journal-size", "2M"));
+        serve("--size", "8M", "--chunk", "1M", "--journal-size", "4378624");
+        Files.delete(crash.image);
+        Files.delete(crash.state);
+        Files.delete(crash.journal);
+        crash = Leftovers.ofACrash(crash.image);
+        assertRefused(
+                2,
+                "journal " + crash.journal + " of 2097152 bytes is too small for chunks of 1048576 bytes: at least"
+                        + " 4378624 are needed; choose a smaller --chunk, or another --journal-size after",
+                up("--chunk", "1M"));
+        serve();
+        assertImageIsAtEpoch(3);
+        assertRefused(2, "of 2097152 bytes is too small for chunks of 1048576 bytes", up("--chunk", "1M"));
+        serve("--chunk", "256K");
+        serve("--chunk", "1M", "--journal", "none");
+    }
+
     // ------------------------------------------------------------------------------------------- the journal is wrong
 
     @Test
