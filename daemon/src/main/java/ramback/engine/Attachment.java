@@ -289,16 +289,15 @@ final class Attachment {
 
     /**
      * Nothing was served: what was there before is there again. A state that was not clean stays as it is now, since it fits the journal
-     * whether that was fenced or not.
+     * whether that was fenced or not; but for a journal that was made, which goes when no state needs it any more.
      */
-    private static void takeBack(
-            Findings found, boolean isStateWritten, @Nullable FoundJournal journal, boolean isMade) {
+    static void takeBack(Findings found, boolean isStateWritten, @Nullable FoundJournal journal, boolean isMade) {
         try {
             if (!isStateWritten) {
                 // As it was.
             } else if (found.reading() == null) {
                 found.store().remove();
-            } else if (found.state() != null && found.state().isClean()) {
+            } else if (found.state() != null && (isMade || found.state().isClean())) {
                 found.store().replace(found.state().encode());
             }
             if (journal != null && isMade) {

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.backing.FileBacking;
+import ramback.engine.DescriptorFault;
 import ramback.journal.StateFile;
 import ramback.journal.StateFileStore;
 import ramback.memory.ImageIdentity;

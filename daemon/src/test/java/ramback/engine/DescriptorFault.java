@@ -1,4 +1,4 @@
-package ramback.cli;
+package ramback.engine;
 
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 import ramback.posix.Posix;
 
 /** Breaks files that this process has open, as a disk that fails does: every write to them fails from then on. */
-final class DescriptorFault {
+public final class DescriptorFault {
 
     @SuppressWarnings("restricted") // what breaks descriptors is not for the product's own downcalls
     private static final MethodHandle DUP2 = Linker.nativeLinker()
@@ -24,7 +24,7 @@ final class DescriptorFault {
     private DescriptorFault() {}
 
     /** Puts the device that is always full behind every descriptor of a file; returns how many there were. */
-    static int breakWritesTo(Path file) throws IOException {
+    public static int breakWritesTo(Path file) throws IOException {
         int full = Posix.open(Path.of("/dev/full"), Posix.O_RDWR, 0);
         int count = 0;
         try (Stream<Path> links = Files.list(Path.of("/proc/self/fd"))) {
@@ -41,7 +41,7 @@ final class DescriptorFault {
     }
 
     /** How many descriptors of a file this process has. */
-    static int countOf(Path file) throws IOException {
+    public static int countOf(Path file) throws IOException {
         int count = 0;
         List<Path> descriptors;
         try (Stream<Path> links = Files.list(Path.of("/proc/self/fd"))) {
