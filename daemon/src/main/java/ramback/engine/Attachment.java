@@ -229,14 +229,24 @@ final class Attachment {
         return FoundJournal.create(path, identity, sizeBytes, progress);
     }
 
-    /** The journal that is there; made anew in place where it was one for other chunks, or was given up. */
+    /**
+     * The journal that is there; what is given up in it is discarded, and it is made anew in place where it was one for other chunks. In
+     * an order in which it may be broken off anywhere and begun again: journal, state file, format.
+     */
     private static FoundJournal reuse(Findings found, JournalIdentity identity) throws Refusal, IOException {
         FoundJournal journal = Objects.requireNonNull(found.journal());
         FileBacking backing = Objects.requireNonNull(journal.backing());
         JournalScan scan = found.decision() == StartDecision.RECOVER
                 ? JournalScan.ofRecords(backing)
                 : Objects.requireNonNull(journal.scan());
-        if (scan.verdict() == JournalScan.Verdict.SUSPENDED || !scan.identity().equals(Optional.of(identity))) {
+        if (scan.verdict() == JournalScan.Verdict.SUSPENDED) {
+            // A clean state beside a journal that says otherwise would be of another time, and nothing would be
+            // accepted any more.
+            found.image().sync();
+            Recovery.discard(backing, scan);
+            scan = JournalScan.ofRecords(backing);
+        }
+        if (!scan.identity().equals(Optional.of(identity))) {
             StateFile before = found.state();
             if (before != null && !before.isClean()) {
                 // The image is whole, and a new journal has no generation by which that could be seen.

@@ -1,6 +1,7 @@
 package ramback.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,6 +15,8 @@ import org.junit.jupiter.api.io.TempDir;
 import ramback.backing.FileBacking;
 import ramback.device.Mode;
 import ramback.journal.JournalIdentity;
+import ramback.journal.JournalScan;
+import ramback.journal.LocalJournal;
 import ramback.journal.StartDecision;
 import ramback.journal.StateFile;
 import ramback.journal.StateFileStore;
@@ -111,5 +114,42 @@ class AttachmentTest {
         assertThat(state).hasBinaryContent(before);
         assertThat(journal).doesNotExist();
         assertDecision(StartDecision.START_FRESH, false);
+    }
+
+    @Test
+    void aTornImageThatIsAcceptedCanBeAcceptedAgainWhenTheJournalFailsInTheMiddle() throws Exception {
+        FoundJournal made = FoundJournal.create(journal, identity(), JOURNAL_BYTES, WorkProgress.NONE);
+        LocalJournal log = LocalJournal.open(made.backing(), made.scan(), 7, () -> 9);
+        log.fence();
+        log.suspend();
+        log.close();
+        writeState(7, true);
+        assertDecision(StartDecision.TORN, false);
+        try (Findings found = look(true)) {
+            assertThat(found.decision()).isEqualTo(StartDecision.START_CLEAN);
+            assertThat(DescriptorFault.breakWritesTo(journal)).isPositive();
+            assertThatThrownBy(() ->
+                            Attachment.attach(found, options(true), directory.resolve("segment"), WorkProgress.NONE))
+                    .isInstanceOf(Refusal.class);
+        }
+        assertDecision(StartDecision.TORN, false);
+        assertDecision(StartDecision.START_CLEAN, true);
+
+        // Broken off behind the journal it has been accepted.
+        Path inTheWay = Files.createDirectory(Path.of(state + ".new"));
+        try (Findings found = look(true)) {
+            assertThatThrownBy(() ->
+                            Attachment.attach(found, options(true), directory.resolve("segment"), WorkProgress.NONE))
+                    .isInstanceOf(Refusal.class);
+        }
+        Files.delete(inTheWay);
+        assertThat(verdict()).isEqualTo(JournalScan.Verdict.CLEAN);
+        assertDecision(StartDecision.START_CLEAN, false);
+    }
+
+    private JournalScan.Verdict verdict() throws IOException {
+        try (FileBacking backing = FileBacking.open(journal, true)) {
+            return JournalScan.of(backing).verdict();
+        }
     }
 }
