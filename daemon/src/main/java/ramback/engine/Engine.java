@@ -144,7 +144,12 @@ public final class Engine implements AutoCloseable {
             found.leftovers().remove();
             segment = SegmentFile.create(options, image.backing());
             attachment = Attachment.attach(found, options, segment.path(), progress);
-            found.closeScan();
+            if (attachment.log().keepsVersions()) {
+                found.closeScan();
+            } else {
+                // The attachment has no use for the journal that was looked at.
+                found.close();
+            }
             engine = new Engine(options, image, attachment, segment);
             return engine;
         } catch (IOException e) {

@@ -87,17 +87,30 @@ class LeftoversTest {
         assertRefused(4, message, "recover", crash.image.toString(), "--yes");
     }
 
-    /** Serves it and stops it cleanly; returns what was said on standard error. */
-    private String serve(String... options) throws Exception {
+    /** An {@code up} in the background that serves. */
+    private record Served(ShellOnPaper shell, CompletableFuture<Integer> exitCode) {
+
+        int stop() {
+            shell.signal();
+            return exitCode.join();
+        }
+    }
+
+    private Served start(String... options) throws Exception {
         ShellOnPaper shell = shell();
         CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
                 () -> shell.run(up(options)),
                 work -> Thread.ofPlatform().daemon().start(work));
         shell.awaitOut(" ready, ", 1);
         assertThat(shell.out()).as(shell.err()).contains(" ready, ");
-        shell.signal();
-        assertThat(exitCode.join()).isZero();
-        return shell.err();
+        return new Served(shell, exitCode);
+    }
+
+    /** Serves it and stops it cleanly; returns what was said on standard error. */
+    private String serve(String... options) throws Exception {
+        Served served = start(options);
+        assertThat(served.stop()).isZero();
+        return served.shell().err();
     }
 
     private String say(int exitCode, String... arguments) {
@@ -225,6 +238,18 @@ class LeftoversTest {
         assertRefused(2, "of 2097152 bytes is too small for chunks of 1048576 bytes", up("--chunk", "1M"));
         serve("--chunk", "256K");
         serve("--chunk", "1M", "--journal", "none");
+    }
+
+    @Test
+    void aJournalThatIsNotUsedIsNotHeld() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        serve();
+        for (String option : List.of("--read-only", "--journal=none")) {
+            Served served = start(option);
+            assertThat(DescriptorFault.countOf(crash.journal)).isZero();
+            FileBacking.open(crash.journal, false).close();
+            assertThat(served.stop()).isZero();
+        }
     }
 
     // ------------------------------------------------------------------------------------------- the journal is wrong
@@ -505,15 +530,10 @@ class LeftoversTest {
     @Test
     void aStopThatCannotMarkTheJournalSaysSoAndTheStateFileStillSaysClean() throws Exception {
         crash = Leftovers.ofACrash(crash.image);
-        ShellOnPaper shell = shell();
-        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
-                () -> shell.run(up()), work -> Thread.ofPlatform().daemon().start(work));
-        shell.awaitOut(" ready, ", 1);
-        assertThat(shell.out()).as(shell.err()).contains(" ready, ");
+        Served served = start();
         assertThat(DescriptorFault.breakWritesTo(crash.journal)).isPositive();
-        shell.signal();
-        assertThat(exitCode.join()).isEqualTo(1);
-        assertThat(shell.err())
+        assertThat(served.stop()).isEqualTo(1);
+        assertThat(served.shell().err())
                 .contains("ramback: image " + crash.image + " is whole, but journal " + crash.journal
                         + " could not be marked as clean: ")
                 .contains("; move it away");
@@ -528,15 +548,10 @@ class LeftoversTest {
     @Test
     void aStopThatCannotWriteTheStateFileSaysSo() throws Exception {
         crash = Leftovers.ofACrash(crash.image);
-        ShellOnPaper shell = shell();
-        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(
-                () -> shell.run(up()), work -> Thread.ofPlatform().daemon().start(work));
-        shell.awaitOut(" ready, ", 1);
-        assertThat(shell.out()).as(shell.err()).contains(" ready, ");
+        Served served = start();
         Path inTheWay = Files.createDirectory(Path.of(crash.state + ".new"));
-        shell.signal();
-        assertThat(exitCode.join()).isEqualTo(1);
-        assertThat(shell.err())
+        assertThat(served.stop()).isEqualTo(1);
+        assertThat(served.shell().err())
                 .contains("ramback: image " + crash.image + " is whole, but state file " + crash.state
                         + " could not be marked as clean: ")
                 .contains("'ramback recover " + crash.image + "'");
