@@ -167,7 +167,8 @@ public final class OfflineImage implements AutoCloseable {
 
     private void addMemoryLoss(List<String> losses) {
         if (found.leftovers().memory() == Memory.CHANGES) {
-            losses.add(found.leftovers().dirtyChunks() + " chunks of "
+            // The image, or its journal, may have some of what was on its way there.
+            losses.add("at most " + found.leftovers().dirtyChunks() + " chunks of "
                     + found.leftovers().chunkBytes() + " bytes that only the memory of the killed daemon has newer");
         }
     }

@@ -9,12 +9,16 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import ramback.journal.JournalScan;
 import ramback.journal.StartDecision;
+import ramback.journal.StartSituation.Bond;
 import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 
 /** What is said when an image is not served as it was found: what happened, what would be lost, and how to go on. */
 final class StartRefusals {
+
+    private static final String UNKNOWN_LOSS = "without which all that was committed and had not reached the image is"
+            + " lost, and the image may be a mixture of old and new";
 
     private final Findings found;
     private final String image;
@@ -51,7 +55,7 @@ final class StartRefusals {
                         + "), so nobody knows what the image needs; remove it to go by the journal alone, or, where there is"
                         + " none, to take the image as it is";
             case JOURNAL_NEEDED ->
-                image + " was not stopped cleanly and needs its journal" + ofState()
+                image + " was not stopped cleanly and needs its journal" + ofState() + ", " + loss()
                         + "; leave --journal none out, or run" + " 'ramback recover "
                         + found.request().image() + "' first";
             case JOURNAL_MISSING ->
@@ -72,8 +76,10 @@ final class StartRefusals {
                 journal + " and " + image
                         + " don't belong to the same moment: one of them was copied back or served without"
                         + " the other; the journal ends with " + lastEpoch()
-                        + "; bring back what belongs together, or move the"
-                        + " journal away and " + takeAsItIs();
+                        + "; bring back what belongs together"
+                        + (found.situation().state() == State.CLEAN
+                                ? "; the state file says that the image is whole without it: move the journal away, and a new one is made"
+                                : ", or move the journal away and " + takeAsItIs());
             case MEDIA_FAULT -> mediaFault();
             case TORN -> torn();
             case READ_ONLY ->
@@ -99,7 +105,7 @@ final class StartRefusals {
         }
         if (found.situation().memory() == Memory.CHANGES) {
             files.add(String.valueOf(found.leftovers().newest()));
-            needs.add("memory segment " + found.leftovers().newest() + " holds "
+            needs.add("memory segment " + found.leftovers().newest() + " holds at most "
                     + found.leftovers().dirtyChunks() + " chunks of "
                     + found.leftovers().chunkBytes() + " bytes that it lacks");
         }
@@ -131,7 +137,7 @@ final class StartRefusals {
 
     private String liveMemory() {
         long chunks = found.leftovers().dirtyChunks();
-        return image + " was served by a daemon that was killed, and " + chunks + " chunks of "
+        return image + " was served by a daemon that was killed, and at most " + chunks + " chunks of "
                 + found.leftovers().chunkBytes() + " bytes in its memory segment "
                 + found.leftovers().newest()
                 + " are not in the image; this version can't take them over; to go on without them run 'ramback recover "
@@ -162,8 +168,7 @@ final class StartRefusals {
                 : " is damaged: neither of its superblocks can be read";
         String remedy;
         if (isNeeded()) {
-            remedy = "; bring it back from a copy; without it the image may be a mixture of old and new: "
-                    + takeAsItIs();
+            remedy = "; bring it back from a copy, or without one " + takeAsItIs();
         } else if (isPerhapsNeeded()) {
             remedy = "; bring it back from a copy; to take the image as it is, which may be a mixture of old and new,"
                     + " move the journal away";
@@ -196,7 +201,17 @@ final class StartRefusals {
     // ---------------------------------------------------------------------------------------------- parts of sentences
 
     private String takeAsItIs() {
-        return "'ramback recover " + found.request().image() + " --accept-torn' takes it as it is";
+        return "'ramback recover " + found.request().image() + " --accept-torn' takes the image as it is";
+    }
+
+    /** What goes with the journal at hand, if that is the image's. */
+    private String loss() {
+        JournalScan scan = found.scan();
+        return scan != null
+                        && scan.verdict() == JournalScan.Verdict.EPOCHS
+                        && found.situation().bond() == Bond.CURRENT
+                ? "which holds " + epochsToApply(scan) + ", that the image lacks"
+                : UNKNOWN_LOSS;
     }
 
     private boolean isNeeded() {
@@ -204,7 +219,9 @@ final class StartRefusals {
     }
 
     private String needed() {
-        return isNeeded() ? ", and " + image + " was not stopped cleanly and needs its own" + ofState() : "";
+        return isNeeded()
+                ? ", and " + image + " was not stopped cleanly and needs its own" + ofState() + ", " + UNKNOWN_LOSS
+                : "";
     }
 
     /** Where there is no state file, only the journal could tell, and this one can't be read. */

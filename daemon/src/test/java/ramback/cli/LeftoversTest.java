@@ -37,6 +37,9 @@ import ramback.posix.FileStatus;
 @Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LeftoversTest {
 
+    private static final String UNKNOWN_LOSS = "without which all that was committed and had not reached the image is"
+            + " lost, and the image may be a mixture of old and new";
+
     @TempDir
     Path directory;
 
@@ -270,10 +273,17 @@ class LeftoversTest {
     @Test
     void anImageThatNeedsItsJournalIsNotServedWithoutOne() throws Exception {
         crash = Leftovers.ofACrash(crash.image);
+        String held = ", which holds 3 epochs up to epoch 3 of 2026-01-02T03:04:08Z, 6 chunks (24576 bytes), that the"
+                + " image lacks; leave --journal none out";
+        assertRefused(4, "needs its journal (" + crash.journal + ")" + held, up("--journal", "none"));
+        Files.move(crash.journal, directory.resolve("away"));
         assertRefused(
-                4, "needs its journal (" + crash.journal + "); leave --journal none out", up("--journal", "none"));
+                4,
+                "needs its journal (" + crash.journal + "), " + UNKNOWN_LOSS + "; leave --journal none out",
+                up("--journal", "none"));
+        Files.move(directory.resolve("away"), crash.journal);
         Files.delete(crash.state);
-        assertRefused(4, "needs its journal; leave --journal none out", up("--journal", "none"));
+        assertRefused(4, "needs its journal" + held, up("--journal", "none"));
     }
 
     @Test
@@ -286,6 +296,7 @@ class LeftoversTest {
         crash = Leftovers.ofACrash(images.resolve("disk.img"));
         crash.truncateJournal(0);
         assertProtected("is not a journal, and image");
+        assertProtected("needs its own (" + crash.journal + "), " + UNKNOWN_LOSS);
     }
 
     @Test
@@ -332,6 +343,7 @@ class LeftoversTest {
         crash = Leftovers.ofACrash(crash.image);
         crash.setJournalVersion(2);
         assertProtected("has format 2, newer than this ramback reads");
+        assertProtected("needs its own (" + crash.journal + "), " + UNKNOWN_LOSS + "; use the newer ramback");
     }
 
     @Test
@@ -359,6 +371,7 @@ class LeftoversTest {
         assertThat(served.join()).isZero();
         Files.copy(otherDirectory.resolve("b.img.journal"), crash.journal, StandardCopyOption.REPLACE_EXISTING);
         assertProtected("belongs to another image of 1048576 bytes");
+        assertProtected("needs its own (" + crash.journal + "), " + UNKNOWN_LOSS);
         crash.clean(7);
         assertProtected("belongs to another image of 1048576 bytes");
     }
@@ -371,6 +384,7 @@ class LeftoversTest {
         assertProtected("don't belong to the same moment");
         crash.clean(7);
         assertProtected("don't belong to the same moment");
+        assertProtected("; the state file says that the image is whole without it: move the journal away");
         crash.served("writeback", false, 9, 0);
         assertProtected("don't belong to the same moment");
     }
@@ -646,7 +660,7 @@ class LeftoversTest {
     void theMemoryOfAKilledDaemonIsNotGivenUpUnasked() throws Exception {
         crash = Leftovers.ofACrash(crash.image);
         Path left = leaveMemory(2);
-        assertRefused(4, "was killed, and 2 chunks of 4096 bytes in its memory segment " + left, up());
+        assertRefused(4, "was killed, and at most 2 chunks of 4096 bytes in its memory segment " + left, up());
         assertRefused(4, "'ramback recover " + crash.image + " --discard-ram', which goes back to epoch 3", up());
         Files.delete(left);
 
@@ -672,10 +686,10 @@ class LeftoversTest {
                                 "b007",
                                 null)
                         .encode());
-        assertProtected("was killed, and 2 chunks of 4096 bytes");
+        assertProtected("was killed, and at most 2 chunks of 4096 bytes");
         assertRefused(
                 4,
-                "gives this up: 2 chunks of 4096 bytes that only the memory of the killed daemon has newer; add --yes",
+                "gives this up: at most 2 chunks of 4096 bytes that only the memory of the killed daemon has newer; add --yes",
                 "recover",
                 crash.image.toString(),
                 "--discard-ram");
