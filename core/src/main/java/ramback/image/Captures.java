@@ -29,7 +29,7 @@ public interface Captures {
 
     /**
      * Claims room for the version of one chunk of data; by the sealer, which leaves some room to writers. It goes on with
-     * {@link #fill}, and then {@link #publish} or {@link #abandon}, and waits for nobody in between.
+     * {@link #fill}, and then {@link #publish} or {@link #abandon}, and waits for nothing in between but the chunk's lock.
      *
      * @return the claim, not negative, or {@link #NO_CLAIM}: the caller waits for room and begins again
      */

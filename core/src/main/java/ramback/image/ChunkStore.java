@@ -554,20 +554,15 @@ public final class ChunkStore {
     public int captureWord(long sealedEpoch, long word, Backoff backoff) {
         int parity = (int) (sealedEpoch & 1);
         int count = 0;
-        backoff.reset();
         for (long rest = table.dirty(parity, word); rest != 0; rest = table.dirty(parity, word)) {
             long data = captures.keepsVersions() ? rest & ~table.zero(word) : 0;
             int captured = data != 0
-                    ? captureData(parity, word, first(data, copyRunChunkCountMax()))
-                    : captureMarks(parity, word, rest);
+                    ? captureData(parity, word, first(data, copyRunChunkCountMax()), backoff)
+                    : captureMarks(parity, word, rest, backoff);
             if (captured == NO_ROOM) {
                 return NO_ROOM;
             }
             count += captured;
-            if (captured == 0) {
-                // Others hold them; they capture what they want to change themselves.
-                backoff.idle();
-            }
         }
         table.lowerDirtySummary(parity, word);
         return count;
@@ -578,48 +573,67 @@ public final class ChunkStore {
      * it is until a writer has captured it, so a copy of a chunk that is sealed still is the sealed version. A writer who needs
      * one of these locks waits for a few marks, not for copies, and not for a sealer that has lost its processor while copying.
      */
-    private int captureData(int parity, long word, long mask) {
+    private int captureData(int parity, long word, long mask, Backoff backoff) {
         long copied = 0;
-        int claimCount = 0;
         for (long rest = mask; rest != 0; rest &= rest - 1) {
             long claim = captures.claim();
             if (claim == Captures.NO_CLAIM) {
                 break;
             }
             captures.fill(claim, data, ((word << 6) + Long.numberOfTrailingZeros(rest)) << shift);
-            sealersClaims[claimCount++] = claim;
+            sealersClaims[Long.bitCount(copied)] = claim;
             copied |= Long.lowestOneBit(rest);
         }
         if (copied == 0) {
             return NO_ROOM;
         }
         table.orderCopyBeforeMarks();
-        long held = table.tryLockSome(word, copied);
-        long mine = Mutant.CAPTURE_WITHOUT_SECOND_LOOK.isOn() ? held : held & table.dirty(parity, word);
-        claimCount = 0;
-        for (long rest = copied; rest != 0; rest &= rest - 1) {
-            long claim = sealersClaims[claimCount++];
-            if ((mine & Long.lowestOneBit(rest)) != 0) {
-                captures.publish(claim, (word << 6) + Long.numberOfTrailingZeros(rest));
+        int count = 0;
+        backoff.reset();
+        for (long rest = copied; rest != 0; ) {
+            // Captured by a writer: a mark of the sealed epoch that is gone does not come back.
+            long gone = rest & ~sealed(parity, word);
+            long held = table.tryLockSome(word, rest & ~gone);
+            if (held != 0) {
+                long mine = held & sealed(parity, word);
+                endClaims(word, copied, mine, true);
+                endClaims(word, copied, held & ~mine, false);
+                if (mine != 0) {
+                    noteCaptured(parity, word, mine, true);
+                }
+                table.unlock(word, held);
+                count += Long.bitCount(mine);
+            }
+            endClaims(word, copied, gone, false);
+            rest &= ~(gone | held);
+            if ((gone | held) == 0) {
+                // Whoever holds them waits for nothing meanwhile, and not for the room that is claimed here either.
+                backoff.idle();
+            }
+        }
+        return count;
+    }
+
+    private long sealed(int parity, long word) {
+        return Mutant.CAPTURE_WITHOUT_SECOND_LOOK.isOn() ? -1L : table.dirty(parity, word);
+    }
+
+    /** Ends the claims of some of the chunks that were copied. */
+    private void endClaims(long word, long copied, long ended, boolean arePublished) {
+        for (long rest = ended; rest != 0; rest &= rest - 1) {
+            long bit = Long.lowestOneBit(rest);
+            long claim = sealersClaims[Long.bitCount(copied & (bit - 1))];
+            if (arePublished) {
+                captures.publish(claim, (word << 6) + Long.numberOfTrailingZeros(bit));
             } else {
                 captures.abandon(claim);
             }
         }
-        if (mine != 0) {
-            noteCaptured(parity, word, mine, true);
-        }
-        if (held != 0) {
-            table.unlock(word, held);
-        }
-        return Long.bitCount(mine);
     }
 
     /** Captures chunks of which nothing has to be copied: zeroes, or all of them when no versions are kept. */
-    private int captureMarks(int parity, long word, long mask) {
-        long held = table.tryLockSome(word, mask);
-        if (held == 0) {
-            return 0;
-        }
+    private int captureMarks(int parity, long word, long mask, Backoff backoff) {
+        long held = table.lockSome(word, mask, backoff);
         long mine = table.dirty(parity, word) & held;
         long captured = mine == 0 ? 0 : capture(parity, word, mine, true);
         table.unlock(word, held);

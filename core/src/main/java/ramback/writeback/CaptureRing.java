@@ -149,7 +149,7 @@ public final class CaptureRing {
 
     /**
      * Claims room for a chunk's version that is yet to be copied. For any thread, which goes on with {@link #fill}, and then
-     * {@link #publish} or {@link #abandon}, without waiting for anything: until then, what is claimed behind it cannot be
+     * {@link #publish} or {@link #abandon}, without waiting for a disk or for room: until then, what is claimed behind it cannot be
      * taken.
      *
      * @param forSealer as for {@link #tryPut}

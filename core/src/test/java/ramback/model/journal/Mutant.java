@@ -24,6 +24,8 @@ enum Mutant {
             "overwrite",
             "CAPTURE",
             "the sealer keeps what it copied without the lock, and does not look whether a writer has captured it meanwhile"),
+    SLOT_GIVEN_UP_FOR_LOCK(
+            "full ring", "END", "a sealer that finds a chunk locked gives its slot up, and copies the chunk once more"),
     LOCKS_IN_ANY_ORDER("runs", "END", "one client locks the chunks of a run in descending order"),
     WAITS_WITH_LOCKS("full ring", "LOCK", "a writer keeps its locks while it waits for the ring"),
 

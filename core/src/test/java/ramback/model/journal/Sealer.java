@@ -210,11 +210,10 @@ final class Sealer implements Process {
             return go(Step.IDLE);
         }
         for (int chunk = 0; chunk < World.CHUNK_COUNT; chunk++) {
-            boolean canLock = world.isFree(chunk) || mutant == Mutant.CAPTURE_WITHOUT_LOCK;
-            if (World.has(rest, chunk) && canLock && world.hasRoom(true)) {
-                // The first half, without the lock: what is sealed stays as it is until a writer has captured it. That
-                // it is free
-                // now stands for the wait of a sealer who finds it locked.
+            // That it is free stands for the wait of a sealer who had found it locked.
+            boolean isAwaited = mutant == Mutant.SLOT_GIVEN_UP_FOR_LOCK && !world.isFree(chunk);
+            if (World.has(rest, chunk) && !isAwaited && world.hasRoom(true)) {
+                // The first half, without the lock: what is sealed stays as it is until a writer has captured it.
                 world.isSlotClaimed = world.keepsVersions;
                 copied = world.content(chunk);
                 step = Step.COPY;
@@ -232,15 +231,21 @@ final class Sealer implements Process {
         return true;
     }
 
-    /** Looks again, under the lock, before the copy becomes a version; one that a writer has captured meanwhile is dropped. */
+    /**
+     * Looks again, under the lock, before the copy becomes a version; one that a writer has captured meanwhile is
+     * dropped. The sealer waits for the lock with a slot in hand: a writer who wants the slot lets go of the lock first.
+     * If it gave the slot up instead, the two could do so for ever.
+     */
     private boolean lock() {
-        boolean canLock = world.isFree(cursor) || mutant == Mutant.CAPTURE_WITHOUT_LOCK;
         boolean isSealed =
                 World.has(world.dirty[sealedParity()], cursor) || mutant == Mutant.CAPTURE_WITHOUT_SECOND_LOOK;
-        if (!canLock || !isSealed) {
-            // Nobody waits for a lock with a slot in hand.
+        boolean isLocked = !world.isFree(cursor) && mutant != Mutant.CAPTURE_WITHOUT_LOCK;
+        if (!isSealed || (isLocked && mutant == Mutant.SLOT_GIVEN_UP_FOR_LOCK)) {
             dropCopy();
             return go(Step.SCAN);
+        }
+        if (isLocked) {
+            return false;
         }
         world.holder[cursor] = world.isFree(cursor) ? WHO : world.holder[cursor];
         world.capture(cursor, sealed(), copied);
