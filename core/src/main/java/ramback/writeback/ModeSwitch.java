@@ -122,14 +122,14 @@ public final class ModeSwitch {
         promiseIntervalOf(mode);
     }
 
-    private void commitAcknowledged() throws InterruptedException {
+    private void commitAcknowledged() throws IOException, InterruptedException {
         if (!Mutant.MODE_EARLY.isOn()) {
             writeBehind.commitAll();
         }
     }
 
     /** Promises the interval; returns when no acknowledged change is older. */
-    private void keepInterval() throws InterruptedException {
+    private void keepInterval() throws IOException, InterruptedException {
         promiseIntervalOf(Mode.CHECKPOINT);
         commitAcknowledged();
     }

@@ -484,14 +484,14 @@ public final class WriteBehind implements Promises {
         wakeAppliers();
     }
 
-    /** Waits until everything acknowledged before this call is durable, however long that takes. */
-    void commitAll() throws InterruptedException {
+    /**
+     * Waits until everything acknowledged before this call is durable, however long a slow disk takes.
+     *
+     * @throws IOException when the journal fails, as {@link #commitOpen}
+     */
+    void commitAll() throws IOException, InterruptedException {
         if (!isEverythingDurable()) {
-            long target = plan.epochs().open();
-            demand(target);
-            while (standing.committed < target) {
-                await();
-            }
+            commitOpen();
         }
     }
 

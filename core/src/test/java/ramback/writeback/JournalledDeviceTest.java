@@ -465,9 +465,11 @@ class JournalledDeviceTest {
             client.write(0, filled(CHUNK, 1));
             CompletableFuture<Outcome> flush = client.startFlush();
             DeviceRig.awaitTrue("frozen", rig.writeBehind::isFrozen);
-            assertThatThrownBy(() -> modes.switchTo(Mode.UNSAFE)).hasMessageContaining("the journal fails");
-            assertThat(modes.mode()).isEqualTo(Mode.WRITEBACK);
-            assertThat(rig.device.mode()).isEqualTo(Mode.WRITEBACK);
+            for (Mode mode : new Mode[] {Mode.UNSAFE, Mode.CHECKPOINT, Mode.WRITETHROUGH}) {
+                assertThatThrownBy(() -> modes.switchTo(mode)).hasMessageContaining("the journal fails");
+                assertThat(modes.mode()).isEqualTo(Mode.WRITEBACK);
+                assertThat(rig.device.mode()).isEqualTo(Mode.WRITEBACK);
+            }
             assertThat(flush).as("answered as in unsafe").isNotDone();
             isBroken.set(false);
             assertThat(RigClient.await(flush)).isEqualTo(Outcome.DONE);

@@ -276,7 +276,7 @@ public final class Engine implements AutoCloseable {
      * durably. Requests are acknowledged as the stricter of the two says meanwhile, or, on the way into {@code unsafe}, as that says.
      *
      * @throws Refusal when this device can't have the mode (checkpoint without a journal), or what must be durable first could
-     *     not be written; the mode before then still holds
+     *     not be written; the mode that status then shows holds: the one before, except that a way back from {@code unsafe} can fail too
      */
     public void switchMode(Mode mode) throws Refusal, InterruptedException {
         if (mode == Mode.CHECKPOINT && !attachment.log().keepsVersions()) {
