@@ -231,6 +231,7 @@ final class JournalWriter implements Agent {
     private void suspend() {
         try {
             log.suspend();
+            succeed();
             // There is nothing left to be truncated.
             standing.truncated = standing.truncateTo;
             standing.roundNoted = standing.roundToNote;

@@ -26,6 +26,9 @@ final class Scheduler {
     /** Of so many chances to take the processor from a task one is taken. */
     private static final int PREEMPT_DICE = 4;
 
+    /** It comes back at once, when all have the same chance, or after as long. */
+    private static final int PREEMPTED_NANOS_MAX = 3_000_000;
+
     /** When nobody has a deadline, everybody is asked this often before that is called a deadlock. */
     private static final int NUDGE_COUNT_MAX = 4;
 
@@ -177,7 +180,8 @@ final class Scheduler {
 
     /** Takes the processor from the task that runs, which holds nothing that others wait for. */
     void preempt() {
-        handOn("preempted", nowNanos, false);
+        boolean isLong = random.nextBoolean();
+        handOn("preempted", nowNanos + (isLong ? random.nextInt(PREEMPTED_NANOS_MAX) : 0), isLong);
     }
 
     /** Lets others go on until a time has come: the task is in the middle of something that takes as long. */
