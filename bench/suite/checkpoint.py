@@ -1,6 +1,7 @@
 """Part `checkpoint`: what cuts cost writers at RAM speed, against `unsafe` and against no cuts, on one daemon that
 switches its mode."""
 
+import contextlib
 import os
 from dataclasses import asdict
 
@@ -8,6 +9,7 @@ from .disk import MIB, write_noise
 from .fio import over_nbd, write
 from .report import Goal, Part, median, number, wrapped
 from .servers import ramback, ramback_mode, ramback_status, ramback_stop, wait_until_clean
+from .workshop import alive, stop, wait_until
 
 DEVICE_BYTES = 512 * MIB
 # What an epoch holds at most, twice a second: less than a disk takes that is fit for this.
@@ -15,7 +17,11 @@ WORKING_SET_BYTES = 64 * MIB
 JOURNAL_BYTES = 1024 * MIB
 INTERVAL = "1s"
 # Without FLUSH nobody asks writeback to cut before the device's lag, 5 s: the same requests, and no cut in a run.
-MODES = {"unsafe": "unsafe", "cuts": "checkpoint", "uncut": "writeback"}
+MODES = {"unsafe": "unsafe", "cuts": "checkpoint", "uncut": "writeback", "beside": "writeback"}
+# What `beside` has somebody else write to the same disk meanwhile, as much as two cuts a second of the working set: what of
+# the tail is not the daemon's, but the machine's.
+BESIDE_BYTES_A_SECOND = 2 * WORKING_SET_BYTES
+BESIDE_FILE_BYTES = 256 * MIB
 SHAPES = tuple((depth, clients) for clients in (1, 4) for depth in (1, 32))
 WARM_UP_SECONDS = 1
 # Latencies need more requests than rates do, and less time than the lag.
@@ -32,7 +38,8 @@ def run_once(shop, server, way, shape, seconds):
     wait_until_clean(shop, "checkpoint")
     before = ramback_status(shop, "checkpoint")
     depth, clients = shape
-    writes = write(shop, over_nbd(server.uri), WORKING_SET_BYTES, depth=depth, clients=clients, seconds=seconds)
+    with other_writer(shop) if way == "beside" else contextlib.nullcontext():
+        writes = write(shop, over_nbd(server.uri), WORKING_SET_BYTES, depth=depth, clients=clients, seconds=seconds)
     after = ramback_status(shop, "checkpoint")
     epochs = after["lastCommit"]["epoch"] - before["lastCommit"]["epoch"]
     waits = {
@@ -41,6 +48,26 @@ def run_once(shop, server, way, shape, seconds):
     }
     wait_until_clean(shop, "checkpoint")
     return {**asdict(writes), "epochs": epochs, "waits": waits}
+
+
+@contextlib.contextmanager
+def other_writer(shop):
+    """A process of its own that writes to the disk of image and journal, past the page cache, until it is left."""
+    file = os.path.join(shop.disk_dir, "other.img")
+    process = shop.start(
+        *("fio", "--name=other", f"--filename={file}", f"--size={BESIDE_FILE_BYTES}", "--rw=write", "--bs=1m"),
+        *("--direct=1", "--ioengine=psync", f"--rate={BESIDE_BYTES_A_SECOND}", "--time_based", "--runtime=60"),
+    )
+    # Laid out, and at its rate.
+    wait_until("the other writer", 30, lambda: alive(process, "fio") and written_bytes_of(file) >= BESIDE_FILE_BYTES)
+    try:
+        yield
+    finally:
+        stop(process)
+
+
+def written_bytes_of(file):
+    return os.stat(file).st_blocks * 512 if os.path.exists(file) else 0
 
 
 def measure_all(shop, options, say):
@@ -104,7 +131,7 @@ def bench(shop, options, say):
         "Checkpoint at RAM speed",
         [
             *("4 KiB random writes", "`unsafe` /s", "`checkpoint` /s", "× `unsafe`", "goal"),
-            *("p99.99 µs without cuts", "with cuts", "×", "goal"),
+            *("p99.99 µs without cuts", "so, and somebody else writes", "with cuts", "×", "goal"),
         ],
         notes=wrapped(f"""
             fio's nbd engine over a Unix socket, anywhere on the machine's CPUs; a {DEVICE_BYTES // MIB} MiB device
@@ -112,7 +139,9 @@ def bench(shop, options, say):
             journal, {JOURNAL_BYTES // MIB} MiB, lies beside the image. One daemon, `--interval {INTERVAL}`,
             switched live before each run, and clean when it begins: `unsafe` for {options.seconds} s, `checkpoint`
             and, for latencies without cuts, `writeback` without FLUSH for {latency_seconds(options)} s each, in
-            turns; medians of {options.few_rounds} rounds, ratios taken round by round. A run with cuts had
+            turns; the latter once more while another process writes {BESIDE_BYTES_A_SECOND // MIB} MiB/s to the same
+            disk: what such writes cost on this machine, whoever makes them. Medians of {options.few_rounds} rounds,
+            ratios taken round by round. A run with cuts had
             {cut_epochs:.0f} of them (median), all runs without had {uncut_epochs} together."""),
         raw={label(shape): rows for shape, rows in samples.items()},
     )
@@ -120,7 +149,8 @@ def bench(shop, options, say):
         speed = Goal(ratio(rows, "cuts", "unsafe", "per_second"), at_least=SPEED_GOAL)
         latency = Goal(ratio(rows, "cuts", "uncut", "p9999_micros"), at_most=LATENCY_GOAL)
         rates = (number(median([sample["per_second"] for sample in rows[way]])) for way in ("unsafe", "cuts"))
-        tails = (number(median([sample["p9999_micros"] for sample in rows[way]])) for way in ("uncut", "cuts"))
+        ways = ("uncut", "beside", "cuts")
+        tails = (number(median([sample["p9999_micros"] for sample in rows[way]])) for way in ways)
         part.row(
             *(label(shape), *rates, f"**{speed.value:.2f}**", part.judge(speed)),
             *(*tails, f"**{latency.value:.2f}**", part.judge(latency)),
