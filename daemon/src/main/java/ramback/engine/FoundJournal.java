@@ -65,17 +65,21 @@ record FoundJournal(
             };
         }
         JournalScan scan = null;
+        boolean isKept = false;
         try {
             scan = JournalScan.of(backing);
             if (backing.blockDevice() && scan.verdict() == JournalScan.Verdict.NOT_A_JOURNAL && isBlank(backing)) {
-                closeQuietly(backing);
                 return new FoundJournal(path, false, null, null);
             }
+            isKept = true;
             return new FoundJournal(path, true, backing, scan);
         } catch (IOException e) {
             throw unreadable(path, e);
         } finally {
-            if (scan == null) {
+            if (!isKept) {
+                if (scan != null) {
+                    scan.close();
+                }
                 closeQuietly(backing);
             }
         }
