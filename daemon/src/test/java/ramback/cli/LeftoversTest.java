@@ -59,7 +59,7 @@ class LeftoversTest {
 
     @AfterEach
     void removeMemoryDirectory() throws IOException {
-        Files.delete(ram); // fails when something was left in it
+        RamDirectory.remove(ram);
     }
 
     private ShellOnPaper shell() {

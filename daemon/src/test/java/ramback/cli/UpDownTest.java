@@ -90,7 +90,7 @@ class UpDownTest {
             up.shell.signal();
             up.exitCode.join();
         }
-        Files.delete(ram); // fails when something was left in it
+        RamDirectory.remove(ram);
     }
 
     private void assertRefused(int exitCode, String message, String image, String... options) {
