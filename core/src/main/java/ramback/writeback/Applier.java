@@ -143,7 +143,7 @@ final class Applier implements Agent {
      */
     private boolean isJournalBusy() {
         long quietNanos = standing.clock.nanoTime() - standing.committedNanos;
-        return standing.sealed > standing.committed
+        return standing.isCommitPending()
                 || quietNanos < Math.min(QUIET_NANOS_MAX, Math.max(QUIET_NANOS_MIN, 2 * standing.commitNanos));
     }
 

@@ -110,7 +110,7 @@ final class JournalWriter implements Agent {
             return 0;
         }
         long sealed = standing.sealed;
-        if (!versions.keepsVersions() || sealed <= standing.committed) {
+        if (!versions.keepsVersions() || !standing.isCommitPending()) {
             return Clock.NEVER;
         }
         // Read before the ring: what was captured by then is in it.

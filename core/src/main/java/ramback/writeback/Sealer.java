@@ -118,7 +118,7 @@ final class Sealer implements Agent {
 
     private long cutWhenDue() {
         boolean keeps = versions.keepsVersions();
-        if (keeps ? standing.committed < standing.sealed : standing.applying >= 0) {
+        if (keeps ? standing.isCommitPending() : standing.applying >= 0) {
             return Clock.NEVER;
         }
         if (standing.carryWanted) {
@@ -326,10 +326,11 @@ final class Sealer implements Agent {
                 store.carryWord(open, word, backoff);
             }
         }
+        // First: whoever sees that versions are kept again knows from which epoch on.
+        standing.carried = open;
         versions.keep(true);
         standing.demand(open);
         standing.pauseWanted = false;
-        standing.carried = open;
         standing.carryWanted = false;
     }
 }

@@ -80,7 +80,10 @@ final class Standing {
     volatile long applierRests;
     /** Mode switch, for the sealer: carry what is stale into the open epoch and keep versions from it on. */
     volatile boolean carryWanted;
-    /** Sealer, before it takes {@link #carryWanted} back: the epoch into which that went. */
+    /**
+     * Sealer, before versions are kept again and before it takes {@link #carryWanted} back: the epoch into which that went, the
+     * first one that is the journal's again.
+     */
     volatile long carried;
     /** Mode switch, for the journal: suspend; the journal clears it. */
     volatile boolean suspendWanted;
@@ -145,6 +148,15 @@ final class Standing {
         if (committed > epoch) {
             unappliedSinceNanos = nanos;
         }
+    }
+
+    /**
+     * Whether an epoch is sealed whose versions are kept, and not committed. One that was sealed without versions, and whose round
+     * failed, is none of the journal's: what the image lacks of it is in the epoch that it was carried into.
+     */
+    boolean isCommitPending() {
+        long newest = sealed;
+        return newest > committed && newest >= carried;
     }
 
     /** Asks for an epoch to be committed soon. */

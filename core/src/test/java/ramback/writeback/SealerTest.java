@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import ramback.backing.BackingIoException.Operation;
 import ramback.backing.MemoryBacking;
 import ramback.clock.Agent;
 import ramback.clock.ManualClock;
@@ -16,6 +17,7 @@ import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.Worker;
 import ramback.memory.TemporarySegment;
+import ramback.posix.Errno;
 import ramback.trace.Trace;
 
 /** When the sealer cuts and how it captures, step by step under a clock that the test moves. */
@@ -34,12 +36,14 @@ class SealerTest {
     private final Trace trace = new Trace(clock);
     private final Versions versions = new Versions(clock, CHUNK, 2L * CHUNK_COUNT * CHUNK);
     private final ChunkStore store = new ChunkStore(segment.segment(), epochs, versions, dirty, trace);
+    private final MemoryBacking backing = new MemoryBacking(CHUNK_COUNT * CHUNK);
+    private final MemoryLog log = new MemoryLog(CHUNK, 64 << 20);
     private final WriteBehind writeBehind = new WriteBehind(new WriteBehind.Plan(
             store,
             epochs,
             dirty,
-            new MemoryBacking(CHUNK_COUNT * CHUNK),
-            new MemoryLog(CHUNK, 64 << 20),
+            backing,
+            log,
             versions,
             clock,
             trace,
@@ -75,6 +79,51 @@ class SealerTest {
 
     private boolean isCut() {
         return standing.sealed == epochs.open() - 1 && epochs.open() > 0 && standing.sealedNanos > 0;
+    }
+
+    private Agent agent(String name) {
+        return writeBehind.agents().stream()
+                .filter(agent -> agent.name().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    @Test
+    void anEpochSealedWithoutVersionsIsNotTheJournalsWhenThatIsTakenUpAgain() throws IOException {
+        log.suspend();
+        versions.keep(false);
+        backing.failWhile(call -> call.operation() == Operation.WRITE, Errno.EIO);
+        write(RUN_CHUNKS);
+        writeBehind.demand(epochs.open());
+        while (standing.applying < 0) {
+            sealer.step();
+        }
+        while (standing.applying >= 0) {
+            agent("applier-0").step();
+        }
+        long failed = standing.sealed;
+        assertThat(standing.committed).as("its round failed").isLessThan(failed);
+        // The cut waits for company, after what is left has been carried.
+        standing.committedNanos = clock.nanoTime();
+        standing.commitNanos = INTERVAL;
+        standing.carryWanted = true;
+        sealer.step();
+        assertThat(standing.carryWanted).isFalse();
+        assertThat(standing.sealed).isEqualTo(failed);
+        for (int i = 0; i < 5; i++) {
+            agent("journal").step();
+        }
+        assertThat(log.isSuspended())
+                .as("nothing was committed that the image lacks")
+                .isTrue();
+        clock.pass(INTERVAL);
+        while (standing.committed <= failed) {
+            sealer.step();
+            agent("journal").step();
+        }
+        assertThat(log.isSuspended()).isFalse();
+        assertThat(standing.committed).isEqualTo(standing.carried).isEqualTo(failed + 1);
+        assertThat(log.epochCount()).isEqualTo(1);
     }
 
     @Test
