@@ -179,8 +179,7 @@ public final class LocalJournal implements EpochLog {
     /** Makes a journal with a ring of any size: what a test goes round quickly. */
     static void format(Backing backing, JournalIdentity identity, long lastEpoch, long ringBytes) throws IOException {
         // No superblock that was replaced before must ever count again, whichever slot a power cut spares or spoils:
-        // the
-        // newest one is the last to go, and both new ones are newer.
+        // the newest one is the last to go, and both new ones are newer.
         Superblock empty = Superblock.empty(identity, ringBytes, lastEpoch);
         Slots.of(new JournalFile(backing, ringBytes), JournalScan.newestSuperblock(backing), empty)
                 .putTwice(empty);

@@ -136,14 +136,25 @@ public final class CaptureRing {
             throw new IllegalArgumentException(
                     chunkCount + " chunks with " + content.byteSize() + " bytes of content, a chunk has " + chunkBytes);
         }
-        long position = claim(isData, forSealer ? reservedCount : 0);
+        if (isData) {
+            return tryPutData(chunk, content, 0, forSealer);
+        }
+        long position = claim(false, forSealer ? reservedCount : 0);
         if (position == FULL) {
             return false;
         }
-        if (isData) {
-            fill(position, content, 0);
+        publish(position, chunk, chunkCount);
+        return true;
+    }
+
+    /** As {@link #tryPut}, for the bytes of one chunk that lie somewhere in memory. */
+    public boolean tryPutData(long chunk, MemorySegment from, long fromOffsetBytes, boolean forSealer) {
+        long claim = claim(forSealer);
+        if (claim == FULL) {
+            return false;
         }
-        publish(position, chunk, isData ? 0 : chunkCount);
+        fill(claim, from, fromOffsetBytes);
+        publish(claim, chunk);
         return true;
     }
 

@@ -113,7 +113,7 @@ final class SnapshotRun implements SnapshotHook {
         boolean hasRoom = true;
         for (long rest = missing & ~safe; rest != 0 && hasRoom; rest &= rest - 1) {
             long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
-            hasRoom = ring.tryPut(chunk, contentOf(chunk), 1, false);
+            hasRoom = ring.tryPutData(chunk, store.data(), chunk << layout.chunkShift(), false);
             safe |= hasRoom ? Long.lowestOneBit(rest) : 0;
         }
         // Also of a part: the rest goes on from there when there is room again, however little that is.
@@ -131,10 +131,6 @@ final class SnapshotRun implements SnapshotHook {
         } else {
             clock.park(this, now + ROOM_POLL_NANOS);
         }
-    }
-
-    private MemorySegment contentOf(long chunk) {
-        return store.data().asSlice(chunk << layout.chunkShift(), layout.chunkBytes());
     }
 
     /** Opaque: under the locks of the chunks in question, which order it. */

@@ -69,16 +69,9 @@ public final class Versions implements Captures, AutoCloseable {
     @Override
     public boolean capture(
             long firstChunk, long chunkCount, @Nullable MemorySegment from, long fromOffsetBytes, boolean bySealer) {
-        if (from == null) {
-            return ring.tryPut(firstChunk, MemorySegment.NULL, chunkCount, bySealer);
-        }
-        long claim = ring.claim(bySealer);
-        if (claim == CaptureRing.FULL) {
-            return false;
-        }
-        ring.fill(claim, from, fromOffsetBytes);
-        ring.publish(claim, firstChunk);
-        return true;
+        return from == null
+                ? ring.tryPut(firstChunk, MemorySegment.NULL, chunkCount, bySealer)
+                : ring.tryPutData(firstChunk, from, fromOffsetBytes, bySealer);
     }
 
     @Override
