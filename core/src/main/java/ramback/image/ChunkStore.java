@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Backoff;
 import ramback.memory.Granules;
+import ramback.memory.RedoSlot;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.mutant.Mutant;
@@ -23,8 +24,9 @@ import ramback.trace.TraceEvent;
  *   <li>enter the epochs; lock the run's chunks, in ascending order;
  *   <li>let a snapshot that is being taken keep what it has not copied yet;
  *   <li>read the open epoch; capture what the sealed epoch still has of them (stale mark, then its dirty mark goes);
+ *   <li>note the store where the next process finds it, should this one be killed in the middle;
  *   <li>mark them dirty in the open epoch, then change bytes, then publish V and Z;
- *   <li>unlock; leave.
+ *   <li>take the note back; unlock; leave.
  * </ol>
  *
  * <p>Nobody waits for a disk, for room or for a socket while holding a lock or being inside. Reads take no lock. Safe
@@ -105,6 +107,11 @@ public final class ChunkStore {
     /** Chunks that are in RAM. */
     public long loadedChunkCount() {
         return loadedChunks.sum();
+    }
+
+    /** Counts chunks that were found in RAM. */
+    void noteLoaded(long chunkCount) {
+        loadedChunks.add(chunkCount);
     }
 
     // ------------------------------------------------------------------------------------------------------ reads
@@ -258,6 +265,10 @@ public final class ChunkStore {
                     || (highMask != 0 && !captureSealed(epoch, highWord, highMask))) {
                 return FULL;
             }
+            RedoSlot redo = worker.redo;
+            if (redo != null) {
+                redo.begin(offsetBytes, lengthBytes, from, fromOffsetBytes);
+            }
             markDirtyData(epoch, lowWord, lowMask);
             if (highMask != 0) {
                 markDirtyData(epoch, highWord, highMask);
@@ -273,6 +284,9 @@ public final class ChunkStore {
             publish(lowWord, lowMask);
             if (highMask != 0) {
                 publish(highWord, highMask);
+            }
+            if (redo != null) {
+                redo.end();
             }
             return epoch;
         } finally {
@@ -402,7 +416,7 @@ public final class ChunkStore {
     }
 
     /** The parts of the run's first and last chunk that it does not cover become real zeroes if they were marked ones. */
-    private void fillPartialZeroes(long first, long last, long offsetBytes, int lengthBytes) {
+    void fillPartialZeroes(long first, long last, long offsetBytes, int lengthBytes) {
         fillPartialZero(first, offsetBytes, lengthBytes);
         if (last != first) {
             fillPartialZero(last, offsetBytes, lengthBytes);

@@ -273,6 +273,52 @@ public final class ChunkTable {
         }
     }
 
+    // --------------------------------------------------------------------------------------------------- take over
+
+    /**
+     * Goes on with the states that a killed process left of one word, in the first epoch of this one: chunks that are not loaded are as
+     * if nobody had ever touched them; what of the others the image may lack, or was being changed, is dirty in the open epoch. H stays,
+     * since the journal may hold another version of what is stale. While nobody else uses the table.
+     *
+     * <p>In this order, which may be broken off anywhere and begun again, by a process whose open epoch has the other parity: a mark
+     * goes only when another is there that says as much, and L last, because it may be all that says it.
+     *
+     * @return the chunks that are dirty now
+     */
+    long takeOver(int parity, long word) {
+        long at = word << 3;
+        long present = (long) WORD.getVolatile(loaded, at);
+        long changed = present & (dirty(0, word) | dirty(1, word) | stale(word) | (long) WORD.getVolatile(locks, at));
+        setTo(zero, at, zero(word) & present);
+        setTo(dirty[parity], at, changed);
+        setTo(dirty[parity ^ 1], at, 0);
+        setTo(stale, at, stale(word) & present);
+        setTo(newer, at, 0);
+        setTo(locks, at, 0);
+        setSummary(parity, word, changed != 0);
+        setSummary(parity ^ 1, word, false);
+        setSummary(STALE, word, stale(word) != 0);
+        setSummary(NEWER, word, false);
+        return changed;
+    }
+
+    /** Marks chunks of a store that is done again; V, Z and bytes follow. */
+    void markRedone(int parity, long word, long mask) {
+        WORD.getAndBitwiseOr(dirty[parity], word << 3, mask);
+    }
+
+    private static void setTo(MemorySegment plane, long at, long bits) {
+        if ((long) WORD.getVolatile(plane, at) != bits) {
+            WORD.setVolatile(plane, at, bits);
+        }
+    }
+
+    private void setSummary(int summary, long word, boolean isSet) {
+        long at = word >>> 6 << 3;
+        long before = (long) WORD.getVolatile(summaries[summary], at);
+        setTo(summaries[summary], at, isSet ? before | 1L << word : before & ~(1L << word));
+    }
+
     // -------------------------------------------------------------------------------------------------- summaries
 
     private void raiseSummary(int summary, long word) {

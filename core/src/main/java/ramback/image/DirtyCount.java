@@ -135,6 +135,16 @@ public final class DirtyCount {
         addCell(parity, CELL_ZERO_RUNS, zeroChunkCount);
     }
 
+    /** Counts chunks that a killed process left, and that now belong to the first epoch; nothing is reserved for them. */
+    void noteTakenOver(int parity, long dataChunkCount, long zeroChunkCount, long zeroRuns) {
+        addData(dataChunkCount);
+        addAll(dataChunkCount + zeroChunkCount);
+        addLogData(dataChunkCount);
+        addCell(parity, CELL_DATA, dataChunkCount);
+        addCell(parity, CELL_ALL, dataChunkCount + zeroChunkCount);
+        addCell(parity, CELL_ZERO_RUNS, zeroRuns);
+    }
+
     /**
      * Gives back what the sealed epoch of a parity has reserved of the log: it is committed, or no log takes it. After its
      * capture is complete and before its parity is used again.

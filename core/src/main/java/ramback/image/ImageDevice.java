@@ -8,6 +8,7 @@ import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.Mode;
 import ramback.device.TooManySessionsException;
+import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
@@ -17,7 +18,7 @@ import ramback.trace.TraceEvent;
 public final class ImageDevice implements Device {
 
     /** Workers of a session: its request thread and its reply thread. */
-    static final int WORKERS_PER_SESSION = 2;
+    static final int WORKERS_PER_SESSION = SegmentLayout.REDO_SLOTS_PER_SESSION;
 
     private final String name;
     private final boolean readOnly;
@@ -114,7 +115,7 @@ public final class ImageDevice implements Device {
             for (int i = 0; i < sessions.length; i++) {
                 if (sessions[i] == null) {
                     ImageSession session = new ImageSession(
-                            this, i, segment.staging(i), connected(loading), connected(promises), connected(admission));
+                            this, i, segment, connected(loading), connected(promises), connected(admission));
                     sessions[i] = session;
                     return session;
                 }

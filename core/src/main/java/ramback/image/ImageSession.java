@@ -11,6 +11,8 @@ import ramback.device.Outcome;
 import ramback.image.Deferrals.Promise;
 import ramback.image.Deferrals.Slot;
 import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.posix.PosixException;
 import ramback.trace.TraceEvent;
 
 /** One client's requests: checks them, cuts them into runs, and defers what must wait. */
@@ -45,18 +47,20 @@ final class ImageSession implements DeviceSession {
     ImageSession(
             ImageDevice device,
             int index,
-            MemorySegment staging,
+            SharedSegment segment,
             Loading loading,
             Promises promises,
-            Admission admission) {
+            Admission admission)
+            throws PosixException {
         this.device = device;
         this.store = device.store;
         this.index = index;
-        this.staging = staging;
+        this.staging = segment.staging(index);
         this.promises = promises;
         this.admission = admission;
-        this.requestWorker = new Worker(index * ImageDevice.WORKERS_PER_SESSION);
-        this.replyWorker = new Worker(index * ImageDevice.WORKERS_PER_SESSION + 1);
+        int first = index * ImageDevice.WORKERS_PER_SESSION;
+        this.requestWorker = new Worker(first, segment.redoSlot(first));
+        this.replyWorker = new Worker(first + 1, segment.redoSlot(first + 1));
         this.deferrals = new Deferrals(device, loading, promises, admission, replyWorker);
         this.sizeBytes = store.layout().sizeBytes();
         this.shift = store.layout().chunkShift();

@@ -126,6 +126,14 @@ public final class JournalScan implements AutoCloseable {
         return scan(journal, false);
     }
 
+    /**
+     * Whether another attach finds room for its salt. Each attach after which epochs were committed needs one, for as long as none
+     * of these is retired.
+     */
+    public boolean mayBeFenced() {
+        return superblock == null || superblock.salts().size() < Superblock.SALT_COUNT_MAX;
+    }
+
     private static JournalScan scan(Backing journal, boolean withPayload) throws IOException {
         Header header = Header.read(journal);
         if (header.isUnreadable() && !RingReader.isReadableAnywhere(journal)) {

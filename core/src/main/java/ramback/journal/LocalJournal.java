@@ -93,6 +93,9 @@ public final class LocalJournal implements EpochLog {
     private volatile long usedBytes;
     private volatile long tailEpoch;
 
+    /** Told of each epoch that is durable. */
+    private LongConsumer commits = epoch -> {};
+
     private LocalJournal(
             Backing backing, Superblock superblock, JournalScan scan, long generation, LongSupplier saltSource) {
         this.backing = backing;
@@ -200,6 +203,11 @@ public final class LocalJournal implements EpochLog {
             throw new IllegalArgumentException("a journal that is " + scan.verdict() + " can't be continued");
         }
         return new LocalJournal(backing, superblock, scan, generation, saltSource);
+    }
+
+    /** Tells somebody of each epoch that is committed, before {@link #commit} returns; before the first append. */
+    public void tellCommits(LongConsumer listener) {
+        commits = listener;
     }
 
     // ---------------------------------------------------------------------------------------------- append, commit
@@ -316,6 +324,7 @@ public final class LocalJournal implements EpochLog {
         live.add(headEpoch, headPosition);
         drop();
         publish();
+        commits.accept(headEpoch);
     }
 
     private long mayBeAppliedUpTo(Commit commit) {

@@ -14,14 +14,40 @@ import ramback.journal.StartSituation.State;
  *  in use    any               any                        any             IMAGE_IN_USE
  *
  *  the image was made just now:
- *  changes   any               any                        any             IMAGE_MISSING, unless it is discarded
+ *  changes,  any               any                        any             IMAGE_MISSING, unless it is discarded
+ *    foreign,
+ *    unread.
  *            any but absent,   any                        any             IMAGE_MISSING
  *              clean
  *            any               epochs, suspended, fault,  any             IMAGE_MISSING
  *                              damaged, newer format
  *
  *  any image:
- *  changes   any               any                        any             LIVE_MEMORY, unless it is discarded
+ *  foreign,  any               any                        any             LIVE_MEMORY, unless it is discarded
+ *    unread.
+ *  changes   absent, damaged,  any                        any             LIVE_MEMORY, unless it is discarded
+ *              newer, clean
+ *  changes   any               any                        any             LIVE_MEMORY, unless it is discarded,
+ *                                                                         where memory is not taken over
+ *
+ *  memory of the image (changes; loaded, not clean), taken over and not discarded:
+ *    no journal wanted:
+ *            journalled        any                        any             JOURNAL_NEEDED
+ *            ordinary, unsafe  any                        any             TAKE_OVER
+ *    a journal wanted:
+ *            ordinary, unsafe  any                        any             MEMORY_WITHOUT_JOURNAL
+ *            journalled        absent                     –               TAKE_OVER_ANEW
+ *            journalled        not a journal              –               NOT_A_JOURNAL
+ *            journalled        newer format               –               JOURNAL_NEWER
+ *            journalled        damaged                    –               JOURNAL_DAMAGED
+ *            journalled        any other                  other image     JOURNAL_OF_ANOTHER_IMAGE
+ *            journalled        any other                  other time      JOURNAL_OF_ANOTHER_TIME
+ *            journalled        epochs                     before          JOURNAL_OF_ANOTHER_TIME
+ *            journalled        fault                      current, before TAKE_OVER_ANEW
+ *            journalled        clean, empty, epochs,      current, before TAKE_OVER
+ *                                suspended
+ *
+ *  any other memory:
  *            newer             any                        any             STATE_NEWER
  *            damaged           any                        any             STATE_DAMAGED
  *
@@ -65,6 +91,9 @@ import ramback.journal.StartSituation.State;
  *
  * <p>TORN accepted is START_FRESH without a journal's file, else START_CLEAN, and START_ORDINARY where no journal is wanted.
  *
+ * <p>What was found in memory of the image is all that is needed beside the image itself: a chunk that is not in it was never changed. So
+ * its journal may be missing or damaged; one that is made anew says that the image may be torn, until a commit has all that it lacks.
+ *
  * <p>Read-only, nothing is written: the rows of a wanted journal hold for the states <i>absent</i> and <i>journalled</i>, those
  * without for the others; START_FRESH and START_CLEAN become START_ORDINARY, and RECOVER becomes READ_ONLY.
  *
@@ -81,13 +110,19 @@ public enum StartDecision {
     START_ORDINARY(false),
     /** Bring what the journal holds into the image, then serve with it. */
     RECOVER(false),
+    /** Go on with the memory that is there, and with the journal if one was kept. */
+    TAKE_OVER(false),
+    /** Go on with the memory that is there; the journal is of no use, and is made anew. */
+    TAKE_OVER_ANEW(false),
 
     /** Refused: a live daemon serves the image. */
     IMAGE_IN_USE(true),
     /** Refused: the image was made just now, and what lies beside it is needed by one that is not there. */
     IMAGE_MISSING(true),
-    /** Refused: a killed daemon's memory holds changes that the image lacks. */
+    /** Refused: a killed daemon's memory holds changes that the image lacks, and can't be taken over. */
     LIVE_MEMORY(true),
+    /** Refused: a killed daemon's memory can be taken over only as it was served, without a journal. */
+    MEMORY_WITHOUT_JOURNAL(true),
     /** Refused: the state file is newer than this program. */
     STATE_NEWER(true),
     /** Refused: the state file can't be read, so nobody knows what the image needs. */
@@ -132,8 +167,11 @@ public enum StartDecision {
         if (found.imageMade() && isOfAMissingImage(found)) {
             return IMAGE_MISSING;
         }
-        if (found.memory() == Memory.CHANGES && !found.discardMemory()) {
+        if (!found.discardMemory() && isMemoryInTheWay(found)) {
             return LIVE_MEMORY;
+        }
+        if (!found.discardMemory() && isMemoryTakenOver(found)) {
+            return found.journalWanted() ? takeOverWithJournal(found) : takeOverWithout(found);
         }
         if (found.state() == State.NEWER) {
             return STATE_NEWER;
@@ -154,8 +192,53 @@ public enum StartDecision {
     }
 
     private static boolean isOfAMissingImage(StartSituation found) {
-        boolean isMemoryNeeded = found.memory() == Memory.CHANGES && !found.discardMemory();
-        return isMemoryNeeded || !isDoneWith(found.state()) || !isDoneWith(found.journal());
+        boolean isMemoryNeeded = found.memory() != Memory.NONE && found.memory() != Memory.LOADED;
+        return (isMemoryNeeded && !found.discardMemory()) || !isDoneWith(found.state()) || !isDoneWith(found.journal());
+    }
+
+    private static boolean isMemoryInTheWay(StartSituation found) {
+        return switch (found.memory()) {
+            case NONE, IN_USE, LOADED -> false;
+            case CHANGES -> !found.takesMemory() || found.imageMade() || !isServed(found.state());
+            case FOREIGN, UNREADABLE -> true;
+        };
+    }
+
+    /** Memory of an image that was stopped cleanly is used again by the start that follows from the rest. */
+    private static boolean isMemoryTakenOver(StartSituation found) {
+        boolean isThere = found.memory() == Memory.CHANGES || found.memory() == Memory.LOADED;
+        return isThere && found.takesMemory() && !found.imageMade() && isServed(found.state());
+    }
+
+    private static boolean isServed(State state) {
+        return state == State.DIRTY_JOURNALLED || state == State.DIRTY_ORDINARY || state == State.DIRTY_UNSAFE;
+    }
+
+    private static StartDecision takeOverWithout(StartSituation found) {
+        return found.state() == State.DIRTY_JOURNALLED ? JOURNAL_NEEDED : TAKE_OVER;
+    }
+
+    private static StartDecision takeOverWithJournal(StartSituation found) {
+        if (found.state() != State.DIRTY_JOURNALLED) {
+            return MEMORY_WITHOUT_JOURNAL;
+        }
+        return switch (found.journal()) {
+            case ABSENT -> TAKE_OVER_ANEW;
+            case NOT_A_JOURNAL -> NOT_A_JOURNAL;
+            case NEWER_FORMAT -> JOURNAL_NEWER;
+            case DAMAGED -> JOURNAL_DAMAGED;
+            case CLEAN, EMPTY, EPOCHS, SUSPENDED, MEDIA_FAULT ->
+                switch (found.bond()) {
+                    case OTHER_IMAGE -> JOURNAL_OF_ANOTHER_IMAGE;
+                    case OTHER_TIME -> JOURNAL_OF_ANOTHER_TIME;
+                    case BEFORE -> found.journal() == Journal.EPOCHS ? JOURNAL_OF_ANOTHER_TIME : withFault(found);
+                    case CURRENT -> withFault(found);
+                };
+        };
+    }
+
+    private static StartDecision withFault(StartSituation found) {
+        return found.journal() == Journal.MEDIA_FAULT ? TAKE_OVER_ANEW : TAKE_OVER;
     }
 
     private static boolean isDoneWith(State state) {

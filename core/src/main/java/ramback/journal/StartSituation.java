@@ -5,6 +5,7 @@ package ramback.journal;
  * operator asks for.
  *
  * @param bond how the journal belongs to the image; means nothing where there is no journal that can be read
+ * @param takesMemory whether memory that a process left can be gone on with: when the device is to be served, and written
  * @param imageMade whether this very start made the image, because there was none: all zeroes
  * @param journalWanted whether it is to be served with a journal
  * @param readOnly whether nothing may be written, anywhere
@@ -16,6 +17,7 @@ public record StartSituation(
         Journal journal,
         Bond bond,
         Memory memory,
+        boolean takesMemory,
         boolean imageMade,
         boolean journalWanted,
         boolean readOnly,
@@ -79,11 +81,17 @@ public record StartSituation(
 
     /** What was found of a memory segment for this image. */
     public enum Memory {
-        /** None, or one that holds nothing that the image lacks. */
+        /** None, or one that holds nothing that anybody needs. */
         NONE,
         /** One that a live daemon has locked. */
         IN_USE,
-        /** One that a killed daemon left, with changes that the image lacks. */
-        CHANGES
+        /** Of this very attachment, and of this boot; there is nothing in it that the image lacks. */
+        LOADED,
+        /** Of this very attachment, and of this boot, with changes that the image may lack. */
+        CHANGES,
+        /** With changes, of another attachment, image or boot. */
+        FOREIGN,
+        /** Of another layout, or damaged: nobody knows what is in it. */
+        UNREADABLE
     }
 }

@@ -93,9 +93,13 @@ public record StateFile(
         return cleanImage != null;
     }
 
-    /** The same device, whole now and not served. */
-    public StateFile cleaned(CleanImage image) {
-        return new StateFile(deviceId, generation, generationBefore, mode, journal, null, bootId, image);
+    /**
+     * The same device, whole now and not served.
+     *
+     * @param keptSegment the path of memory that is kept for the next start, or null
+     */
+    public StateFile cleaned(CleanImage image, @Nullable String keptSegment) {
+        return new StateFile(deviceId, generation, generationBefore, mode, journal, keptSegment, bootId, image);
     }
 
     /** The same device, served in another mode. */

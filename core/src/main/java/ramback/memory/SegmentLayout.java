@@ -4,12 +4,12 @@ package ramback.memory;
  * Where things lie in the shared segment. All sizes in bytes.
  *
  * <pre>
- *   0        4096                                                                                  (page aligned)
- *   +--------+-----+-----+-----+-----+-----+-----+-----+---------------+---------+----------+----------------------+
- *   | header |  L  | D0  | D1  |  H  |  V  |  Z  |  N  | sD0 sD1 sH sN |    G    | staging  | data (2 MiB aligned) |
- *   +--------+-----+-----+-----+-----+-----+-----+-----+---------------+---------+----------+----------------------+
- *            seven planes, one bit a chunk             one bit         one bit   one area   the device, byte for
- *                                                      a word          a granule a session  byte, in whole chunks
+ *   0        4096                                                                                      (page aligned)
+ *   +--------+----+----+----+----+----+----+----+---------------+---------+-----------+----------+----------------------+
+ *   | header | L  | D0 | D1 | H  | V  | Z  | N  | sD0 sD1 sH sN |    G    |   redo    | staging  | data (2 MiB aligned) |
+ *   +--------+----+----+----+----+----+----+----+---------------+---------+-----------+----------+----------------------+
+ *            seven planes, one bit a chunk      one bit         one bit   two slots   one area   the device, byte for
+ *                                               a word          a granule a session   a session  byte, in whole chunks
  * </pre>
  *
  * @param sizeBytes the device's size, at least 1
@@ -18,6 +18,8 @@ package ramback.memory;
  */
 public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax) {
 
+    /** The version of the layout; memory of another one is not taken over. */
+    public static final int VERSION = 3;
     /** The smallest chunk. */
     public static final int CHUNK_BYTES_MIN = 4 << 10;
     /** The largest chunk. */
@@ -32,6 +34,11 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
     public static final int PLANE_COUNT = 7;
     /** How many planes have a summary of one bit a word: D0, D1, H, N. */
     public static final int SUMMARY_COUNT = 4;
+
+    /** How many redo slots a session has: one for each thread that stores. */
+    public static final int REDO_SLOTS_PER_SESSION = 2;
+    /** Length of a redo slot; see {@link RedoSlot}. */
+    static final int REDO_SLOT_BYTES = 64;
 
     private static final long PAGE_BYTES = 4096;
     private static final int STAGING_BYTES_MIN = 128 << 10;
@@ -99,19 +106,44 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
         return pages(((granuleCount() + 63) >>> 6) * Long.BYTES);
     }
 
-    /** Where the staging areas begin. */
-    public long stagingOffset() {
+    /** Where the redo slots begin. */
+    public long redoOffset() {
         return granulesOffset() + granulesBytes();
     }
 
-    /** Length of one session's staging area: a receive buffer in which a longest run always finds room. */
+    /** How many redo slots there are. */
+    public int redoSlotCount() {
+        return sessionCountMax * REDO_SLOTS_PER_SESSION;
+    }
+
+    /** Length of all redo slots. */
+    public long redoBytes() {
+        return pages((long) redoSlotCount() * REDO_SLOT_BYTES);
+    }
+
+    /** Where the staging areas begin. */
+    public long stagingOffset() {
+        return redoOffset() + redoBytes();
+    }
+
+    /** Length of one session's receive buffer, in which a longest run always finds room. */
     public int stagingBytes() {
         return Math.max(STAGING_BYTES_MIN, chunkBytes + RUN_BYTES);
     }
 
+    /** Length of the longest run that is stored at once. */
+    public int runBytesMax() {
+        return Math.max(RUN_BYTES, chunkBytes);
+    }
+
+    /** Length of one session's staging area: its receive buffer, and room for a run that is stored from elsewhere. */
+    public int sessionBytes() {
+        return stagingBytes() + runBytesMax();
+    }
+
     /** Where the device's data begins. */
     public long dataOffset() {
-        long end = stagingOffset() + (long) sessionCountMax * stagingBytes();
+        long end = stagingOffset() + (long) sessionCountMax * sessionBytes();
         return (end + GRANULE_BYTES - 1) / GRANULE_BYTES * GRANULE_BYTES;
     }
 

@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
@@ -58,7 +59,7 @@ public final class SharedSegment implements AutoCloseable {
             allocate(fd, path, layout, sparse);
             MemorySegment mapping = Posix.mmapShared(fd, layout.segmentBytes());
             Posix.madvise(mapping, Posix.MADV_DONTDUMP);
-            SegmentHeader.write(mapping, layout, image, SystemMemory.bootId());
+            SegmentHeader.write(mapping, layout, sparse, image, SystemMemory.bootId());
             return new SharedSegment(path, fd, layout, mapping, sparse);
         } catch (IOException | RuntimeException e) {
             discard(path, fd);
@@ -157,20 +158,95 @@ public final class SharedSegment implements AutoCloseable {
         }
     }
 
-    /** What a segment file that nobody serves any more holds. */
+    /**
+     * Takes over what a process that is gone left, as it is. The path is one that {@link #inspect} found to be whole, and nobody has
+     * changed it since: whoever has the image's lock is the only one who may.
+     *
+     * @throws IOException when somebody else has it
+     */
+    public static SharedSegment takeOver(Path path) throws IOException {
+        int fd = Posix.open(path, Posix.O_RDWR | Posix.O_NOFOLLOW, 0);
+        boolean isTaken = false;
+        try {
+            if (!Posix.tryLockExclusive(fd)) {
+                throw new IOException("memory segment " + path + " is locked by a live daemon");
+            }
+            MemorySegment mapping = Posix.mmapShared(fd, Posix.status(fd).sizeBytes());
+            SegmentLayout layout = SegmentHeader.layout(mapping);
+            if (layout.segmentBytes() != mapping.byteSize()) {
+                throw new IOException("memory segment " + path + " has " + mapping.byteSize() + " bytes, not the "
+                        + layout.segmentBytes() + " of its header");
+            }
+            Posix.madvise(mapping, Posix.MADV_DONTDUMP);
+            isTaken = true;
+            return new SharedSegment(path, fd, layout, mapping, SegmentHeader.isSparse(mapping));
+        } finally {
+            if (!isTaken) {
+                closeQuietly(fd);
+            }
+        }
+    }
+
+    /**
+     * Says whose changes the memory holds from now on: a process that finds it may take it over only while the state file has the
+     * same device and generation.
+     */
+    public void bind(UUID device, long generation) {
+        SegmentHeader.bind(mapping, device, generation);
+    }
+
+    /** Notes that the journal has an epoch durably: who takes over knows then whether he found all of the journal. */
+    public void noteCommitted(long epoch) {
+        SegmentHeader.noteCommitted(mapping, epoch);
+    }
+
+    /** What a segment file that nobody serves any more is. */
     public enum Leftover {
         /** There is no such file. */
         NONE,
         /** Another process has it locked: a live daemon. */
         IN_USE,
-        /** Nothing in it is newer than the image, or it was never finished. */
-        CLEAN,
-        /** It holds data that the image does not. */
-        DIRTY
+        /** It was never finished: nobody was ever served from it. */
+        UNFINISHED,
+        /** It has another layout than this program's, or not the length that it says. */
+        UNREADABLE,
+        /** It can be taken over by whom it belongs to. */
+        WHOLE
     }
 
-    /** What was found, and how many chunks of which size are not in the image. */
-    public record LeftoverReport(Leftover leftover, long dirtyChunks, int chunkBytes) {}
+    /**
+     * What was found of a segment; all but the first is known of a whole one only.
+     *
+     * @param layoutVersion of its header; 0 if it has none
+     * @param device whose changes it holds
+     * @param generation of the attachment whose changes it holds; 0 for nobody's
+     * @param committedEpoch the newest that the journal had durably; 0 if there was none
+     * @param isOfThisBoot whether it was made since the machine was booted
+     * @param isSparse whether its memory was taken as it was touched
+     * @param loadedChunks chunks that are in it
+     * @param dirtyChunks chunks in it that the image may lack
+     * @param dirtyDataChunks those among them that hold data
+     * @param dirtyZeroRuns runs of zeroes among them, each within a word of the planes
+     */
+    public record LeftoverReport(
+            Leftover leftover,
+            int layoutVersion,
+            @Nullable SegmentLayout layout,
+            @Nullable ImageIdentity image,
+            @Nullable UUID device,
+            long generation,
+            long committedEpoch,
+            boolean isOfThisBoot,
+            boolean isSparse,
+            long loadedChunks,
+            long dirtyChunks,
+            long dirtyDataChunks,
+            long dirtyZeroRuns) {
+
+        static LeftoverReport of(Leftover leftover, int layoutVersion) {
+            return new LeftoverReport(leftover, layoutVersion, null, null, null, 0, 0, false, false, 0, 0, 0, 0);
+        }
+    }
 
     /** Looks at the segment file an earlier daemon may have left at a path; changes nothing. */
     public static LeftoverReport inspect(Path path) throws IOException {
@@ -179,21 +255,21 @@ public final class SharedSegment implements AutoCloseable {
             fd = Posix.open(path, Posix.O_RDWR | Posix.O_NOFOLLOW, 0);
         } catch (PosixException e) {
             if (e.errno() == Errno.ENOENT) {
-                return new LeftoverReport(Leftover.NONE, 0, 0);
+                return LeftoverReport.of(Leftover.NONE, 0);
             }
             throw e;
         }
         try {
             if (!Posix.tryLockExclusive(fd)) {
-                return new LeftoverReport(Leftover.IN_USE, 0, 0);
+                return LeftoverReport.of(Leftover.IN_USE, 0);
             }
             long fileBytes = Posix.status(fd).sizeBytes();
-            if (fileBytes < SegmentHeader.BOOT_ID_BYTES + 48) {
-                return new LeftoverReport(Leftover.CLEAN, 0, 0);
+            if (fileBytes < SegmentHeader.LENGTH_BYTES) {
+                return LeftoverReport.of(Leftover.UNFINISHED, 0);
             }
             MemorySegment mapping = Posix.mmapShared(fd, fileBytes);
             try {
-                return count(mapping);
+                return report(mapping);
             } finally {
                 Posix.munmap(mapping);
             }
@@ -202,26 +278,59 @@ public final class SharedSegment implements AutoCloseable {
         }
     }
 
-    private static LeftoverReport count(MemorySegment mapping) {
-        if (!SegmentHeader.isWhole(mapping)) {
+    private static LeftoverReport report(MemorySegment mapping) throws IOException {
+        if (!SegmentHeader.hasMagic(mapping)) {
             // The magic comes last: without it no client was ever served from this segment.
-            return new LeftoverReport(Leftover.CLEAN, 0, 0);
+            return LeftoverReport.of(Leftover.UNFINISHED, 0);
         }
-        SegmentLayout layout = SegmentHeader.layout(mapping);
-        if (layout.segmentBytes() != mapping.byteSize()) {
-            throw new IllegalStateException("the memory segment's header does not fit its length");
+        int version = SegmentHeader.layoutVersion(mapping);
+        SegmentLayout layout = version == SegmentLayout.VERSION ? possibleLayout(mapping) : null;
+        if (layout == null || layout.segmentBytes() != mapping.byteSize()) {
+            return LeftoverReport.of(Leftover.UNREADABLE, version);
         }
+        long loaded = 0;
         long dirty = 0;
+        long dirtyData = 0;
+        long zeroRuns = 0;
         for (long word = 0; word < layout.wordCount(); word++) {
             long at = word * Long.BYTES;
             // L: a killed writer may have been in the middle of the chunk. Without V it is nobody's data.
-            long newer = plane(mapping, layout, 0, at)
-                    | plane(mapping, layout, 1, at)
-                    | plane(mapping, layout, 2, at)
-                    | plane(mapping, layout, 3, at);
-            dirty += Long.bitCount(newer & plane(mapping, layout, 4, at));
+            long present = plane(mapping, layout, 4, at);
+            long newer = present
+                    & (plane(mapping, layout, 0, at)
+                            | plane(mapping, layout, 1, at)
+                            | plane(mapping, layout, 2, at)
+                            | plane(mapping, layout, 3, at));
+            loaded += Long.bitCount(present);
+            if (newer != 0) {
+                long zero = newer & plane(mapping, layout, 5, at);
+                dirty += Long.bitCount(newer);
+                dirtyData += Long.bitCount(newer & ~zero);
+                zeroRuns += Long.bitCount(zero & ~(zero << 1));
+            }
         }
-        return new LeftoverReport(dirty == 0 ? Leftover.CLEAN : Leftover.DIRTY, dirty, layout.chunkBytes());
+        return new LeftoverReport(
+                Leftover.WHOLE,
+                version,
+                layout,
+                SegmentHeader.image(mapping),
+                SegmentHeader.device(mapping),
+                SegmentHeader.generation(mapping),
+                SegmentHeader.committedEpoch(mapping),
+                SegmentHeader.bootId(mapping).equals(SystemMemory.bootId()),
+                SegmentHeader.isSparse(mapping),
+                loaded,
+                dirty,
+                dirtyData,
+                zeroRuns);
+    }
+
+    private static @Nullable SegmentLayout possibleLayout(MemorySegment mapping) {
+        try {
+            return SegmentHeader.layout(mapping);
+        } catch (IllegalArgumentException e) {
+            return null;
+        }
     }
 
     private static long plane(MemorySegment mapping, SegmentLayout layout, int plane, long at) {
@@ -254,9 +363,22 @@ public final class SharedSegment implements AutoCloseable {
      * @throws PosixException when there is no memory for it
      */
     public MemorySegment staging(int session) throws PosixException {
-        long begin = layout.stagingOffset() + (long) session * layout.stagingBytes();
-        Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, begin, layout.stagingBytes());
+        long begin = layout.stagingOffset() + (long) session * layout.sessionBytes();
+        Posix.fallocate(fd, Posix.FALLOC_ALLOCATE, begin, layout.sessionBytes());
         return mapping.asSlice(begin, layout.stagingBytes());
+    }
+
+    /**
+     * A redo slot, 0 to their number − 1. The first one of a session is for stores out of its receive buffer; the second has the
+     * room for stores from elsewhere. They lie in the session's staging area, so {@link #staging} comes first.
+     */
+    public RedoSlot redoSlot(int index) {
+        long area =
+                layout.stagingOffset() + (long) (index / SegmentLayout.REDO_SLOTS_PER_SESSION) * layout.sessionBytes();
+        return new RedoSlot(
+                mapping,
+                layout.redoOffset() + (long) index * SegmentLayout.REDO_SLOT_BYTES,
+                area + layout.stagingBytes());
     }
 
     /** The device's data, in whole chunks. */
@@ -281,6 +403,12 @@ public final class SharedSegment implements AutoCloseable {
         } catch (PosixException ignored) {
             // Then the pages are made as they are touched.
         }
+    }
+
+    /** Unmaps and unlocks the segment, but leaves its file: the next process may take it over. Nobody may be using it. */
+    public void leave() throws IOException {
+        Posix.munmap(mapping);
+        Posix.close(fd);
     }
 
     /** Unmaps, removes and unlocks the segment: the end of its data. */

@@ -239,6 +239,24 @@ final class Native {
         }
     }
 
+    static int execv(MemorySegment program, MemorySegment arguments) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Execv.CALL.invokeExact(state, program, arguments), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int fcntl(int fd, int command, int argument) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Fcntl.CALL.invokeExact(state, fd, command, argument), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static String strerror(int errno) {
         MemorySegment state = STATE.get();
         try {
@@ -400,6 +418,14 @@ final class Native {
 
     private static final class Geteuid {
         static final MethodHandle CALL = link("geteuid", JAVA_INT, NOT_VARIADIC);
+    }
+
+    private static final class Execv {
+        static final MethodHandle CALL = link("execv", JAVA_INT, NOT_VARIADIC, ADDRESS, ADDRESS);
+    }
+
+    private static final class Fcntl {
+        static final MethodHandle CALL = link("fcntl", JAVA_INT, 2, JAVA_INT, JAVA_INT, JAVA_INT);
     }
 
     private static final class Strerror {

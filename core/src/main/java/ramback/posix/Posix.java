@@ -1,14 +1,19 @@
 package ramback.posix;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.Charset;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,6 +76,9 @@ public final class Posix {
     public static final long NONE = -1;
 
     private static final int O_CLOEXEC = 0x80000;
+    private static final int F_SETFD = 2;
+    private static final int FD_CLOEXEC = 1;
+    private static final int STANDARD_ERROR = 2;
     private static final int SEEK_DATA = 3;
     private static final int SEEK_HOLE = 4;
     private static final int LOCK_EX = 2;
@@ -382,6 +390,35 @@ public final class Posix {
 
     // ---------------------------------------------------------------------------------------------- process
 
+    /**
+     * Makes the process another program, with the environment that it was started with; returns only when that fails.
+     *
+     * @param command the program's arguments, its own name first
+     */
+    public static void execute(Path program, List<String> command) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment arguments = arena.allocate(ADDRESS, command.size() + 1L);
+            for (int i = 0; i < command.size(); i++) {
+                arguments.setAtIndex(ADDRESS, i, bytes(arena, command.get(i)));
+            }
+            arguments.setAtIndex(ADDRESS, command.size(), MemorySegment.NULL);
+            check("execv", Native.execv(bytes(arena, program), arguments), program);
+        }
+    }
+
+    /** Lets every open file of the process but the standard streams be closed when it becomes another program. */
+    public static void closeOnExec() throws IOException {
+        try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+            for (Path entry : open.toList()) {
+                int fd = Integer.parseInt(entry.getFileName().toString());
+                if (fd > STANDARD_ERROR) {
+                    // One that is closed already is no matter: that of the list itself.
+                    Native.fcntl(fd, F_SETFD, FD_CLOEXEC);
+                }
+            }
+        }
+    }
+
     /** The user that the process acts as; 0 is root. */
     public static int effectiveUserId() {
         return Native.geteuid();
@@ -402,7 +439,11 @@ public final class Posix {
     }
 
     private static MemorySegment bytes(Arena arena, Path path) {
-        byte[] encoded = path.toString().getBytes(PATH_CHARSET);
+        return bytes(arena, path.toString());
+    }
+
+    private static MemorySegment bytes(Arena arena, String text) {
+        byte[] encoded = text.getBytes(PATH_CHARSET);
         MemorySegment bytes = arena.allocate(encoded.length + 1L);
         MemorySegment.copy(encoded, 0, bytes, JAVA_BYTE, 0, encoded.length);
         return bytes;

@@ -83,6 +83,13 @@ public final class WriteBehind implements Promises {
         return JOURNAL_CHUNKS_MIN * JournalSpace.of(chunkBytes, ringBytes).chunkBytes() + JournalSpace.KEPT_BYTES;
     }
 
+    /** How many bytes of a journal an epoch takes at most, and what must be left beside it. */
+    public static long journalBytesOf(int chunkBytes, long ringBytes, long dataChunks, long zeroRuns) {
+        return dataChunks * JournalSpace.of(chunkBytes, ringBytes).chunkBytes()
+                + zeroRuns * JournalSpace.ZERO_RUN_BYTES
+                + JournalSpace.KEPT_BYTES;
+    }
+
     private final Plan plan;
     final Standing standing;
     private final Clock clock;
@@ -239,6 +246,14 @@ public final class WriteBehind implements Promises {
         if (!isEverythingDurable()) {
             demand(plan.epochs().open());
         }
+    }
+
+    /**
+     * Asks for the open epoch to be committed soon, also when nothing is in it: the journal's epochs of before are then carried to the
+     * image and retired as well. Does not wait.
+     */
+    public void demandOpen() {
+        demand(plan.epochs().open());
     }
 
     /** Cuts the open epoch without waiting for its lag, but without haste. */

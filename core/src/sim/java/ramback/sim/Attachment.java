@@ -97,7 +97,7 @@ final class Attachment {
     /** Says that the image, which was synced, has everything. */
     void setClean(LocalJournal log) throws IOException {
         log.markClean();
-        state = state.cleaned(new CleanImage(imageBytes, 0, 0));
+        state = state.cleaned(new CleanImage(imageBytes, 0, 0), null);
         sink.replace(text(state));
     }
 
@@ -156,7 +156,7 @@ final class Attachment {
         if (state != null && scan.generation() != state.generation()) {
             bond = scan.generation() == state.generationBefore() ? Bond.BEFORE : Bond.OTHER_TIME;
         }
-        return new StartSituation(stateFound, journalFound, bond, Memory.NONE, false, true, false, false, false);
+        return new StartSituation(stateFound, journalFound, bond, Memory.NONE, false, false, true, false, false, false);
     }
 
     private static StateFile decoded(String text) {

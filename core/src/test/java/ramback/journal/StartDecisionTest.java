@@ -25,18 +25,22 @@ class StartDecisionTest {
     private static final Set<Journal> UNDONE =
             EnumSet.of(Journal.EPOCHS, Journal.SUSPENDED, Journal.MEDIA_FAULT, Journal.DAMAGED, Journal.NEWER_FORMAT);
 
+    /** What only memory holds, or may hold. */
+    private static final Set<Memory> NEEDED = EnumSet.of(Memory.CHANGES, Memory.FOREIGN, Memory.UNREADABLE);
+
     private static List<StartSituation> all() {
         List<StartSituation> all = new ArrayList<>();
         for (State state : State.values()) {
             for (Journal journal : Journal.values()) {
                 for (Bond bond : Bond.values()) {
                     for (Memory memory : Memory.values()) {
-                        for (int flags = 0; flags < 32; flags++) {
+                        for (int flags = 0; flags < 64; flags++) {
                             all.add(new StartSituation(
                                     state,
                                     journal,
                                     bond,
                                     memory,
+                                    (flags & 32) != 0,
                                     (flags & 16) != 0,
                                     (flags & 1) != 0,
                                     (flags & 2) != 0,
@@ -70,10 +74,28 @@ class StartDecisionTest {
 
     private static final List<Row> ROWS = List.of(
             row(s -> s.memory() == Memory.IN_USE, StartDecision.IMAGE_IN_USE),
-            row(s -> s.imageMade() && s.memory() == Memory.CHANGES && !s.discardMemory(), StartDecision.IMAGE_MISSING),
+            row(s -> s.imageMade() && NEEDED.contains(s.memory()) && !s.discardMemory(), StartDecision.IMAGE_MISSING),
             row(s -> s.imageMade() && !absent(s) && s.state() != State.CLEAN, StartDecision.IMAGE_MISSING),
             row(s -> s.imageMade() && UNDONE.contains(s.journal()), StartDecision.IMAGE_MISSING),
-            row(s -> s.memory() == Memory.CHANGES && !s.discardMemory(), StartDecision.LIVE_MEMORY),
+            row(
+                    s -> (s.memory() == Memory.FOREIGN || s.memory() == Memory.UNREADABLE) && !s.discardMemory(),
+                    StartDecision.LIVE_MEMORY),
+            row(s -> s.memory() == Memory.CHANGES && !served(s) && !s.discardMemory(), StartDecision.LIVE_MEMORY),
+            row(s -> s.memory() == Memory.CHANGES && !s.takesMemory() && !s.discardMemory(), StartDecision.LIVE_MEMORY),
+            row(s -> takenOver(s) && !s.journalWanted() && journalled(s), StartDecision.JOURNAL_NEEDED),
+            row(s -> takenOver(s) && !s.journalWanted(), StartDecision.TAKE_OVER),
+            row(s -> takenOver(s) && !journalled(s), StartDecision.MEMORY_WITHOUT_JOURNAL),
+            row(s -> takenOver(s) && s.journal() == Journal.ABSENT, StartDecision.TAKE_OVER_ANEW),
+            row(s -> takenOver(s) && s.journal() == Journal.NOT_A_JOURNAL, StartDecision.NOT_A_JOURNAL),
+            row(s -> takenOver(s) && s.journal() == Journal.NEWER_FORMAT, StartDecision.JOURNAL_NEWER),
+            row(s -> takenOver(s) && s.journal() == Journal.DAMAGED, StartDecision.JOURNAL_DAMAGED),
+            row(s -> takenOver(s) && s.bond() == Bond.OTHER_IMAGE, StartDecision.JOURNAL_OF_ANOTHER_IMAGE),
+            row(s -> takenOver(s) && s.bond() == Bond.OTHER_TIME, StartDecision.JOURNAL_OF_ANOTHER_TIME),
+            row(
+                    s -> takenOver(s) && s.bond() == Bond.BEFORE && s.journal() == Journal.EPOCHS,
+                    StartDecision.JOURNAL_OF_ANOTHER_TIME),
+            row(s -> takenOver(s) && s.journal() == Journal.MEDIA_FAULT, StartDecision.TAKE_OVER_ANEW),
+            row(s -> takenOver(s), StartDecision.TAKE_OVER),
             row(s -> s.state() == State.NEWER, StartDecision.STATE_NEWER),
             row(s -> s.state() == State.DAMAGED, StartDecision.STATE_DAMAGED),
             row(
@@ -122,6 +144,17 @@ class StartDecisionTest {
         return found.state() == State.DIRTY_JOURNALLED;
     }
 
+    private static boolean served(StartSituation found) {
+        return journalled(found) || found.state() == State.DIRTY_ORDINARY || found.state() == State.DIRTY_UNSAFE;
+    }
+
+    private static boolean takenOver(StartSituation found) {
+        return (found.memory() == Memory.CHANGES || found.memory() == Memory.LOADED)
+                && found.takesMemory()
+                && !found.discardMemory()
+                && served(found);
+    }
+
     /** Read-only it is the state that decides whether the journal is looked at. */
     private static boolean wanted(StartSituation found) {
         return found.readOnly() ? absent(found) || journalled(found) : found.journalWanted();
@@ -148,7 +181,7 @@ class StartDecisionTest {
         for (StartSituation found : all()) {
             assertThat(StartDecision.of(found)).as("%s", found).isEqualTo(byTheTable(found));
         }
-        assertThat(all()).hasSize(7 * 9 * 4 * 3 * 32);
+        assertThat(all()).hasSize(7 * 9 * 4 * 6 * 64);
     }
 
     @Test
@@ -164,13 +197,17 @@ class StartDecisionTest {
     }
 
     @Test
-    void anImageThatNeedsItsJournalIsNeverServedWithoutIt() {
+    void anImageThatNeedsItsJournalIsNeverServedWithoutItUnlessItsMemoryIsThere() {
         forAll(
-                s -> journalled(s) && (s.journal() == Journal.ABSENT || UNREADABLE.contains(s.journal())),
+                s -> !takenOver(s)
+                        && journalled(s)
+                        && (s.journal() == Journal.ABSENT || UNREADABLE.contains(s.journal())),
                 StartDecision::isRefusal);
         forAll(
                 s -> s.journal() == Journal.EPOCHS && s.bond() == Bond.CURRENT && journalled(s),
-                decision -> decision.isRefusal() || decision == StartDecision.RECOVER);
+                decision -> decision.isRefusal()
+                        || decision == StartDecision.RECOVER
+                        || decision == StartDecision.TAKE_OVER);
     }
 
     @Test
@@ -201,21 +238,29 @@ class StartDecisionTest {
 
     @Test
     void aTornImageIsServedOnlyWhenThatIsAccepted() {
-        forAll(s -> s.state() == State.DIRTY_UNSAFE && !s.acceptTorn(), StartDecision::isRefusal);
-        forAll(s -> journalled(s) && s.journal() == Journal.SUSPENDED && !s.acceptTorn(), StartDecision::isRefusal);
+        forAll(s -> !takenOver(s) && s.state() == State.DIRTY_UNSAFE && !s.acceptTorn(), StartDecision::isRefusal);
+        forAll(
+                s -> !takenOver(s) && journalled(s) && s.journal() == Journal.SUSPENDED && !s.acceptTorn(),
+                StartDecision::isRefusal);
     }
 
     @Test
     void memoryThatHoldsChangesIsNeverPassedOverUnasked() {
         forAll(
-                s -> s.memory() == Memory.CHANGES && !s.discardMemory(),
-                d -> d == StartDecision.LIVE_MEMORY || d == StartDecision.IMAGE_MISSING);
+                s -> NEEDED.contains(s.memory()) && !s.discardMemory(),
+                d -> d.isRefusal() || d == StartDecision.TAKE_OVER || d == StartDecision.TAKE_OVER_ANEW);
+        forAll(
+                s -> s.memory() != Memory.CHANGES && s.memory() != Memory.LOADED,
+                d -> d != StartDecision.TAKE_OVER && d != StartDecision.TAKE_OVER_ANEW);
+        forAll(
+                s -> !s.takesMemory() || s.imageMade() || !served(s),
+                d -> d != StartDecision.TAKE_OVER && d != StartDecision.TAKE_OVER_ANEW);
         forAll(s -> s.memory() == Memory.IN_USE, d -> d == StartDecision.IMAGE_IN_USE);
     }
 
     @Test
     void readOnlyWritesNothing() {
-        forAll(StartSituation::readOnly, d -> d.isRefusal() || d == StartDecision.START_ORDINARY);
+        forAll(s -> s.readOnly() && !s.takesMemory(), d -> d.isRefusal() || d == StartDecision.START_ORDINARY);
     }
 
     @Test
@@ -233,11 +278,13 @@ class StartDecisionTest {
                         s.journal(),
                         s.bond(),
                         s.memory(),
+                        s.takesMemory(),
                         s.imageMade(),
                         s.journalWanted(),
                         s.readOnly(),
                         true,
-                        true);
+                        // Memory that is given up may have been all that made up for a journal.
+                        !takenOver(s));
                 assertThat(StartDecision.of(bolder).isRefusal()).as("%s", s).isFalse();
             }
         }

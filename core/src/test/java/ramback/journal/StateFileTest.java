@@ -67,7 +67,7 @@ class StateFileTest {
 
     @Test
     void aCleanStateSaysWhatTheImageWasLike() {
-        StateFile clean = state.cleaned(new CleanImage(1 << 30, 1_700_000_000_123_456_789L, -5));
+        StateFile clean = state.cleaned(new CleanImage(1 << 30, 1_700_000_000_123_456_789L, -5), null);
         assertThat(whole(clean.encode())).isEqualTo(clean);
         assertThat(clean.isClean()).isTrue();
         assertThat(clean.segment()).isNull();
@@ -84,7 +84,7 @@ class StateFileTest {
 
     @Test
     void anyFlippedBitIsFound() {
-        byte[] bytes = state.cleaned(new CleanImage(4096, 1, 2)).encode();
+        byte[] bytes = state.cleaned(new CleanImage(4096, 1, 2), null).encode();
         for (int bit = 0; bit < bytes.length * 8; bit++) {
             bytes[bit / 8] ^= (byte) (1 << bit % 8);
             assertThat(StateFile.decode(bytes)).as("bit %d", bit).isInstanceOf(Reading.Damaged.class);

@@ -4,10 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -99,7 +103,7 @@ class SharedSegmentTest {
 
     @Test
     void nothingLeftIsNothing() throws IOException {
-        assertThat(SharedSegment.inspect(path)).isEqualTo(new LeftoverReport(Leftover.NONE, 0, 0));
+        assertThat(SharedSegment.inspect(path).leftover()).isEqualTo(Leftover.NONE);
     }
 
     @Test
@@ -122,18 +126,74 @@ class SharedSegmentTest {
     }
 
     @Test
-    void aLeftSegmentIsDirtyWhenAnyLoadedChunkIsNewerThanTheImage() throws IOException {
+    void whatIsNewerThanTheImageIsCountedIfItIsLoaded() throws IOException {
         for (int plane = 0; plane < 4; plane++) {
             try (SharedSegment segment = SharedSegment.create(path, SMALL, false, IMAGE)) {
-                assertThat(inspectCopy(segment).leftover()).isEqualTo(Leftover.CLEAN);
+                assertThat(inspectCopy(segment).leftover()).isEqualTo(Leftover.WHOLE);
                 setBit(segment, plane, 3);
                 // Without V it is nobody's data.
-                assertThat(inspectCopy(segment).leftover()).isEqualTo(Leftover.CLEAN);
+                assertThat(inspectCopy(segment).dirtyChunks()).isZero();
                 setBit(segment, 4, 3);
-                assertThat(inspectCopy(segment)).isEqualTo(new LeftoverReport(Leftover.DIRTY, 1, 4096));
-                setBit(segment, 4, 24);
                 assertThat(inspectCopy(segment).dirtyChunks()).isEqualTo(1);
+                setBit(segment, 4, 24);
+                setBit(segment, plane, 5);
+                setBit(segment, plane, 6);
+                setBit(segment, plane, 8);
+                setBit(segment, 4, 5);
+                setBit(segment, 4, 6);
+                setBit(segment, 4, 8);
+                setBit(segment, 5, 5);
+                setBit(segment, 5, 6);
+                setBit(segment, 5, 8);
+                LeftoverReport report = inspectCopy(segment);
+                assertThat(report.loadedChunks()).isEqualTo(5);
+                assertThat(report.dirtyChunks()).isEqualTo(4);
+                assertThat(report.dirtyDataChunks()).isEqualTo(1);
+                assertThat(report.dirtyZeroRuns()).isEqualTo(2);
             }
+        }
+    }
+
+    @Test
+    void aLeftSegmentSaysWhoseItIs() throws IOException {
+        UUID device = UUID.randomUUID();
+        try (SharedSegment segment = SharedSegment.create(path, SMALL, true, IMAGE)) {
+            assertThat(inspectCopy(segment).generation()).isZero();
+            segment.bind(device, -5);
+            LeftoverReport report = inspectCopy(segment);
+            assertThat(report.device()).isEqualTo(device);
+            assertThat(report.generation()).isEqualTo(-5);
+            assertThat(report.image()).isEqualTo(IMAGE);
+            assertThat(report.layout()).isEqualTo(SMALL);
+            assertThat(report.isSparse()).isTrue();
+            assertThat(report.isOfThisBoot()).isTrue();
+        }
+    }
+
+    @Test
+    void aSegmentOfAnotherLayoutOrLengthIsUnreadable() throws IOException {
+        try (SharedSegment segment = SharedSegment.create(path, SMALL, false, IMAGE)) {
+            Path copy = Files.copy(path, directory.resolve("changed"));
+            try {
+                byte[] whole = Files.readAllBytes(copy);
+                for (int at : new int[] {8, 12, 18}) { // layout version, chunk size, device size
+                    byte[] other = whole.clone();
+                    other[at] ^= 1;
+                    Files.write(copy, other);
+                    assertThat(SharedSegment.inspect(copy).leftover()).isEqualTo(Leftover.UNREADABLE);
+                }
+                Files.write(copy, Arrays.copyOf(whole, whole.length - 1));
+                assertThat(SharedSegment.inspect(copy).leftover()).isEqualTo(Leftover.UNREADABLE);
+                Files.write(copy, whole);
+                assertThat(SharedSegment.inspect(copy).leftover()).isEqualTo(Leftover.WHOLE);
+                byte[] otherBoot = whole.clone();
+                otherBoot[50] ^= 1;
+                Files.write(copy, otherBoot);
+                assertThat(SharedSegment.inspect(copy).isOfThisBoot()).isFalse();
+            } finally {
+                Files.delete(copy);
+            }
+            assertThat(segment.path()).isEqualTo(path);
         }
     }
 
@@ -141,8 +201,55 @@ class SharedSegmentTest {
     void aSegmentThatWasNeverFinishedIsNobodysData() throws IOException {
         for (byte[] content : new byte[][] {{}, new byte[10], new byte[4096], new byte[100_000]}) {
             Files.write(path, content);
-            assertThat(SharedSegment.inspect(path).leftover()).isEqualTo(Leftover.CLEAN);
+            assertThat(SharedSegment.inspect(path).leftover()).isEqualTo(Leftover.UNFINISHED);
             assertThat(path).hasBinaryContent(content);
+        }
+    }
+
+    @Test
+    void whatOneLeavesTheNextTakesOver() throws IOException {
+        SharedSegment first = SharedSegment.create(path, SMALL, true, IMAGE);
+        assertThat(Objects.requireNonNull(first.granules()).take(0, 4096)).isTrue();
+        first.data().set(ValueLayout.JAVA_BYTE, 7, (byte) 42);
+        setBit(first, 4, 0);
+        assertThatThrownBy(() -> SharedSegment.takeOver(path)).hasMessageContaining("locked by a live daemon");
+        first.leave();
+        try (SharedSegment second = SharedSegment.takeOver(path)) {
+            assertThat(second.layout()).isEqualTo(SMALL);
+            assertThat(second.data().get(ValueLayout.JAVA_BYTE, 7)).isEqualTo((byte) 42);
+            assertThat(second.plane(4).get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 1);
+            assertThat(Objects.requireNonNull(second.granules()).holds(0, 4096)).isTrue();
+        }
+        assertThat(path).doesNotExist();
+    }
+
+    @Test
+    void aRedoSlotHoldsWhatWasBeingStoredWhereverItsBytesLie() throws IOException {
+        SharedSegment first = SharedSegment.create(path, SMALL, false, IMAGE);
+        MemorySegment staging = first.staging(1);
+        staging.asSlice(100, 3).copyFrom(MemorySegment.ofArray(new byte[] {1, 2, 3}));
+        first.redoSlot(2).begin(5000, 3, staging, 100);
+        MemorySegment elsewhere = MemorySegment.ofArray(new byte[] {9, 8, 7, 6});
+        first.redoSlot(3).begin(6000, 2, elsewhere, 1);
+        first.staging(0);
+        first.redoSlot(0).begin(1, 2, null, 0);
+        first.redoSlot(1).begin(1, 2, null, 0);
+        first.redoSlot(1).end();
+        first.leave();
+        try (SharedSegment second = SharedSegment.takeOver(path)) {
+            RedoSlot staged = second.redoSlot(2);
+            assertThat(staged.isBegun()).isTrue();
+            assertThat(staged.offsetBytes()).isEqualTo(5000);
+            assertThat(Objects.requireNonNull(staged.bytes()).toArray(ValueLayout.JAVA_BYTE))
+                    .containsExactly(1, 2, 3);
+            RedoSlot parked = second.redoSlot(3);
+            assertThat(Objects.requireNonNull(parked.bytes()).toArray(ValueLayout.JAVA_BYTE))
+                    .containsExactly(8, 7);
+            RedoSlot zeroes = second.redoSlot(0);
+            assertThat(zeroes.isBegun()).isTrue();
+            assertThat(zeroes.bytes()).isNull();
+            assertThat(zeroes.lengthBytes()).isEqualTo(2);
+            assertThat(second.redoSlot(1).isBegun()).isFalse();
         }
     }
 }

@@ -5,6 +5,7 @@ import java.nio.file.LinkOption;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import ramback.control.ControlClient;
 import ramback.control.ProcessState;
@@ -20,6 +21,12 @@ final class DownCommand extends DeviceCommand {
     @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
     private @Nullable String name;
 
+    @Option(
+            names = "--keep-ram",
+            description =
+                    "Leave the memory for the next 'up', which then loads nothing, as long as nobody changes IMAGE.")
+    private boolean isMemoryKept;
+
     DownCommand(Shell shell) {
         super(shell);
     }
@@ -30,7 +37,7 @@ final class DownCommand extends DeviceCommand {
         RunDirectory runDirectory = runDirectory();
         long pid = runDirectory.pid(client.name());
         ProcessState daemon = pid == ProcessHandle.current().pid() ? null : ProcessState.of(pid);
-        client.down();
+        client.down(isMemoryKept);
         try (Progress _ = Progress.start(shell, client::status)) {
             while (isThere(runDirectory, client.name(), pid) && (daemon == null || daemon.isAlive())) {
                 TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
@@ -46,7 +53,7 @@ final class DownCommand extends DeviceCommand {
                             + ") ended before it had stopped cleanly; see its messages and start it again with"
                             + " 'ramback up'");
         }
-        shell.say(client.name() + " has stopped");
+        shell.say(client.name() + " has stopped" + (isMemoryKept ? ", its memory is kept" : ""));
         return ExitCode.OK;
     }
 

@@ -33,6 +33,7 @@ abstract class ImageCommand extends DeviceCommand {
                 false,
                 isReadOnly,
                 false,
+                false,
                 isTornAccepted,
                 isMemoryDiscarded,
                 ImageFiles.RAM_DIRECTORY_DEFAULT,

@@ -17,8 +17,8 @@ import ramback.engine.Refusal;
 /** The program {@code ramback}. One word says which command; its class does the rest. */
 public final class Main {
 
-    private static final List<String> COMMANDS =
-            List.of("up", "ls", "status", "mode", "flush", "trace", "snapshot", "down", "recover", "check", "bench");
+    private static final List<String> COMMANDS = List.of(
+            "up", "ls", "status", "mode", "flush", "trace", "snapshot", "upgrade", "down", "recover", "check", "bench");
 
     private final Shell shell;
 
@@ -39,9 +39,9 @@ public final class Main {
         // A command's class is looked at only when it is the one that is asked for: picocli reads it by reflection.
         String first = arguments.length == 0 ? "" : arguments[0];
         if (COMMANDS.contains(first)) {
-            program.addSubcommand(first, make(first));
+            program.addSubcommand(first, make(first, arguments));
         } else {
-            COMMANDS.forEach(name -> program.addSubcommand(name, make(name)));
+            COMMANDS.forEach(name -> program.addSubcommand(name, make(name, arguments)));
             program.addSubcommand(new CommandLine.HelpCommand());
         }
         program.setOut(new PrintWriter(shell.out(), true, shell.out().charset()));
@@ -52,15 +52,16 @@ public final class Main {
         return program.execute(arguments);
     }
 
-    private Object make(String command) {
+    private Object make(String command, String... arguments) {
         return switch (command) {
-            case "up" -> new UpCommand(shell);
+            case "up" -> new UpCommand(shell, List.of(arguments));
             case "ls" -> new LsCommand(shell);
             case "status" -> new StatusCommand(shell);
             case "mode" -> new ModeCommand(shell);
             case "flush" -> new FlushCommand(shell);
             case "trace" -> new TraceCommand(shell);
             case "snapshot" -> new SnapshotCommand(shell);
+            case "upgrade" -> new UpgradeCommand(shell);
             case "down" -> new DownCommand(shell);
             case "recover" -> new RecoverCommand(shell);
             case "check" -> new CheckCommand(shell);

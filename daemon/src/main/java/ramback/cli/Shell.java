@@ -1,17 +1,26 @@
 package ramback.cli;
 
 import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import ramback.engine.Refusal;
+import ramback.engine.Successor;
 
 /**
  * What a command was started in.
  *
  * @param signals how it hears of the signals that ask for an end
  * @param questions whom it may ask
+ * @param successors how the process goes on as another program
  */
 record Shell(
-        PrintStream out, PrintStream err, Map<String, String> environment, StopSignals signals, Questions questions) {
+        PrintStream out,
+        PrintStream err,
+        Map<String, String> environment,
+        StopSignals signals,
+        Questions questions,
+        Successors successors) {
 
     /** The signals that ask for an end, or what stands for them. */
     interface StopSignals {
@@ -28,8 +37,15 @@ record Shell(
         String ask(String question);
     }
 
+    /** Another program in this one's place. */
+    interface Successors {
+        /** Becomes it; returns only where it is not the process's own. */
+        void become(Path launcher, List<String> arguments) throws Refusal;
+    }
+
     static Shell ofProcess() {
-        return new Shell(System.out, System.err, System.getenv(), Signals::onStop, new Terminal.Asking());
+        return new Shell(
+                System.out, System.err, System.getenv(), Signals::onStop, new Terminal.Asking(), Successor::become);
     }
 
     /** Prints one line on standard error, whatever the message holds. */

@@ -3,8 +3,9 @@ package ramback.cli;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.OptionalLong;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -12,6 +13,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import ramback.control.Daemon;
 import ramback.control.DeviceName;
+import ramback.control.Ending;
 import ramback.control.ModeWords;
 import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
@@ -20,6 +22,7 @@ import ramback.engine.DeviceOptions;
 import ramback.engine.JournalOption;
 import ramback.engine.RamMode;
 import ramback.engine.Refusal;
+import ramback.engine.Successor;
 
 /** {@code ramback up}: serves an image from RAM, in the foreground, until it is told to stop. */
 @Command(
@@ -138,12 +141,15 @@ final class UpCommand extends DeviceCommand {
     @Option(names = "--read-only", description = "Refuse every change; open IMAGE for reading only.")
     private boolean isReadOnly;
 
-    private final CountDownLatch stopRequested = new CountDownLatch(1);
+    private final CompletableFuture<Ending> ending = new CompletableFuture<>();
     private final AtomicInteger signalCount = new AtomicInteger();
+    private final List<String> arguments;
     private volatile @Nullable Daemon daemon;
 
-    UpCommand(Shell shell) {
+    /** @param arguments with which the program was started */
+    UpCommand(Shell shell, List<String> arguments) {
         super(shell);
+        this.arguments = arguments;
     }
 
     @Override
@@ -152,14 +158,13 @@ final class UpCommand extends DeviceCommand {
         shell.signals().onStop(this::onSignal);
         Daemon started;
         try (WorkLine line = new WorkLine(shell)) {
-            started = Daemon.start(options, stopRequested::countDown, line);
+            started = Daemon.start(options, ending::complete, line);
         }
         daemon = started;
         StatusReport status = started.status();
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
                 + started.uri());
-        stopRequested.await();
-        stop(started);
+        end(started, ending.join());
         return ExitCode.OK;
     }
 
@@ -293,7 +298,7 @@ final class UpCommand extends DeviceCommand {
     // ------------------------------------------------------------------------------------------------- the stop
 
     private void onSignal() {
-        stopRequested.countDown();
+        ending.complete(new Ending.Stop(false));
         if (signalCount.incrementAndGet() == 1) {
             return;
         }
@@ -313,9 +318,23 @@ final class UpCommand extends DeviceCommand {
         }
     }
 
-    private void stop(Daemon running) throws Refusal {
+    private void end(Daemon running, Ending asked) throws Refusal {
+        switch (asked) {
+            case Ending.Stop(boolean keepsMemory) -> stop(running, keepsMemory);
+            case Ending.HandOver(String launcher, int layoutVersion) -> {
+                if (layoutVersion == Successor.LAYOUT_VERSION) {
+                    running.handOver();
+                } else {
+                    stop(running, false);
+                }
+                shell.successors().become(Path.of(launcher), Successor.argumentsOf(arguments));
+            }
+        }
+    }
+
+    private void stop(Daemon running, boolean keepsMemory) throws Refusal {
         try (Progress _ = Progress.start(shell, running::status)) {
-            running.stop();
+            running.stop(keepsMemory);
         }
     }
 }

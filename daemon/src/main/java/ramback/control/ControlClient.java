@@ -98,9 +98,34 @@ public final class ControlClient {
         return count(request("POST", "/snapshot", body, UNLIMITED), "writtenBytes");
     }
 
-    /** Asks for a clean stop; returns the daemon's pid at once. */
-    public long down() throws Refusal {
-        return count(request("POST", "/down", "", answerTimeout), "pid");
+    /**
+     * Asks for a clean stop; returns the daemon's pid at once.
+     *
+     * @param keepsMemory whether the memory is left for the next start
+     */
+    public long down(boolean keepsMemory) throws Refusal {
+        String body = Json.write(json -> {
+            json.writeStartObject();
+            json.writeBooleanField("keepRam", keepsMemory);
+            json.writeEndObject();
+        });
+        return count(request("POST", "/down", body, answerTimeout), "pid");
+    }
+
+    /**
+     * Asks for the process to go on as another program, which takes the device over; returns its pid at once.
+     *
+     * @param launcher absolute
+     * @param layoutVersion of the memory that it can take over
+     */
+    public long handOver(String launcher, int layoutVersion) throws Refusal {
+        String body = Json.write(json -> {
+            json.writeStartObject();
+            json.writeStringField("launcher", launcher);
+            json.writeNumberField("layout", layoutVersion);
+            json.writeEndObject();
+        });
+        return count(request("POST", "/handover", body, answerTimeout), "pid");
     }
 
     private long count(String body, String fieldName) throws Refusal {

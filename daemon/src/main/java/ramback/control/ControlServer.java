@@ -28,7 +28,8 @@ import ramback.engine.Refusal;
  * POST /trace  {"on": BOOLEAN}
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
  * POST /snapshot {"file": FILE}      FILE absolute and new; answers {"writtenBytes": N} when it is durable
- * POST /down                         begins a clean stop; answers {"pid": N} at once
+ * POST /down   {"keepRam": BOOLEAN}  begins a clean stop; answers {"pid": N} at once
+ * POST /handover {"launcher": PROGRAM, "layout": N}   the process goes on as that program; answers {"pid": N} at once
  * </pre>
  *
  * What is refused is answered as {@link Problem} says.
@@ -60,7 +61,8 @@ final class ControlServer implements AutoCloseable {
                         .post("/flush", answer(this::flush))
                         .post("/trace", answer(this::trace))
                         .post("/snapshot", answer(this::snapshot))
-                        .post("/down", answer(this::down)))
+                        .post("/down", answer(this::down))
+                        .post("/handover", answer(this::handOver)))
                 .build();
     }
 
@@ -157,8 +159,24 @@ final class ControlServer implements AutoCloseable {
         });
     }
 
-    private String down(ServerRequest request) {
-        device.down();
+    private String down(ServerRequest request) throws Refusal, IOException {
+        device.end(new Ending.Stop(Boolean.TRUE.equals(body(request).get("keepRam"))));
+        return pid();
+    }
+
+    private String handOver(ServerRequest request) throws Refusal, IOException {
+        Map<String, @Nullable Object> body = body(request);
+        if (!(body.get("launcher") instanceof String launcher) || !launcher.startsWith("/")) {
+            throw malformed("\"launcher\" is not an absolute path");
+        }
+        if (!(body.get("layout") instanceof Number layout)) {
+            throw malformed("\"layout\" is missing");
+        }
+        device.end(new Ending.HandOver(launcher, layout.intValue()));
+        return pid();
+    }
+
+    private static String pid() {
         return Json.write(json -> {
             json.writeStartObject();
             json.writeNumberField("pid", ProcessHandle.current().pid());

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
@@ -38,7 +39,7 @@ public final class Daemon {
             @Nullable InetSocketAddress listen) {}
 
     private final Options options;
-    private final Runnable onDown;
+    private final Consumer<Ending> onEnding;
     private final DeviceDirectory directory;
     private final long startNanos = System.nanoTime();
 
@@ -53,9 +54,9 @@ public final class Daemon {
             String uri,
             @Nullable String tcpUri) {}
 
-    private Daemon(Options options, Runnable onDown, DeviceDirectory directory) {
+    private Daemon(Options options, Consumer<Ending> onEnding, DeviceDirectory directory) {
         this.options = options;
-        this.onDown = onDown;
+        this.onEnding = onEnding;
         this.directory = directory;
     }
 
@@ -63,17 +64,17 @@ public final class Daemon {
      * Starts a device and serves it; clients may connect when this returns. Nothing is left behind when it throws.
      *
      * @param progress hears of what takes long before it is served; on the calling thread
-     * @param onDown called, on any thread, when somebody asks over the control socket for a stop; must return at once
+     * @param onEnding called, on any thread, when somebody asks over the control socket for the end; must return at once
      * @throws Refusal when it can't or must not be started
      */
-    public static Daemon start(Options options, Runnable onDown, WorkProgress progress) throws Refusal {
+    public static Daemon start(Options options, Consumer<Ending> onEnding, WorkProgress progress) throws Refusal {
         RunDirectory runDirectory = options.runDirectory();
         String name = options.device().name();
         RunDirectory.checkSocketPath(
                 runDirectory.controlSocket(name),
                 "choose a shorter --run-dir (now " + runDirectory.path() + ") or --name");
         RunDirectory.checkSocketPath(options.socket(), "choose a shorter path with --socket");
-        Daemon daemon = new Daemon(options, onDown, DeviceDirectory.claim(runDirectory, name));
+        Daemon daemon = new Daemon(options, onEnding, DeviceDirectory.claim(runDirectory, name));
         try {
             daemon.serve(progress);
             return daemon;
@@ -161,18 +162,30 @@ public final class Daemon {
      * Stops cleanly: takes no more clients and requests, carries everything to the image, removes the sockets and the
      * directory. Returns when that is done, however long it takes. Call once.
      *
+     * @param keepsMemory whether the memory is left for the next start, which then loads nothing
      * @throws Refusal when all of that is done, and something remains for the operator to do
      */
-    public void stop() throws Refusal {
+    public void stop(boolean keepsMemory) throws Refusal {
         Serving running = serving();
         running.nbd().close();
         try {
-            running.engine().stop();
+            running.engine().stop(keepsMemory);
         } finally {
             stopped = true;
             running.control().close();
             directory.close();
         }
+    }
+
+    /**
+     * Ends the service for a program that takes this process over and goes on from the device's memory: clients are cut off without
+     * an answer, nothing is carried to the image. What of files and locks is still held goes with the process.
+     */
+    public void handOver() {
+        Serving running = serving();
+        running.control().close();
+        running.engine().handOver(() -> running.nbd().drop("another program takes the device over"));
+        stopped = true;
     }
 
     private Serving serving() {
@@ -241,8 +254,8 @@ public final class Daemon {
         }
 
         @Override
-        public void down() {
-            onDown.run();
+        public void end(Ending ending) {
+            onEnding.accept(ending);
         }
     }
 }

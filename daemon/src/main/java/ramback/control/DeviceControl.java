@@ -38,6 +38,6 @@ interface DeviceControl {
      */
     long snapshot(Path file) throws Refusal, InterruptedException;
 
-    /** Asks for a clean stop and returns at once. */
-    void down();
+    /** Asks for the end and returns at once. */
+    void end(Ending ending);
 }

@@ -22,6 +22,8 @@ import ramback.journal.StateFile;
 import ramback.journal.StateFile.CleanImage;
 import ramback.journal.StateFileStore;
 import ramback.memory.ImageIdentity;
+import ramback.memory.SharedSegment;
+import ramback.memory.SharedSegment.LeftoverReport;
 import ramback.posix.FileStatus;
 import ramback.writeback.WriteBehind;
 
@@ -41,6 +43,7 @@ final class Attachment {
     private final boolean journalMade;
     private final @Nullable StateFileStore store;
     private final boolean stateMade;
+    private final Mode mode;
     private @Nullable StateFile state;
 
     private Attachment(
@@ -51,6 +54,7 @@ final class Attachment {
             boolean journalMade,
             @Nullable StateFileStore store,
             boolean stateMade,
+            Mode mode,
             @Nullable StateFile state) {
         this.image = image;
         this.log = log;
@@ -59,6 +63,7 @@ final class Attachment {
         this.journalMade = journalMade;
         this.store = store;
         this.stateMade = stateMade;
+        this.mode = mode;
         this.state = state;
     }
 
@@ -152,7 +157,7 @@ final class Attachment {
             throws Refusal {
         FileBacking image = found.image();
         if (options.readOnly()) {
-            return new Attachment(image, new NoJournal(), null, 0, false, null, false, null);
+            return new Attachment(image, new NoJournal(), null, 0, false, null, false, options.mode(), null);
         }
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
         FoundJournal journal = null;
@@ -182,7 +187,11 @@ final class Attachment {
                     null);
             isStateWritten = true;
             write(found.store(), state);
-            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation(), options.mode());
+            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation());
+            if (options.mode() == Mode.UNSAFE && log.keepsVersions()) {
+                // Before anything is written in place.
+                log.suspend();
+            }
             Attachment attachment = new Attachment(
                     image,
                     log,
@@ -193,6 +202,7 @@ final class Attachment {
                     isMade,
                     found.store(),
                     found.reading() == null,
+                    options.mode(),
                     state);
             isComplete = true;
             return attachment;
@@ -226,7 +236,7 @@ final class Attachment {
             Findings found, DeviceOptions options, JournalIdentity identity, WorkProgress progress) throws Refusal {
         Path path = Objects.requireNonNull(found.journal()).path();
         long sizeBytes = found.journal().sizeBytesToMake(options.journal(), identity.imageBytes());
-        return FoundJournal.create(path, identity, sizeBytes, progress);
+        return FoundJournal.create(path, identity, sizeBytes, false, progress);
     }
 
     /**
@@ -250,7 +260,7 @@ final class Attachment {
             StateFile before = found.state();
             if (before != null && !before.isClean()) {
                 // The image is whole, and a new journal has no generation by which that could be seen.
-                write(found.store(), before.cleaned(cleanImage(found.image())));
+                write(found.store(), before.cleaned(cleanImage(found.image()), null));
             }
             LocalJournal.format(backing, identity, scan.highestEpoch());
             scan = JournalScan.ofRecords(backing);
@@ -258,7 +268,7 @@ final class Attachment {
         return new FoundJournal(journal.path(), true, backing, scan);
     }
 
-    private static EpochLog open(FoundJournal journal, long generation, Mode mode) throws IOException {
+    private static EpochLog open(FoundJournal journal, long generation) throws IOException {
         LocalJournal log = LocalJournal.open(
                 Objects.requireNonNull(journal.backing()),
                 Objects.requireNonNull(journal.scan()),
@@ -266,11 +276,154 @@ final class Attachment {
                 Attachment::generation);
         journal.closeScan();
         log.fence();
-        if (mode == Mode.UNSAFE) {
-            // Before anything is written in place.
-            log.suspend();
-        }
         return log;
+    }
+
+    // ---------------------------------------------------------------------------------------------- take over
+
+    /**
+     * Goes on where a daemon that is gone left off, with its memory, its state file and its journal: the generation stays, so that it may
+     * be broken off anywhere and begun again, with the memory or, by recovery, without. What is not needed any more is made anew. The
+     * journal is as it was when this throws, or as good.
+     *
+     * @param segment where the memory lies
+     */
+    static Attachment takeOver(Findings found, DeviceOptions options, Path segment, WorkProgress progress)
+            throws Refusal {
+        StateFile before = Objects.requireNonNull(found.state());
+        FoundJournal journal = null;
+        boolean isComplete = false;
+        try {
+            StateFile state = new StateFile(
+                    before.deviceId(),
+                    before.generation(),
+                    before.generationBefore(),
+                    before.mode(),
+                    before.journal() == null
+                            ? null
+                            : Objects.requireNonNull(found.journal()).path().toString(),
+                    segment.toString(),
+                    bootId(),
+                    null);
+            if (before.journal() != null && found.decision() == StartDecision.TAKE_OVER_ANEW) {
+                journal = makeAnew(found, options, state, progress);
+            } else {
+                journal = before.journal() == null ? null : withRoom(found, options, progress);
+                if (!state.equals(before)) {
+                    write(found.store(), state);
+                }
+            }
+            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation());
+            Attachment attachment = new Attachment(
+                    found.image(),
+                    log,
+                    journal == null ? null : journal.path(),
+                    journal == null
+                            ? 0
+                            : Objects.requireNonNull(journal.backing()).sizeBytes(),
+                    false,
+                    found.store(),
+                    false,
+                    // The journal's word: while it says that the image may be torn, nothing else is promised.
+                    log.isSuspended() ? Mode.UNSAFE : Mode.ofWord(state.mode()).orElse(options.mode()),
+                    state);
+            isComplete = true;
+            return attachment;
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "image " + options.image() + " can't be served: " + e.getMessage()
+                            + "; its memory is as it was, so mend that and try again",
+                    e);
+        } finally {
+            if (!isComplete && journal != null) {
+                journal.close();
+            }
+        }
+    }
+
+    /** The journal is missing or can't be read: a new one says that the image may be torn, until it has what the image lacks. */
+    private static FoundJournal makeAnew(Findings found, DeviceOptions options, StateFile state, WorkProgress progress)
+            throws Refusal, IOException {
+        FoundJournal journal = Objects.requireNonNull(found.journal());
+        FileBacking backing = journal.backing();
+        progress.note(found.image().path() + " goes on from memory alone, because its journal " + journal.path()
+                + (backing == null ? " is missing" : " is damaged") + ": it is in the mode unsafe until a new one has"
+                + " what the image lacks");
+        if (backing != null) {
+            Recovery.suspend(backing, Objects.requireNonNull(journal.scan()));
+            write(found.store(), state);
+            return new FoundJournal(journal.path(), true, backing, JournalScan.ofRecords(backing));
+        }
+        // First: until it is fenced a new journal has no generation, and counts as what was there before.
+        write(
+                found.store(),
+                new StateFile(
+                        state.deviceId(),
+                        state.generation(),
+                        0,
+                        state.mode(),
+                        state.journal(),
+                        state.segment(),
+                        state.bootId(),
+                        null));
+        JournalIdentity identity = identity(state.deviceId(), options, found.image(), found.identity());
+        return FoundJournal.create(
+                journal.path(),
+                identity,
+                journal.sizeBytesToMake(options.journal(), identity.imageBytes()),
+                true,
+                progress);
+    }
+
+    /**
+     * The journal as it was left. The first epoch has everything that the image lacks, also what the journal has of it: should that not
+     * fit behind it, what the journal has is brought into the image first.
+     */
+    private static FoundJournal withRoom(Findings found, DeviceOptions options, WorkProgress progress)
+            throws IOException {
+        FoundJournal journal = Objects.requireNonNull(found.journal());
+        FileBacking backing = Objects.requireNonNull(journal.backing());
+        JournalScan scan = Objects.requireNonNull(journal.scan());
+        LeftoverReport memory = Objects.requireNonNull(found.leftovers().report());
+        long neededBytes = WriteBehind.journalBytesOf(
+                options.chunkBytes(), Engine.RING_BYTES, memory.dirtyDataChunks(), memory.dirtyZeroRuns());
+        boolean fits = scan.usedBytes() + neededBytes <= scan.capacityBytes() && scan.mayBeFenced();
+        if (fits || scan.verdict() != JournalScan.Verdict.EPOCHS) {
+            return journal;
+        }
+        journal.closeScan();
+        String name = found.image().path().toString();
+        try (JournalScan whole = JournalScan.of(backing)) {
+            if (whole.verdict() == JournalScan.Verdict.EPOCHS) {
+                Recovery.run(
+                        backing,
+                        whole,
+                        found.image(),
+                        whole.lastEpoch(),
+                        false,
+                        (doneBytes, totalBytes) ->
+                                progress.at("applying the journal of " + name, doneBytes, totalBytes));
+            } else {
+                // Memory has all of it, too.
+                Recovery.suspend(backing, whole);
+            }
+        }
+        progress.note(name + " had a full journal, which was applied first");
+        return new FoundJournal(journal.path(), true, backing, JournalScan.ofRecords(backing));
+    }
+
+    /** The mode that what is there is good for: the one in which it was served, or is from now on. */
+    Mode mode() {
+        return mode;
+    }
+
+    /** Says in the memory whose changes it holds, so that the next process may take it over. */
+    void bind(SharedSegment segment) {
+        StateFile now = state;
+        if (now != null) {
+            segment.bind(now.deviceId(), now.generation());
+        }
     }
 
     static String bootId() throws IOException {
@@ -361,9 +514,10 @@ final class Attachment {
      * says so even when the journal can't: what is still in the journal is then refused as of another time, and is never
      * applied to an image that was used without it.
      *
+     * @param keptSegment the memory that is left for the next start, or null
      * @throws Refusal when one of the two could not be told, and what to do about it
      */
-    synchronized void setClean() throws Refusal {
+    synchronized void setClean(@Nullable Path keptSegment) throws Refusal {
         IOException unmarked = null;
         try {
             log.markClean();
@@ -373,7 +527,7 @@ final class Attachment {
         StateFile now = state;
         if (now != null && store != null) {
             try {
-                StateFile next = now.cleaned(cleanImage(image));
+                StateFile next = now.cleaned(cleanImage(image), keptSegment == null ? null : keptSegment.toString());
                 store.replace(next.encode());
                 state = next;
             } catch (IOException e) {
@@ -407,7 +561,7 @@ final class Attachment {
     void withdraw() {
         try {
             if (store != null) {
-                setClean();
+                setClean(null);
             }
         } catch (Refusal e) {
             warn(e);

@@ -16,8 +16,12 @@ import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
+import ramback.image.TakeOver;
 import ramback.journal.EpochLog;
 import ramback.journal.LocalJournal;
+import ramback.journal.StartDecision;
+import ramback.journal.StartSituation;
+import ramback.journal.StateFile;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.trace.Trace;
@@ -70,11 +74,21 @@ public final class Engine implements AutoCloseable {
 
     private final ReentrantLock stopping = new ReentrantLock();
     private final AtomicInteger flushCount = new AtomicInteger();
+    /** From the mode in which the device was served before to the one that is wanted now. */
+    private final Thread modeReturn = Thread.ofPlatform().name("mode-return").unstarted(this::returnToConfiguredMode);
+
+    private final boolean isTakenOver;
     private volatile boolean isStopping;
     private volatile boolean isAbandoned;
+    private volatile boolean isMemoryKept;
     private boolean isStopped;
 
-    private Engine(DeviceOptions options, OpenedImage image, Attachment attachment, SharedSegment segment) {
+    private Engine(
+            DeviceOptions options,
+            OpenedImage image,
+            Attachment attachment,
+            SharedSegment segment,
+            boolean isTakenOver) {
         this.options = options;
         this.image = image;
         this.attachment = attachment;
@@ -84,13 +98,17 @@ public final class Engine implements AutoCloseable {
         EpochLog log = attachment.log();
         Signal sealerSignal = new Signal(clock);
         // Numbers of epochs go on where the journal's end.
-        long firstEpoch = log instanceof LocalJournal journal ? journal.headEpoch() + 1 : 0;
+        long firstEpoch = 0;
+        if (log instanceof LocalJournal journal) {
+            firstEpoch = journal.headEpoch() + 1;
+            journal.tellCommits(segment::noteCommitted);
+        }
         Epochs epochs =
                 new Epochs(ImageDevice.workerCount(layout.sessionCountMax()), clock, sealerSignal::raise, firstEpoch);
         Versions versions = new Versions(clock, layout.chunkBytes(), log.keepsVersions() ? RING_BYTES : 0);
         this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
         this.device = new ImageDevice(
-                options.name(), options.readOnly(), options.mode(), segment, store, epochs, dirty, clock, trace);
+                options.name(), options.readOnly(), attachment.mode(), segment, store, epochs, dirty, clock, trace);
         this.population = new Population(segment, store, backing, clock, trace, faults);
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
@@ -112,9 +130,18 @@ public final class Engine implements AutoCloseable {
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.traceOutput = new TraceOutput(trace, clock);
+        this.isTakenOver = isTakenOver;
+        if (isTakenOver) {
+            TakeOver.run(store, segment, epochs, dirty);
+        }
         writeBehind.start();
         population.start();
         snapshots.start();
+        if (isTakenOver) {
+            // At once: until then what was on its way to the journal is in memory alone.
+            writeBehind.demandOpen();
+            modeReturn.start();
+        }
     }
 
     /**
@@ -134,23 +161,40 @@ public final class Engine implements AutoCloseable {
         SharedSegment segment = null;
         Attachment attachment = null;
         Engine engine = null;
+        boolean isTakenOver = false;
+        boolean isKept = false;
         try {
             found = Findings.look(ImageRequest.toServe(options), image.backing(), image.created());
             if (found.decision().isRefusal()) {
                 throw StartRefusals.of(found);
             }
             Attachment.checkJournalSize(found, options);
-            Attachment.recover(found, progress);
-            found.leftovers().remove();
-            segment = SegmentFile.create(options, image.backing());
-            attachment = Attachment.attach(found, options, segment.path(), progress);
+            isTakenOver =
+                    found.decision() == StartDecision.TAKE_OVER || found.decision() == StartDecision.TAKE_OVER_ANEW;
+            if (isTakenOver) {
+                segment = SegmentFile.takeOver(options, found.leftovers());
+                attachment = Attachment.takeOver(found, options, segment.path(), progress);
+                found.leftovers().remove(segment.path());
+                progress.note(options.image() + " goes on from the memory of a daemon that is gone: "
+                        + found.leftovers().dirtyChunks() + " chunks are newer than the image");
+            } else {
+                Attachment.recover(found, progress);
+                Path kept = keptMemory(found, options);
+                isKept = kept != null;
+                found.leftovers().remove(kept);
+                segment = isKept
+                        ? SegmentFile.takeOver(options, found.leftovers())
+                        : SegmentFile.create(options, image.backing());
+                attachment = Attachment.attach(found, options, segment.path(), progress);
+                attachment.bind(segment);
+            }
             if (attachment.log().keepsVersions()) {
                 found.closeScan();
             } else {
                 // The attachment has no use for the journal that was looked at.
                 found.close();
             }
-            engine = new Engine(options, image, attachment, segment);
+            engine = new Engine(options, image, attachment, segment, isTakenOver || isKept);
             return engine;
         } catch (IOException e) {
             throw new Refusal(
@@ -159,28 +203,50 @@ public final class Engine implements AutoCloseable {
                     e);
         } finally {
             if (engine == null) {
-                giveUp(image, found, segment, attachment);
+                giveUp(image, found, segment, attachment, isTakenOver);
             }
         }
+    }
+
+    /**
+     * The memory that a clean stop has left for this start, if it can be used: the image must be as it was then, which the times of a
+     * block device don't tell.
+     */
+    private static @Nullable Path keptMemory(Findings found, DeviceOptions options) throws IOException {
+        StateFile state = found.state();
+        boolean isUsable = found.leftovers().memory() == StartSituation.Memory.LOADED
+                && found.situation().takesMemory()
+                && !options.discardMemory()
+                && !found.situation().imageMade()
+                && state != null
+                && !found.image().blockDevice()
+                && Attachment.cleanImage(found.image()).equals(state.cleanImage())
+                && found.leftovers().chunkBytes() == options.chunkBytes();
+        return isUsable ? found.leftovers().segment() : null;
     }
 
     private static void giveUp(
             OpenedImage image,
             @Nullable Findings found,
             @Nullable SharedSegment segment,
-            @Nullable Attachment attachment) {
-        if (attachment != null) {
-            attachment.withdraw();
-        }
-        if (found != null) {
-            found.close();
-        }
-        if (segment != null) {
-            try {
-                segment.close();
-            } catch (IOException e) {
-                warn(e);
+            @Nullable Attachment attachment,
+            boolean isTakenOver) {
+        try {
+            if (attachment != null && isTakenOver) {
+                attachment.close();
+            } else if (attachment != null) {
+                attachment.withdraw();
             }
+            if (found != null) {
+                found.close();
+            }
+            if (segment != null && isTakenOver) {
+                segment.leave();
+            } else if (segment != null) {
+                segment.close();
+            }
+        } catch (IOException e) {
+            warn(e);
         }
         image.undo();
     }
@@ -293,6 +359,23 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /** What was kept of the promises so far goes on until the configured mode's hold. */
+    private void returnToConfiguredMode() {
+        try {
+            modeSwitch.switchTo(options.mode());
+        } catch (IOException e) {
+            System.getLogger(Engine.class.getName())
+                    .log(
+                            System.Logger.Level.WARNING,
+                            "{0} stays in {1}: {2}; see its status, and try ''ramback mode {0} auto'' when that is mended",
+                            options.name(),
+                            modeSwitch.mode().word(),
+                            e.getMessage());
+        } catch (InterruptedException e) {
+            // The device stops.
+        }
+    }
+
     /** Returns to the configured mode. */
     public void switchModeToAuto() throws Refusal, InterruptedException {
         switchMode(options.mode());
@@ -369,6 +452,16 @@ public final class Engine implements AutoCloseable {
      *     what to do; all is given back all the same
      */
     public void stop() throws Refusal {
+        stop(false);
+    }
+
+    /**
+     * As above.
+     *
+     * @param keepsMemory whether the memory is left for the next start, which then loads nothing
+     */
+    public void stop(boolean keepsMemory) throws Refusal {
+        isMemoryKept |= keepsMemory && !options.readOnly();
         isStopping = true;
         device.refuseRequests();
         stopping.lock();
@@ -379,6 +472,7 @@ public final class Engine implements AutoCloseable {
             snapshots.stop();
             population.stop();
             drainForGood();
+            endModeReturn();
             writeBehind.stop();
             traceOutput.stop();
             isStopped = true;
@@ -389,10 +483,64 @@ public final class Engine implements AutoCloseable {
     }
 
     /**
+     * Stops the device where it is, for the next process: what is dirty stays so, in memory that is left as a killed process would
+     * leave it. The locks are given back too, unless somebody may still be using the memory: then they end with the process.
+     *
+     * @param endService ends the exports; they go on until everything else has stopped
+     */
+    public void handOver(Runnable endService) {
+        stopping.lock();
+        try {
+            if (isStopped) {
+                return;
+            }
+            snapshots.stop();
+            population.stop();
+            endModeReturn();
+            writeBehind.stop();
+            traceOutput.stop();
+            endService.run();
+            isStopping = true;
+            device.refuseRequests();
+            isStopped = true;
+            if (device.sessionCount() == 0) {
+                attachment.close();
+                segment.leave();
+                backing.close();
+            }
+        } catch (IOException e) {
+            warn(e);
+        } finally {
+            stopping.unlock();
+        }
+    }
+
+    private void endModeReturn() {
+        modeReturn.interrupt();
+        boolean interrupted = false;
+        while (modeReturn.isAlive()) {
+            try {
+                modeReturn.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /**
      * Takes the start back, when the device could not be served after all: as {@link #stop()}, and an image that this
-     * start created is removed again, with its journal and state file, unless somebody has written to it.
+     * start created is removed again, with its journal and state file, unless somebody has written to it. Memory that was taken over
+     * is left to the next start.
      */
     public void abandon() {
+        if (isTakenOver) {
+            // It has to be served by somebody else, and soon.
+            handOver(() -> {});
+            return;
+        }
         isAbandoned = true;
         try {
             stop();
@@ -440,7 +588,7 @@ public final class Engine implements AutoCloseable {
                             + "' before anything else uses it",
                     e);
         }
-        attachment.setClean();
+        attachment.setClean(isMemoryKept ? segment.path() : null);
     }
 
     private void giveBack() {
@@ -450,11 +598,7 @@ public final class Engine implements AutoCloseable {
             warn(e);
         }
         try {
-            if (device.sessionCount() == 0) {
-                segment.close();
-            } else {
-                segment.remove();
-            }
+            giveMemoryBack();
             boolean isUnused = isAbandoned && writeBehind.savedChunkCount() == 0;
             if (isUnused) {
                 attachment.remove();
@@ -466,6 +610,18 @@ public final class Engine implements AutoCloseable {
         } catch (IOException e) {
             warn(e);
         }
+    }
+
+    private void giveMemoryBack() throws IOException {
+        boolean isUnused = device.sessionCount() == 0;
+        if (isMemoryKept && isUnused) {
+            segment.leave();
+        } else if (isUnused) {
+            segment.close();
+        } else if (!isMemoryKept) {
+            segment.remove();
+        }
+        // Kept and still used by somebody: it stays locked until the process ends.
     }
 
     private static void warn(Exception e) {

@@ -3,6 +3,7 @@ package ramback.engine;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
@@ -14,6 +15,7 @@ import ramback.journal.StartDecision;
 import ramback.journal.StartSituation;
 import ramback.journal.StartSituation.Bond;
 import ramback.journal.StartSituation.Journal;
+import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 import ramback.journal.StateFileStore;
@@ -60,6 +62,7 @@ final class Findings implements AutoCloseable {
                 journalSituation(),
                 bond(),
                 leftovers.memory(),
+                request.takesMemory(),
                 imageMade,
                 request.journal().isKept(),
                 request.servedReadOnly(),
@@ -86,8 +89,11 @@ final class Findings implements AutoCloseable {
             StateFile.Reading reading = read(store);
             StateFile state = stateOf(reading);
             ImageIdentity identity = SegmentFile.identity(image);
+            Leftovers leftovers = SegmentFile.look(image, state, memoryDirectories(request, state));
+            // Memory has all that the journal's payload is for, and must be back at once.
+            boolean isPayloadNeeded = !isLikelyTakenOver(request, leftovers);
             if (named != null) {
-                journal = FoundJournal.look(named, request.readOnly());
+                journal = FoundJournal.look(named, request.readOnly(), isPayloadNeeded);
             }
             Path elsewhere = state == null || state.journal() == null ? null : Path.of(state.journal());
             boolean isLookedFor =
@@ -96,7 +102,7 @@ final class Findings implements AutoCloseable {
                     && elsewhere != null
                     && (journal == null || !journal.exists())
                     && !elsewhere.equals(named)) {
-                FoundJournal other = FoundJournal.look(elsewhere, request.readOnly());
+                FoundJournal other = FoundJournal.look(elsewhere, request.readOnly(), isPayloadNeeded);
                 if (isOfVeryFile(other, identity)) {
                     journal = other;
                 } else {
@@ -109,23 +115,8 @@ final class Findings implements AutoCloseable {
                         "a journal beside the block device " + request.image()
                                 + " is not possible; name one with --journal FILE, or serve without one: --journal none");
             }
-            Set<Path> directories = new LinkedHashSet<>();
-            directories.add(request.ramDirectory());
-            if (state != null
-                    && state.segment() != null
-                    && Path.of(state.segment()).getParent() != null) {
-                directories.add(Path.of(state.segment()).getParent());
-            }
-            Findings findings = new Findings(
-                    request,
-                    image,
-                    identity,
-                    store,
-                    reading,
-                    journal,
-                    elsewhere,
-                    SegmentFile.look(image, directories),
-                    imageMade);
+            Findings findings =
+                    new Findings(request, image, identity, store, reading, journal, elsewhere, leftovers, imageMade);
             isComplete = true;
             return findings;
         } catch (IOException e) {
@@ -136,6 +127,21 @@ final class Findings implements AutoCloseable {
                 journal.close();
             }
         }
+    }
+
+    private static Set<Path> memoryDirectories(ImageRequest request, @Nullable StateFile state) {
+        Set<Path> directories = new LinkedHashSet<>();
+        directories.add(request.ramDirectory());
+        Path segment = state == null || state.segment() == null ? null : Path.of(state.segment());
+        if (segment != null && segment.getParent() != null) {
+            directories.add(segment.getParent());
+        }
+        return directories;
+    }
+
+    private static boolean isLikelyTakenOver(ImageRequest request, Leftovers leftovers) {
+        boolean isThere = leftovers.memory() == Memory.CHANGES || leftovers.memory() == Memory.LOADED;
+        return isThere && request.takesMemory() && !request.discardMemory();
     }
 
     private static StateFile.@Nullable Reading read(StateFileStore store) {
@@ -201,10 +207,16 @@ final class Findings implements AutoCloseable {
             case DAMAGED, TRUNCATED -> Journal.DAMAGED;
             case MEDIA_FAULT -> Journal.MEDIA_FAULT;
             case SUSPENDED -> Journal.SUSPENDED;
-            case EPOCHS -> Journal.EPOCHS;
+            case EPOCHS -> endsTooEarly(scan) ? Journal.MEDIA_FAULT : Journal.EPOCHS;
             case CLEAN -> Journal.CLEAN;
-            case EMPTY -> Journal.EMPTY;
+            case EMPTY -> endsTooEarly(scan) ? Journal.MEDIA_FAULT : Journal.EMPTY;
         };
+    }
+
+    /** Memory knows what the journal had: a record that can't be read may look like the end of the log. */
+    private boolean endsTooEarly(JournalScan scan) {
+        return isLikelyTakenOver(request, leftovers)
+                && scan.lastEpoch() < Objects.requireNonNull(leftovers.report()).committedEpoch();
     }
 
     private Bond bond() {

@@ -13,6 +13,7 @@ import ramback.backing.FileBacking;
 import ramback.journal.JournalIdentity;
 import ramback.journal.JournalScan;
 import ramback.journal.LocalJournal;
+import ramback.journal.Recovery;
 import ramback.posix.Errno;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
@@ -43,8 +44,17 @@ record FoundJournal(
     private static final int DEVICE_SHARE = 4;
     private static final int OWNER_ONLY = 0600;
 
-    /** Opens, locks and scans a journal; changes nothing. */
+    /** Opens, locks and scans a journal, all of it; changes nothing. */
     static FoundJournal look(Path path, boolean readOnly) throws Refusal {
+        return look(path, readOnly, true);
+    }
+
+    /**
+     * As above.
+     *
+     * @param withPayload whether what the records describe is read as well, which takes as long as the disk does
+     */
+    static FoundJournal look(Path path, boolean readOnly, boolean withPayload) throws Refusal {
         if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
             return new FoundJournal(path, false, null, null);
         }
@@ -67,7 +77,7 @@ record FoundJournal(
         JournalScan scan = null;
         boolean isKept = false;
         try {
-            scan = JournalScan.of(backing);
+            scan = withPayload ? JournalScan.of(backing) : JournalScan.ofRecords(backing);
             if (backing.blockDevice() && scan.verdict() == JournalScan.Verdict.NOT_A_JOURNAL && isBlank(backing)) {
                 return new FoundJournal(path, false, null, null);
             }
@@ -119,11 +129,13 @@ record FoundJournal(
      * Makes an empty, clean journal: written under another name first, so that an unfinished one is never taken for one.
      *
      * @param sizeBytes of the file
+     * @param suspended whether it says, from its first moment, that the image may be torn
      */
-    static FoundJournal create(Path path, JournalIdentity identity, long sizeBytes, WorkProgress progress)
+    static FoundJournal create(
+            Path path, JournalIdentity identity, long sizeBytes, boolean suspended, WorkProgress progress)
             throws Refusal {
         if (Files.exists(path)) {
-            return createOnDevice(path, identity, sizeBytes, progress);
+            return createOnDevice(path, identity, sizeBytes, suspended, progress);
         }
         Path unfinished = unfinished(path);
         boolean isMade = false;
@@ -132,7 +144,7 @@ record FoundJournal(
             try (FileBacking backing = FileBacking.open(unfinished, false)) {
                 LocalJournal.fill(
                         backing, doneBytes -> progress.at("making the journal " + path, doneBytes, sizeBytes));
-                LocalJournal.format(backing, identity, 0);
+                format(backing, identity, suspended);
             }
             Files.move(unfinished, path, StandardCopyOption.ATOMIC_MOVE);
             isMade = true;
@@ -149,14 +161,24 @@ record FoundJournal(
 
     /** A blank block device becomes a journal as it is, all of it. */
     private static FoundJournal createOnDevice(
-            Path path, JournalIdentity identity, long sizeBytes, WorkProgress progress) throws Refusal {
+            Path path, JournalIdentity identity, long sizeBytes, boolean suspended, WorkProgress progress)
+            throws Refusal {
         try (FileBacking backing = FileBacking.open(path, false)) {
             LocalJournal.fill(backing, doneBytes -> progress.at("making the journal " + path, doneBytes, sizeBytes));
-            LocalJournal.format(backing, identity, 0);
+            format(backing, identity, suspended);
         } catch (IOException e) {
             throw cannotCreate(path, sizeBytes, e);
         }
         return look(path, false);
+    }
+
+    private static void format(FileBacking backing, JournalIdentity identity, boolean suspended) throws IOException {
+        LocalJournal.format(backing, identity, 0);
+        if (suspended) {
+            try (JournalScan scan = JournalScan.ofRecords(backing)) {
+                Recovery.suspend(backing, scan);
+            }
+        }
     }
 
     /** Whether nobody has put anything where whoever uses a device leaves a mark. */

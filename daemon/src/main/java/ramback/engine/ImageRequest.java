@@ -10,6 +10,7 @@ import java.nio.file.Path;
  * @param journalNamed whether a block device's journal must have been named
  * @param readOnly whether nothing may be written, anywhere
  * @param servedReadOnly whether it is to be served so, which needs less to be in order
+ * @param takesMemory whether it is to be served, and the memory of a daemon that is gone can be gone on with
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
  * @param ramDirectory where memory segments lie; what the state file says is looked at as well
@@ -21,6 +22,7 @@ public record ImageRequest(
         boolean journalNamed,
         boolean readOnly,
         boolean servedReadOnly,
+        boolean takesMemory,
         boolean acceptTorn,
         boolean discardMemory,
         Path ramDirectory,
@@ -33,6 +35,7 @@ public record ImageRequest(
                 !options.readOnly(),
                 options.readOnly(),
                 options.readOnly(),
+                !options.readOnly(),
                 options.acceptTorn(),
                 options.discardMemory(),
                 options.ramDirectory(),

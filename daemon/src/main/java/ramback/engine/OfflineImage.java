@@ -16,7 +16,6 @@ import ramback.journal.JournalScan;
 import ramback.journal.Recovery;
 import ramback.journal.StartDecision;
 import ramback.journal.StartSituation.Journal;
-import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 
@@ -166,10 +165,15 @@ public final class OfflineImage implements AutoCloseable {
     }
 
     private void addMemoryLoss(List<String> losses) {
-        if (found.leftovers().memory() == Memory.CHANGES) {
+        switch (found.leftovers().memory()) {
             // The image, or its journal, may have some of what was on its way there.
-            losses.add("at most " + found.leftovers().dirtyChunks() + " chunks of "
-                    + found.leftovers().chunkBytes() + " bytes that only the memory of the killed daemon has newer");
+            case CHANGES, FOREIGN ->
+                losses.add("at most " + found.leftovers().dirtyChunks() + " chunks of "
+                        + found.leftovers().chunkBytes()
+                        + " bytes that only the memory of the killed daemon has newer");
+            case UNREADABLE ->
+                losses.add("whatever only memory segment " + found.leftovers().segment() + " holds");
+            case NONE, IN_USE, LOADED -> {}
         }
     }
 
@@ -226,7 +230,7 @@ public final class OfflineImage implements AutoCloseable {
                 Recovery.discard(journal, scan);
             }
             writeCleanState();
-            found.leftovers().remove();
+            found.leftovers().remove(null);
         } catch (IOException e) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
@@ -251,7 +255,7 @@ public final class OfflineImage implements AutoCloseable {
             return;
         }
         StateFile clean = before != null
-                ? before.cleaned(Attachment.cleanImage(image))
+                ? before.cleaned(Attachment.cleanImage(image), null)
                 : new StateFile(
                         device,
                         Objects.requireNonNull(found.scan()).generation(),

@@ -13,14 +13,17 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
 import ramback.journal.StartSituation.Memory;
+import ramback.journal.StateFile;
 import ramback.memory.ImageIdentity;
 import ramback.memory.MemoryShortageException;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.memory.SharedSegment.LeftoverReport;
 import ramback.posix.FileStatus;
 import ramback.posix.Posix;
 
@@ -34,38 +37,52 @@ final class SegmentFile {
      *
      * @param memory whether it matters
      * @param files the segments that were found, those included in which there is nothing
-     * @param newest the one that holds changes or is in use, or null
-     * @param dirtyChunks how many chunks of it the image lacks
+     * @param segment the one that matters, or null
+     * @param report what that one holds, or null
      */
     record Leftovers(
-            Memory memory, List<Path> files, @Nullable Path newest, long dirtyChunks, int chunkBytes) {
+            Memory memory,
+            List<Path> files,
+            @Nullable Path segment,
+            @Nullable LeftoverReport report) {
 
-        static final Leftovers NONE = new Leftovers(Memory.NONE, List.of(), null, 0, 0);
+        /** How many chunks of it the image may lack. */
+        long dirtyChunks() {
+            return report == null ? 0 : report.dirtyChunks();
+        }
 
-        /** Removes them, and with them what only they hold. */
-        void remove() throws IOException {
+        /** How large they are; 0 where that can't be read. */
+        int chunkBytes() {
+            SegmentLayout layout = report == null ? null : report.layout();
+            return layout == null ? 0 : layout.chunkBytes();
+        }
+
+        /** Removes them, and with them what only they hold; but for the one that is gone on with. */
+        void remove(@Nullable Path kept) throws IOException {
             for (Path file : files) {
-                Files.deleteIfExists(file);
+                if (!file.equals(kept)) {
+                    Files.deleteIfExists(file);
+                }
             }
         }
     }
 
-    /** Looks for memory of an image in directories that need not exist; changes nothing. */
-    static Leftovers look(FileBacking backing, Collection<Path> directories) throws Refusal {
+    /**
+     * Looks for memory of an image in directories that need not exist; changes nothing.
+     *
+     * @param state what the image's state file says, if it can be read
+     */
+    static Leftovers look(FileBacking backing, @Nullable StateFile state, Collection<Path> directories) throws Refusal {
         List<Path> files = new ArrayList<>();
-        Leftovers worst = Leftovers.NONE;
+        Leftovers worst = new Leftovers(Memory.NONE, files, null, null);
         for (Path directory : directories) {
             try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "*" + suffix(backing))) {
                 for (Path file : found) {
                     files.add(file);
-                    SharedSegment.LeftoverReport report = SharedSegment.inspect(file);
-                    Memory memory = switch (report.leftover()) {
-                        case NONE, CLEAN -> Memory.NONE;
-                        case IN_USE -> Memory.IN_USE;
-                        case DIRTY -> Memory.CHANGES;
-                    };
-                    if (memory != Memory.NONE && worst.memory() != Memory.IN_USE) {
-                        worst = new Leftovers(memory, files, file, report.dirtyChunks(), report.chunkBytes());
+                    LeftoverReport report = SharedSegment.inspect(file);
+                    Memory memory = memory(report, backing, state);
+                    if (weight(memory) > weight(worst.memory())) {
+                        worst = new Leftovers(memory, files, file, report);
                     }
                 }
             } catch (NoSuchFileException | NotDirectoryException e) {
@@ -75,7 +92,48 @@ final class SegmentFile {
                         Refusal.Kind.FAILED, "memory in " + directory + " can't be looked at: " + e.getMessage(), e);
             }
         }
-        return worst.newest() == null ? new Leftovers(Memory.NONE, files, null, 0, 0) : worst;
+        return worst;
+    }
+
+    private static Memory memory(LeftoverReport report, FileBacking backing, @Nullable StateFile state)
+            throws IOException {
+        return switch (report.leftover()) {
+            case NONE, UNFINISHED -> Memory.NONE;
+            case IN_USE -> Memory.IN_USE;
+            case UNREADABLE -> Memory.UNREADABLE;
+            case WHOLE -> {
+                boolean isChanged = report.dirtyChunks() > 0;
+                if (isOfAttachment(report, backing, state)) {
+                    yield isChanged ? Memory.CHANGES : Memory.LOADED;
+                }
+                yield isChanged ? Memory.FOREIGN : Memory.NONE;
+            }
+        };
+    }
+
+    private static boolean isOfAttachment(LeftoverReport report, FileBacking backing, @Nullable StateFile state)
+            throws IOException {
+        SegmentLayout layout = report.layout();
+        return state != null
+                && layout != null
+                && report.generation() != 0
+                && report.generation() == state.generation()
+                && state.deviceId().equals(report.device())
+                && report.isOfThisBoot()
+                && identity(backing).equals(report.image())
+                && backing.sizeBytes() == layout.sizeBytes();
+    }
+
+    /** Of several segments the one counts of which most must be said. */
+    private static int weight(Memory memory) {
+        return switch (memory) {
+            case NONE -> 0;
+            case LOADED -> 1;
+            case CHANGES -> 2;
+            case FOREIGN -> 3;
+            case UNREADABLE -> 4;
+            case IN_USE -> 5;
+        };
     }
 
     /** The image's identity is part of the name, so that what was left is found under any device name. */
@@ -106,6 +164,27 @@ final class SegmentFile {
             return SharedSegment.create(path, layout, options.ram() == RamMode.SPARSE, identity(backing));
         } catch (MemoryShortageException e) {
             throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
+        } catch (IOException e) {
+            throw notTaken(options, e);
+        }
+    }
+
+    /**
+     * Takes over the memory that was found, as it is.
+     *
+     * @throws Refusal when it is not as the options want it
+     */
+    static SharedSegment takeOver(DeviceOptions options, Leftovers found) throws Refusal {
+        Path path = Objects.requireNonNull(found.segment());
+        if (found.chunkBytes() != options.chunkBytes()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE,
+                    "memory segment " + path + " of a daemon that is gone has chunks of " + found.chunkBytes()
+                            + " bytes, not " + options.chunkBytes() + "; give --chunk " + found.chunkBytes()
+                            + ", and another one after a clean stop");
+        }
+        try {
+            return SharedSegment.takeOver(path);
         } catch (IOException e) {
             throw notTaken(options, e);
         }

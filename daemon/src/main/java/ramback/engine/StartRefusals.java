@@ -13,6 +13,8 @@ import ramback.journal.StartSituation.Bond;
 import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
+import ramback.memory.SharedSegment;
+import ramback.memory.SharedSegment.LeftoverReport;
 
 /** What is said when an image is not served as it was found: what happened, what would be lost, and how to go on. */
 final class StartRefusals {
@@ -40,12 +42,16 @@ final class StartRefusals {
 
     private String text(StartDecision decision) {
         return switch (decision) {
-            case START_FRESH, START_CLEAN, START_ORDINARY, RECOVER ->
+            case START_FRESH, START_CLEAN, START_ORDINARY, RECOVER, TAKE_OVER, TAKE_OVER_ANEW ->
                 throw new IllegalArgumentException(decision + " is no refusal");
             case IMAGE_IN_USE ->
-                image + " is in use: its memory segment " + found.leftovers().newest() + " is locked by a live daemon";
+                image + " is in use: its memory segment " + found.leftovers().segment() + " is locked by a live daemon";
             case IMAGE_MISSING -> imageMissing();
             case LIVE_MEMORY -> liveMemory();
+            case MEMORY_WITHOUT_JOURNAL ->
+                image + " was served without a journal by a daemon that is gone, and its memory "
+                        + found.leftovers().segment()
+                        + " is to be taken over in the same way: give --journal none, and a journal after a clean stop";
             case STATE_NEWER ->
                 "state file " + found.store().place() + " of " + image + " has format " + newerVersion()
                         + ", and this ramback" + " reads up to " + StateFile.VERSION
@@ -103,11 +109,9 @@ final class StartRefusals {
             files.add(file.path().toString());
             needs.add(journal + " " + journalInWords(scan));
         }
-        if (found.situation().memory() == Memory.CHANGES) {
-            files.add(String.valueOf(found.leftovers().newest()));
-            needs.add("memory segment " + found.leftovers().newest() + " holds at most "
-                    + found.leftovers().dirtyChunks() + " chunks of "
-                    + found.leftovers().chunkBytes() + " bytes that it lacks");
+        if (found.leftovers().memory() != Memory.NONE && found.leftovers().memory() != Memory.LOADED) {
+            files.add(String.valueOf(found.leftovers().segment()));
+            needs.add(whatMemoryHolds());
         }
         return image + " does not exist, but one that was there has left what a new one would destroy: "
                 + String.join(", ", needs) + "; put the image back, or, to do without all that, move away "
@@ -119,6 +123,8 @@ final class StartRefusals {
             case DAMAGED -> "can't be read (" + damage() + ")";
             case NEWER -> "has format " + newerVersion() + ", which this ramback can't read";
             case DIRTY_JOURNALLED -> "says that it was not stopped cleanly and needs its journal" + ofState();
+            case ABSENT -> "does not exist";
+            case CLEAN -> "says that it was stopped cleanly";
             default -> "says that it was not stopped cleanly";
         };
     }
@@ -136,12 +142,53 @@ final class StartRefusals {
     }
 
     private String liveMemory() {
-        long chunks = found.leftovers().dirtyChunks();
-        return image + " was served by a daemon that was killed, and at most " + chunks + " chunks of "
-                + found.leftovers().chunkBytes() + " bytes in its memory segment "
-                + found.leftovers().newest()
-                + " are not in the image; this version can't take them over; to go on without them run 'ramback recover "
-                + found.request().image() + " --discard-ram', which goes back to " + withoutMemory();
+        String discard = "'ramback recover " + found.request().image() + " --discard-ram', which goes back to "
+                + withoutMemory();
+        return switch (found.leftovers().memory()) {
+            case UNREADABLE ->
+                whatMemoryHolds() + ", and " + image + " may lack it; use the ramback that served it, or to go on"
+                        + " without it run " + discard;
+            case FOREIGN ->
+                whatMemoryHolds() + " and does not belong to what lies beside " + image + " now (" + mismatch()
+                        + "); bring back what belongs together, or to go on without it run " + discard;
+            default ->
+                image + " was served by a daemon that is gone, and " + whatMemoryHolds() + "; "
+                        + (found.situation().takesMemory()
+                                ? "but its state file " + stateInWords() + ", so it can't be taken over"
+                                : found.request().servedReadOnly()
+                                        ? "leave --read-only out to take it over"
+                                        : "'ramback up' takes it over")
+                        + "; to go on without it run " + discard;
+        };
+    }
+
+    private String whatMemoryHolds() {
+        String segment = "memory segment " + found.leftovers().segment();
+        LeftoverReport report = found.leftovers().report();
+        if (report == null || report.leftover() == SharedSegment.Leftover.UNREADABLE) {
+            return segment + " has layout " + (report == null ? 0 : report.layoutVersion())
+                    + " or not its length, and can't be read";
+        }
+        return segment + " holds at most " + report.dirtyChunks() + " chunks of "
+                + found.leftovers().chunkBytes() + " bytes that it lacks";
+    }
+
+    /** By what memory was seen not to belong here. */
+    private String mismatch() {
+        LeftoverReport report = Objects.requireNonNull(found.leftovers().report());
+        StateFile state = found.state();
+        if (!report.isOfThisBoot()) {
+            return "it is of another boot";
+        }
+        if (state == null) {
+            return "there is no state file to tell";
+        }
+        if (!state.deviceId().equals(report.device())) {
+            return "it is of another device";
+        }
+        return state.generation() == report.generation()
+                ? "the image has another size or is another file"
+                : "the state file is of another start";
     }
 
     /** What is left of an image when its memory is gone. */

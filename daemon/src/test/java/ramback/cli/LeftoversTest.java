@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -656,67 +659,201 @@ class LeftoversTest {
         assertThat(Leftovers.contents(images)).isEqualTo(before);
     }
 
-    @Test
-    void theMemoryOfAKilledDaemonIsNotGivenUpUnasked() throws Exception {
-        crash = Leftovers.ofACrash(crash.image);
-        Path left = leaveMemory(2);
-        assertRefused(4, "was killed, and at most 2 chunks of 4096 bytes in its memory segment " + left, up());
-        assertRefused(4, "'ramback recover " + crash.image + " --discard-ram', which goes back to epoch 3", up());
-        Files.delete(left);
+    // ------------------------------------------------------------------------------------------- the RAM that is left
 
-        left = leaveMemory(2);
-        crash.served("writeback", true, 7, 0);
-        assertThat(serve("--discard-ram")).contains("is recovered: epoch 3");
+    private static final int RAM_BYTE = 0x5a;
+
+    @Test
+    void theMemoryOfAKilledDaemonIsGoneOnWith() throws Exception {
+        Path left = leaveMemory(7);
+        String said = serve();
+        assertThat(said)
+                .contains("goes on from the memory of a daemon that is gone: 3 chunks are newer than the image");
+        assertImageIsThatOfMemory();
         assertThat(left).doesNotExist();
-        assertImageIsAtEpoch(3);
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
     }
 
     @Test
-    void recoverFindsThatMemoryByTheStateFile() throws Exception {
-        crash = Leftovers.ofACrash(crash.image);
-        Path left = leaveMemory(2);
-        new StateFileStore(crash.state, null)
-                .replace(new StateFile(
-                                crash.device,
-                                7,
-                                0,
-                                "writeback",
-                                crash.journal.toString(),
-                                left.toString(),
-                                "b007",
-                                null)
-                        .encode());
-        assertProtected("was killed, and at most 2 chunks of 4096 bytes");
+    void itIsFoundByTheStateFileAndNotGivenUpUnasked() throws Exception {
+        Path left = leaveMemory(7);
+        String holds = "holds at most 3 chunks of 4096 bytes that it lacks; 'ramback up' takes it over";
+        assertRefused(4, holds, "check", crash.image.toString());
+        assertRefused(4, holds, "recover", crash.image.toString(), "--yes");
         assertRefused(
                 4,
-                "gives this up: at most 2 chunks of 4096 bytes that only the memory of the killed daemon has newer; add --yes",
+                "gives this up: at most 3 chunks of 4096 bytes that only the memory of the killed daemon has newer; add --yes",
                 "recover",
                 crash.image.toString(),
                 "--discard-ram");
+        assertThat(left).exists();
         assertThat(say(0, "recover", crash.image.toString(), "--discard-ram", "--yes"))
                 .contains("is recovered: epoch 3");
         assertThat(left).doesNotExist();
         assertImageIsAtEpoch(3);
     }
 
-    /** A segment with so many dirty chunks, as a killed daemon leaves it. */
-    private Path leaveMemory(int dirtyChunkCount) throws IOException {
-        ImageIdentity identity;
+    @Test
+    void itIsGivenUpWhenThatIsAsked() throws Exception {
+        Path left = leaveMemory(7);
+        assertThat(serve("--discard-ram")).contains("is recovered: epoch 3");
+        assertThat(left).doesNotExist();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void memoryOfAnotherStartIsRefused() throws Exception {
+        Path left = leaveMemory(8);
+        assertProtected("does not belong to what lies beside image " + crash.image
+                + " now (the state file is of another start)");
+        Files.delete(crash.state);
+        assertRefused(4, "there is no state file to tell", up());
+        Files.delete(left);
+    }
+
+    @Test
+    void memoryOfAnotherBootOrLayoutIsRefused() throws Exception {
+        Path left = leaveMemory(7);
+        flipSegmentByte(left, 50);
+        assertProtected("it is of another boot");
+        flipSegmentByte(left, 50);
+        flipSegmentByte(left, 8);
+        assertProtected("has layout 2 or not its length, and can't be read");
+        flipSegmentByte(left, 8);
+        try (FileChannel file = FileChannel.open(left, StandardOpenOption.WRITE)) {
+            file.truncate(Files.size(left) - 4096);
+        }
+        assertProtected("has layout 3 or not its length, and can't be read");
+        assertThat(serve("--discard-ram")).contains("is recovered: epoch 3");
+    }
+
+    @Test
+    void memoryInWhichThereIsNothingIsNoMatter() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Path half = Files.write(ram.resolve("half" + suffix()), new byte[8192]);
+        serve();
+        assertThat(half).doesNotExist();
+        assertImageIsAtEpoch(3);
+    }
+
+    @Test
+    void memoryMakesUpForAJournalThatIsGone() throws Exception {
+        leaveMemory(7);
+        Files.delete(crash.journal);
+        Served served = start();
+        assertThat(served.shell().err())
+                .contains("its journal " + crash.journal + " is missing: it is in the mode unsafe");
+        assertThat(served.stop()).isZero();
+        assertImageIsThatOfMemory();
+        assertThat(say(0, "check", crash.image.toString())).contains("disk.img is clean");
+    }
+
+    @Test
+    void memoryMakesUpForAJournalThatIsDamaged() throws Exception {
+        leaveMemory(7);
+        // The descriptor of the second of three epochs, which is read also by who trusts the payload.
+        long payload = crash.offsetOfPayload(2) / 512 * 512;
+        for (long sector = payload - Leftovers.CHUNK_BYTES; sector < payload; sector += 512) {
+            crash.flipByte(crash.journal, sector + 10);
+        }
+        assertThat(serve()).contains("is damaged: it is in the mode unsafe");
+        assertImageIsThatOfMemory();
+    }
+
+    @Test
+    void memoryOfTheModeUnsafeGoesOnInIt() throws Exception {
+        crash.image().journal(7, 3, true).served("unsafe", true, 7, 0);
+        leaveMemoryOf(7);
+        assertThat(serve()).contains("3 chunks are newer");
+        assertImageIsThatOfMemory();
+    }
+
+    @Test
+    void whatWasServedWithoutAJournalIsGoneOnWithWithoutOne() throws Exception {
+        crash.image().served("writeback", false, 7, 0);
+        leaveMemoryOf(7);
+        assertRefused(4, "was served without a journal by a daemon that is gone", up());
+        serve("--journal", "none");
+        for (int chunk = 0; chunk < 2; chunk++) {
+            assertThat(crash.imageByte(chunk)).isEqualTo(RAM_BYTE);
+        }
+    }
+
+    @Test
+    void whatWasServedOtherwiseIsNotTakenOver() throws Exception {
+        leaveMemory(7);
+        assertRefused(4, "leave --read-only out to take it over", up("--read-only"));
+        assertRefused(4, "needs its journal", up("--journal", "none"));
+        assertRefused(2, "has chunks of 4096 bytes, not 8192; give --chunk 4096", up("--chunk", "8K"));
+        serve();
+        assertImageIsThatOfMemory();
+    }
+
+    private void assertImageIsThatOfMemory() throws IOException {
+        assertThat(crash.imageByte(0)).isEqualTo(RAM_BYTE);
+        assertThat(crash.imageByte(1)).isEqualTo(RAM_BYTE);
+        assertThat(crash.imageByte(2)).isEqualTo(2);
+        assertThat(crash.imageByte(3)).isZero();
+    }
+
+    private static void flipSegmentByte(Path segment, long offset) throws IOException {
+        try (FileChannel file = FileChannel.open(segment, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            ByteBuffer one = ByteBuffer.allocate(1);
+            file.read(one, offset);
+            one.put(0, (byte) (one.get(0) ^ 1)).flip();
+            file.write(one, offset);
+        }
+    }
+
+    private String suffix() throws IOException {
+        ImageIdentity identity = identity();
+        return String.format("-%x-%x.ram", identity.device(), identity.inode());
+    }
+
+    private ImageIdentity identity() throws IOException {
         try (FileBacking backing = FileBacking.open(crash.image, true)) {
             FileStatus status = backing.status();
-            identity = new ImageIdentity(status.device(), status.inode());
+            return new ImageIdentity(status.device(), status.inode());
         }
-        String suffix = String.format("-%x-%x.ram", identity.device(), identity.inode());
-        Path left = ram.resolve("killed" + suffix);
-        SegmentLayout layout = new SegmentLayout(Leftovers.IMAGE_BYTES, Leftovers.CHUNK_BYTES, 1);
-        try (SharedSegment segment = SharedSegment.create(ram.resolve("live" + suffix), layout, false, identity)) {
-            long chunks = (1L << dirtyChunkCount) - 1;
-            for (int plane : new int[] {1, 4}) { // dirty, loaded
-                segment.plane(plane).set(ValueLayout.JAVA_LONG, 0, chunks);
-            }
-            // A copy, because the lock ends with the segment only.
-            Files.copy(segment.path(), left);
-        }
+    }
+
+    /** A daemon that was killed when its journal had three epochs that the image lacks, with its memory of this generation. */
+    private Path leaveMemory(long generation) throws IOException {
+        crash = Leftovers.ofACrash(crash.image);
+        return leaveMemoryOf(generation);
+    }
+
+    /**
+     * The memory of a killed daemon: chunks 0 and 1 were written since the last commit, chunk 2 is in the journal alone, chunk 3 was
+     * zeroed by nobody and is as the image has it; the rest is not loaded.
+     */
+    private Path leaveMemoryOf(long generation) throws IOException {
+        Path left = ram.resolve("killed" + suffix());
+        SegmentLayout layout = new SegmentLayout(Leftovers.IMAGE_BYTES, Leftovers.CHUNK_BYTES, 256);
+        SharedSegment segment = SharedSegment.create(left, layout, false, identity());
+        segment.bind(crash.device, generation);
+        segment.noteCommitted(3);
+        segment.data().asSlice(0, 2L * Leftovers.CHUNK_BYTES).fill((byte) RAM_BYTE);
+        segment.data()
+                .asSlice(2L * Leftovers.CHUNK_BYTES, Leftovers.CHUNK_BYTES)
+                .fill((byte) 2);
+        segment.plane(1).set(ValueLayout.JAVA_LONG, 0, 0b0011L); // D0
+        segment.plane(3).set(ValueLayout.JAVA_LONG, 0, 0b0101L); // H
+        segment.plane(4).set(ValueLayout.JAVA_LONG, 0, 0b1111L); // V
+        segment.leave();
+        byte[] state = Files.readAllBytes(crash.state);
+        StateFile before = ((StateFile.Reading.Whole) StateFile.decode(state)).state();
+        new StateFileStore(crash.state, null)
+                .replace(new StateFile(
+                                before.deviceId(),
+                                before.generation(),
+                                before.generationBefore(),
+                                before.mode(),
+                                before.journal(),
+                                left.toString(),
+                                before.bootId(),
+                                null)
+                        .encode());
         return left;
     }
 }

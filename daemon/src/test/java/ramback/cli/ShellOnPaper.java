@@ -18,6 +18,7 @@ final class ShellOnPaper {
     private final Shell shell;
     private volatile Runnable onStop = () -> {};
     private volatile String answer = "";
+    private volatile String successor = "";
 
     ShellOnPaper(Path runDirectory) {
         this(Map.of("RAMBACK_RUN_DIR", runDirectory.toString()));
@@ -32,7 +33,8 @@ final class ShellOnPaper {
                     onStop = action;
                     listening.countDown();
                 },
-                new Answer());
+                new Answer(),
+                (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments));
     }
 
     int run(String... arguments) {

@@ -72,7 +72,9 @@ class ControlServerTest {
         client.trace(false);
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
-        assertThat(client.down()).isEqualTo(ProcessHandle.current().pid());
+        assertThat(client.down(true)).isEqualTo(ProcessHandle.current().pid());
+        assertThat(client.handOver("/opt/ramback", 7))
+                .isEqualTo(ProcessHandle.current().pid());
         assertThat(device.asked)
                 .containsExactly(
                         "mode UNSAFE",
@@ -82,7 +84,8 @@ class ControlServerTest {
                         "trace false",
                         "dump /x/ä \"q\"",
                         "snapshot /x/ß",
-                        "down");
+                        "Stop[keepsMemory=true]",
+                        "HandOver[launcher=/opt/ramback, layoutVersion=7]");
     }
 
     @Test
@@ -262,8 +265,8 @@ class ControlServerTest {
         }
 
         @Override
-        public void down() {
-            note("down");
+        public void end(Ending ending) {
+            note(ending.toString());
         }
     }
 }

@@ -106,7 +106,10 @@ class AttachmentTest {
             Attachment.write(found.store(), stateOf(8, true));
             Files.createDirectory(inTheWay);
             Attachment.takeBack(
-                    found, true, FoundJournal.create(journal, identity(), JOURNAL_BYTES, WorkProgress.NONE), true);
+                    found,
+                    true,
+                    FoundJournal.create(journal, identity(), JOURNAL_BYTES, false, WorkProgress.NONE),
+                    true);
             assertThat(journal).exists();
             Files.delete(inTheWay);
             Attachment.takeBack(found, true, FoundJournal.look(journal, false), true);
@@ -118,7 +121,7 @@ class AttachmentTest {
 
     @Test
     void aTornImageThatIsAcceptedCanBeAcceptedAgainWhenTheJournalFailsInTheMiddle() throws Exception {
-        FoundJournal made = FoundJournal.create(journal, identity(), JOURNAL_BYTES, WorkProgress.NONE);
+        FoundJournal made = FoundJournal.create(journal, identity(), JOURNAL_BYTES, false, WorkProgress.NONE);
         LocalJournal log = LocalJournal.open(made.backing(), made.scan(), 7, () -> 9);
         log.fence();
         log.suspend();

@@ -256,6 +256,26 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
+    /**
+     * Stops without an answer to what is outstanding or still arrives, so that clients who can connect again ask the next server on
+     * this address instead of taking an error for an answer. Returns when all of its threads have let go of their sessions.
+     *
+     * @param reason for the log
+     */
+    public void drop(String reason) {
+        List<Connection> open;
+        synchronized (lock) {
+            stopping = true;
+            closeListeners();
+            open = List.copyOf(connections);
+        }
+        handshakes.close();
+        open.forEach(connection -> connection.abort(reason));
+        if (!awaitNone(ABORT_TIMEOUT)) {
+            LOG.log(Level.WARNING, "connections are still in the device " + ABORT_TIMEOUT + " after they were closed");
+        }
+    }
+
     /** Stops with a time-out of five seconds. */
     @Override
     public void close() {

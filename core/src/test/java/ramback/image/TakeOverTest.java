@@ -1,0 +1,203 @@
+package ramback.image;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import ramback.clock.Clock;
+import ramback.memory.RedoSlot;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.memory.TemporarySegment;
+import ramback.trace.Trace;
+
+/** What a killed process may have left of each chunk, and what the next one makes of it. */
+class TakeOverTest {
+
+    private static final int CHUNK_BYTES = 4096;
+    private static final int CHUNK_COUNT = 200;
+    private static final int L = 0;
+    private static final int D0 = 1;
+    private static final int D1 = 2;
+    private static final int H = 3;
+    private static final int V = 4;
+    private static final int Z = 5;
+    private static final int N = 6;
+
+    private final TemporarySegment temporary =
+            new TemporarySegment((long) CHUNK_COUNT * CHUNK_BYTES, CHUNK_BYTES, 2, false);
+    private final SharedSegment segment = temporary.segment();
+    private final DirtyCount dirty = new DirtyCount();
+
+    @AfterEach
+    void close() {
+        temporary.close();
+    }
+
+    /** The next process, whose open epoch is this one. */
+    private ChunkStore takeOver(long epoch, DirtyCount counts) {
+        Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> {}, epoch);
+        ChunkStore store = new ChunkStore(segment, epochs, Captures.NONE, counts, new Trace(Clock.SYSTEM));
+        long count = TakeOver.run(store, segment, epochs, counts);
+        assertThat(count).isEqualTo(counts.chunkCount());
+        assertThat(epochs.firstDirtyNanos(epoch) != 0).isEqualTo(count > 0);
+        return store;
+    }
+
+    private void set(int plane, long chunk) {
+        long at = chunk >>> 6 << 3;
+        MemorySegment words = segment.plane(plane);
+        words.set(ValueLayout.JAVA_LONG, at, words.get(ValueLayout.JAVA_LONG, at) | 1L << chunk);
+    }
+
+    private boolean isSet(int plane, long chunk) {
+        return (segment.plane(plane).get(ValueLayout.JAVA_LONG, chunk >>> 6 << 3) >>> chunk & 1) != 0;
+    }
+
+    private void fill(long chunk, int value) {
+        segment.data().asSlice(chunk * CHUNK_BYTES, CHUNK_BYTES).fill((byte) value);
+    }
+
+    private byte[] content(ChunkStore store, long offset, int length) {
+        byte[] bytes = new byte[length];
+        store.copy(new Worker(3), offset, length, MemorySegment.ofArray(bytes), 0);
+        return bytes;
+    }
+
+    /** Every combination of the seven marks, a chunk each, in both parities: 128 chunks. */
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2})
+    void everyCombinationOfMarksIsGoneOnWith(long epoch) {
+        for (int marks = 0; marks < 128; marks++) {
+            for (int plane = 0; plane < SegmentLayout.PLANE_COUNT; plane++) {
+                if ((marks >>> plane & 1) != 0) {
+                    set(plane, marks);
+                }
+            }
+        }
+        ChunkStore store = takeOver(epoch, dirty);
+        int open = (epoch & 1) == 0 ? D0 : D1;
+        int other = open == D0 ? D1 : D0;
+        int dirtyCount = 0;
+        int dataCount = 0;
+        for (int marks = 0; marks < 128; marks++) {
+            boolean isLoaded = (marks >>> V & 1) != 0;
+            boolean isChanged = isLoaded && (marks & (1 << L | 1 << D0 | 1 << D1 | 1 << H)) != 0;
+            boolean isZero = isLoaded && (marks >>> Z & 1) != 0;
+            String as = "marks " + Integer.toBinaryString(marks);
+            assertThat(isSet(V, marks)).as(as).isEqualTo(isLoaded);
+            assertThat(isSet(open, marks)).as(as).isEqualTo(isChanged);
+            assertThat(isSet(Z, marks)).as(as).isEqualTo(isZero);
+            assertThat(isSet(H, marks)).as(as).isEqualTo(isLoaded && (marks >>> H & 1) != 0);
+            assertThat(isSet(other, marks) || isSet(L, marks) || isSet(N, marks))
+                    .as(as)
+                    .isFalse();
+            dirtyCount += isChanged ? 1 : 0;
+            dataCount += isChanged && !isZero ? 1 : 0;
+        }
+        assertThat(dirty.chunkCount()).isEqualTo(dirtyCount);
+        assertThat(dirty.logChunkCount()).isEqualTo(dirtyCount);
+        assertThat(dirty.dataChunkCount()).isEqualTo(dataCount);
+        assertThat(dirty.logDataChunkCount()).isEqualTo(dataCount);
+        assertThat(dirty.logZeroRunCount()).isBetween(1L, (long) dirtyCount - dataCount);
+        assertThat(store.loadedChunkCount()).isEqualTo(64);
+        assertSummariesAreRight(store.table(), epoch);
+    }
+
+    private static void assertSummariesAreRight(ChunkTable table, long epoch) {
+        int parity = (int) (epoch & 1);
+        for (long word = 0; word < table.wordCount(); word++) {
+            assertThat(table.nextDirtyWord(parity, word) == word).isEqualTo(table.dirty(parity, word) != 0);
+            assertThat(table.nextStaleWord(word) == word).isEqualTo(table.stale(word) != 0);
+        }
+        assertThat(table.nextDirtyWord(parity ^ 1, 0)).isEqualTo(-1);
+    }
+
+    @Test
+    void whoTakesOverAndIsKilledTooLosesNothing() {
+        for (int chunk = 0; chunk < 4; chunk++) {
+            set(V, chunk);
+            set(chunk, chunk); // L, D0, D1, H
+        }
+        takeOver(1, dirty);
+        DirtyCount again = new DirtyCount();
+        takeOver(2, again);
+        takeOver(2, new DirtyCount());
+        assertThat(again.chunkCount()).isEqualTo(4);
+        for (int chunk = 0; chunk < 4; chunk++) {
+            assertThat(isSet(D0, chunk)).isTrue();
+            assertThat(isSet(D1, chunk)).isFalse();
+        }
+    }
+
+    @Test
+    void aStoreThatWasUnderWayIsDoneAgainAsAWhole() throws Exception {
+        MemorySegment staging = segment.staging(0);
+        staging.asSlice(10, 3 * CHUNK_BYTES).fill((byte) 7);
+        fill(5, 1);
+        set(V, 5);
+        // Half of it is there: chunk 5 was loaded, chunks 6 and 7 were not.
+        segment.redoSlot(0).begin(5 * CHUNK_BYTES + 100, 3 * CHUNK_BYTES - 100, staging, 10);
+        segment.data().asSlice(5 * CHUNK_BYTES + 100, 50).fill((byte) 7);
+        ChunkStore store = takeOver(1, dirty);
+        byte[] expected = new byte[3 * CHUNK_BYTES];
+        Arrays.fill(expected, (byte) 7);
+        Arrays.fill(expected, 0, 100, (byte) 1);
+        assertThat(content(store, 5 * CHUNK_BYTES, 3 * CHUNK_BYTES)).isEqualTo(expected);
+        for (int chunk = 5; chunk <= 7; chunk++) {
+            assertThat(isSet(V, chunk)).isTrue();
+            assertThat(isSet(D1, chunk)).isTrue();
+        }
+        assertThat(dirty.dataChunkCount()).isEqualTo(3);
+        assertThat(segment.redoSlot(0).isBegun()).isFalse();
+    }
+
+    @Test
+    void zeroesThatWereBeingWrittenAreToo() throws Exception {
+        segment.staging(1);
+        fill(63, 9);
+        fill(64, 9);
+        set(V, 63);
+        set(V, 64);
+        segment.redoSlot(3).begin(63 * CHUNK_BYTES + 4000, 200, null, 0);
+        ChunkStore store = takeOver(2, dirty);
+        byte[] expected = new byte[2 * CHUNK_BYTES];
+        Arrays.fill(expected, (byte) 9);
+        Arrays.fill(expected, 4000, 4200, (byte) 0);
+        assertThat(content(store, 63 * CHUNK_BYTES, 2 * CHUNK_BYTES)).isEqualTo(expected);
+        assertThat(dirty.chunkCount()).isEqualTo(2);
+    }
+
+    @Test
+    void theRestOfAChunkOfZeroesIsZeroesWhateverItsMemoryHolds() throws Exception {
+        MemorySegment staging = segment.staging(0);
+        staging.asSlice(0, 10).fill((byte) 3);
+        fill(8, 0x55);
+        set(V, 8);
+        set(Z, 8);
+        segment.redoSlot(0).begin(8 * CHUNK_BYTES + 20, 10, staging, 0);
+        ChunkStore store = takeOver(1, dirty);
+        byte[] expected = new byte[CHUNK_BYTES];
+        Arrays.fill(expected, 20, 30, (byte) 3);
+        assertThat(content(store, 8 * CHUNK_BYTES, CHUNK_BYTES)).isEqualTo(expected);
+        assertThat(isSet(Z, 8)).isFalse();
+    }
+
+    @Test
+    void everyStoreIsNotedWhileItIsUnderWayAndNotAfterwards() throws Exception {
+        MemorySegment staging = segment.staging(0);
+        RedoSlot slot = segment.redoSlot(0);
+        boolean[] isNotedAtFirstChange = new boolean[1];
+        Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> isNotedAtFirstChange[0] = slot.isBegun(), 1);
+        ChunkStore store = new ChunkStore(segment, epochs, Captures.NONE, dirty, new Trace(Clock.SYSTEM));
+        assertThat(dirty.reserve(1, 100, 100)).isTrue();
+        store.store(new Worker(0, slot), 0, CHUNK_BYTES, staging, 0);
+        assertThat(isNotedAtFirstChange[0]).isTrue();
+        assertThat(slot.isBegun()).isFalse();
+    }
+}
