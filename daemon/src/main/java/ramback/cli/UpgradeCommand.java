@@ -25,6 +25,9 @@ final class UpgradeCommand extends DeviceCommand {
 
     private static final long POLL_MILLIS = 10;
 
+    /** A process that becomes another program looks as if it had ended for as long as its threads do. */
+    private static final long DEAD_NANOS = 1_000_000_000L;
+
     @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
     private @Nullable String name;
 
@@ -46,8 +49,12 @@ final class UpgradeCommand extends DeviceCommand {
         ProcessState daemon = ProcessState.of(pid);
         client.handOver(launcher, Successor.LAYOUT_VERSION);
         long askedNanos = System.nanoTime();
+        long aliveNanos = askedNanos;
         while (!isTakenOver(client, askedNanos)) {
-            if (daemon == null || !daemon.isAlive()) {
+            long now = System.nanoTime();
+            if (daemon != null && daemon.isAlive()) {
+                aliveNanos = now;
+            } else if (now - aliveNanos > DEAD_NANOS) {
                 throw new Refusal(
                         Refusal.Kind.FAILED,
                         "the daemon of " + client.name() + " (pid " + pid
