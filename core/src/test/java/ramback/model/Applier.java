@@ -147,6 +147,20 @@ final class Applier implements Process {
         return go(Step.IDLE);
     }
 
+    /** The process is killed. */
+    void kill() {
+        todo = 0;
+        part = 0;
+        partFirst = 0;
+        run = 0;
+        zeroes = 0;
+        cursor = 0;
+        toClean = 0;
+        held = 0;
+        java.util.Arrays.fill(bounce, 0);
+        reset();
+    }
+
     // ------------------------------------------------------------------------------------------------------ write
 
     private boolean begin() {

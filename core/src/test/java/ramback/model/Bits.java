@@ -6,7 +6,7 @@ package ramback.model;
  */
 public final class Bits {
 
-    private static final int WORD_COUNT_MAX = 8;
+    private static final int WORD_COUNT_MAX = 10;
 
     private final long[] words = new long[WORD_COUNT_MAX];
     private int at;

@@ -169,6 +169,24 @@ final class Client implements Process {
         return read.isOver() ? end() : canGo;
     }
 
+    /**
+     * The process is killed, and the connection with it: the request that was under way is never answered, and the client
+     * goes on with its next one, on a new connection.
+     *
+     * @return the write that was under way, as a mask of ids
+     */
+    int kill() {
+        boolean isUnderWay = step != Step.BEGIN;
+        int lost = isUnderWay && request().isStore() ? 1 << ids[at] : 0;
+        store.kill();
+        read.kill();
+        isEmpty = false;
+        if (isUnderWay) {
+            end();
+        }
+        return lost;
+    }
+
     // ------------------------------------------------------------------------------------------------------ writes
 
     /** Stores what can be stored at once. A part of a chunk that is not loaded waits for the loader. */
@@ -191,12 +209,12 @@ final class Client implements Process {
         }
         left = missing;
         world.dirtyData += isData ? Integer.bitCount(run) : 0;
-        store.begin(request(), run);
+        store.begin(request(), ids[at], run);
         return go(Step.STORE);
     }
 
     private boolean store() {
-        boolean canGo = store.act(request(), world.ledger.valueOf(ids[at]));
+        boolean canGo = store.act(request(), ids[at]);
         if (!canGo || !store.isOver()) {
             return canGo;
         }

@@ -18,7 +18,13 @@ final class Ledger {
     /** Writes that have been acknowledged. */
     int acknowledged;
 
-    /** For each write, those that had been acknowledged when it was issued: it comes after them. */
+    /** Writes that a read has returned and nobody has acknowledged: they come before all that are issued from now on. */
+    private int seen;
+
+    /** Writes that a killed process had under way: so do they, whether they are there or not. */
+    private int lost;
+
+    /** For each write, those that had been acknowledged, seen or lost when it was issued: it comes after them. */
     private final int[] before = new int[ID_COUNT];
 
     /** For each half, the writes whose value it may have for who asks now. */
@@ -48,11 +54,18 @@ final class Ledger {
 
     void layout(Bits bits) {
         acknowledged = bits.field(acknowledged, ID_COUNT);
+        seen = bits.field(seen, ID_COUNT);
+        lost = bits.field(lost, ID_COUNT);
         for (int id = 1; id < ID_COUNT; id++) {
             before[id] = bits.field(before[id], ID_COUNT);
         }
         bits.fields(current, ID_COUNT);
         bits.fields(durable, ID_COUNT);
+    }
+
+    /** The halves that a write writes. */
+    int halvesOf(int id) {
+        return halvesOf[id];
     }
 
     /** What a write writes. */
@@ -62,7 +75,7 @@ final class Ledger {
 
     /** A write has been issued: from now on its value may be seen. */
     void issue(int id) {
-        before[id] = acknowledged;
+        before[id] = acknowledged | seen | lost;
         for (int half = 0; half < World.HALF_COUNT; half++) {
             if ((halvesOf[id] >>> half & 1) != 0) {
                 current[half] |= 1 << id;
@@ -74,6 +87,7 @@ final class Ledger {
     /** A write has been acknowledged: nothing that came before it may be seen any more. */
     void acknowledge(int id) {
         acknowledged |= 1 << id;
+        seen &= ~(1 << id);
         supersede(current, id);
     }
 
@@ -84,6 +98,73 @@ final class Ledger {
                 current[half] &= ~before[id];
             }
         }
+    }
+
+    /** A read has returned a value: what is issued from now on comes after its write, if that is known from the value. */
+    void noteRead(int value) {
+        for (int id = 1; id < ID_COUNT; id++) {
+            // Of a write of several chunks only the chunk that was read would be known.
+            boolean isOfOneChunk = Integer.bitCount(Request.chunksOf(halvesOf[id])) == 1;
+            if (valueOf[id] == value && value != World.ZEROES && isOfOneChunk && (acknowledged >>> id & 1) == 0) {
+                seen |= 1 << id;
+            }
+        }
+    }
+
+    /** The process was killed that had these writes under way. What a read has returned must not disappear. */
+    void lose(int ids) {
+        for (int id = 1; id < ID_COUNT; id++) {
+            if ((seen >>> id & 1) != 0) {
+                supersede(current, id);
+            }
+        }
+        lost |= ids;
+        seen = 0;
+    }
+
+    /** No write is under way, and none that was will come to be any more: a half keeps the value it has now. */
+    void settle(int half, int value) {
+        for (int id = 0; id < ID_COUNT; id++) {
+            current[half] &= isAmong(value, 1 << id, half) ? -1 : ~(1 << id);
+        }
+    }
+
+    /** Whether the two halves of a chunk may have these values when each write gives it all it has for it, or nothing. */
+    boolean isWhole(int chunk, int firstValue, int secondValue) {
+        int first = 2 * chunk;
+        int second = first + 1;
+        for (int id = 0; id < ID_COUNT; id++) {
+            for (int other = 0; other < ID_COUNT; other++) {
+                boolean isThere = (current[first] >>> id & 1) != 0 && (current[second] >>> other & 1) != 0;
+                if (isThere
+                        && isAmong(firstValue, 1 << id, first)
+                        && isAmong(secondValue, 1 << other, second)
+                        && (id == other || isOrder(id, other, first, second))) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    /** Whether of two writes one can have been the last of a half, and the other one the last of another half. */
+    private boolean isOrder(int id, int other, int half, int otherHalf) {
+        boolean isOverwritten = writes(other, half);
+        boolean overwrites = writes(id, otherHalf);
+        if (isOverwritten && overwrites) {
+            return false;
+        }
+        if (!isOverwritten && !overwrites) {
+            return true;
+        }
+        int earlier = isOverwritten ? id : other;
+        int later = isOverwritten ? other : id;
+        return (before[later] >>> earlier & 1) == 0;
+    }
+
+    /** The content before all writes was written everywhere. */
+    private boolean writes(int id, int half) {
+        return id == 0 || (halvesOf[id] >>> half & 1) != 0;
     }
 
     /** A write has been promised to be durable. */

@@ -72,6 +72,12 @@ final class Loader implements Process {
         return choice == DATA && actNow();
     }
 
+    /** The process is killed. */
+    void kill() {
+        unlocked();
+        end();
+    }
+
     private boolean actNow() {
         return switch (step) {
             case READ -> throw new IllegalStateException();
@@ -182,10 +188,14 @@ final class Loader implements Process {
 
     private boolean unlock(Step next) {
         world.unlock(held);
+        unlocked();
+        return go(next);
+    }
+
+    private void unlocked() {
         held = 0;
         install = 0;
         cursor = 0;
-        return go(next);
     }
 
     // ------------------------------------------------------------------------------------------------------- holes

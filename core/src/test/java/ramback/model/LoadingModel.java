@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
 
 /**
- * The protocol between clients, loader, sealer and applier, without a journal, and the small cases in which all of its
+ * The protocol between clients, loader, sealer and applier, and of an attach, without a journal, and the small cases in which all of its
  * interleavings are explored. {@link ModelReport} prints the figures, and how a mutant goes wrong, step by step.
  */
 final class LoadingModel implements Explorer.Model {
@@ -28,6 +28,7 @@ final class LoadingModel implements Explorer.Model {
     /** A scenario with more states than this is too large to be explored in a test. */
     static final int STATE_COUNT_MAX = 2_000_000;
 
+    private static final int FIRST_CHUNK = 1;
     private static final int SECOND_CHUNK = 2;
 
     /** All cases. */
@@ -89,7 +90,55 @@ final class LoadingModel implements Explorer.Model {
                 scenario("sparse writes", Mode.WRITEBACK, List.of(zero(BOTH)), List.of(write(SECOND_PART)))
                         .inRam()
                         .sparse()
-                        .split());
+                        .split(),
+                scenario("killed, populate", Mode.WRITEBACK, List.of(write(ONE_AND_A_HALF)), List.of(zero(FIRST)))
+                        .withKills(1),
+                scenario("killed, runs", Mode.WRITEBACK, List.of(write(BOTH)), List.of(write(SECOND)))
+                        .split()
+                        .withKills(1),
+                scenario("killed, holes", Mode.WRITEBACK, List.of(write(SECOND_PART)), List.of(zero(SECOND)))
+                        .withLoaded(FIRST_CHUNK)
+                        .withHoles(SECOND_CHUNK)
+                        .withKills(1),
+                scenario(
+                                "killed, overwrite",
+                                Mode.WRITEBACK,
+                                List.of(write(FIRST), write(FIRST)),
+                                List.of(write(FIRST)))
+                        .inRam()
+                        .withKills(1),
+                scenario("killed, reads", Mode.WRITEBACK, List.of(write(FIRST)), List.of(read(FIRST), write(FIRST)))
+                        .inRam()
+                        .withKills(1),
+                scenario(
+                                "killed, reads of zeroes",
+                                Mode.WRITEBACK,
+                                List.of(zero(FIRST), write(FIRST)),
+                                List.of(read(FIRST)))
+                        .inRam()
+                        .withKills(1),
+                scenario("killed, flush", Mode.WRITEBACK, List.of(write(FIRST), flush()), List.of(write(PART)))
+                        .inRam()
+                        .withKills(1),
+                scenario("killed, parts", Mode.WRITEBACK, List.of(write(BOTH), flush()))
+                        .inRam()
+                        .inParts()
+                        .withFailures(1)
+                        .withKills(1),
+                scenario("killed, zeroes", Mode.WRITETHROUGH, List.of(zero(FIRST), write(PART)), List.of(zero(PART)))
+                        .inRam()
+                        .withKills(1),
+                scenario("killed, sparse", Mode.WRITEBACK, List.of(zero(BOTH)), List.of(write(SECOND_PART)))
+                        .inRam()
+                        .sparse()
+                        .withKills(1),
+                scenario("killed, sparse load", Mode.WRITEBACK, List.of(write(PART)))
+                        .sparse()
+                        .withHoles(SECOND_CHUNK)
+                        .withKills(1),
+                scenario("killed twice", Mode.WRITEBACK, List.of(write(FIRST)), List.of(write(FIRST)))
+                        .inRam()
+                        .withKills(2));
     }
 
     /** The scenario of this name. */
@@ -114,6 +163,8 @@ final class LoadingModel implements Explorer.Model {
 
     private final World world;
     private final Checks checks;
+    private final Attach attach;
+    private final Kill kill;
     private final List<Process> processes = new ArrayList<>();
     private final Bits bits = new Bits();
     private final Process[] actors;
@@ -129,11 +180,16 @@ final class LoadingModel implements Explorer.Model {
         }
         world.clients = clients;
         processes.addAll(clients);
-        processes.add(new Loader(world));
+        Loader loader = new Loader(world);
+        processes.add(loader);
         processes.add(sealer);
         Applier applier = new Applier(world);
         processes.add(applier);
-        checks = new Checks(world, applier);
+        attach = new Attach(world);
+        kill = new Kill(world, clients, loader, sealer, applier, attach);
+        processes.add(attach);
+        processes.add(kill);
+        checks = new Checks(world, applier, attach);
         List<Process> all = new ArrayList<>();
         List<Integer> which = new ArrayList<>();
         for (Process process : processes) {
@@ -184,7 +240,10 @@ final class LoadingModel implements Explorer.Model {
 
     @Override
     public boolean act(int action) {
-        return actors[action].act(choices[action]);
+        Process actor = actors[action];
+        // A process that attaches does nothing else meanwhile.
+        boolean canAct = attach.isOver() || actor == attach || actor == kill;
+        return canAct && actor.act(choices[action]);
     }
 
     @Override

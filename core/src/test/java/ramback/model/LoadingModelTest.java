@@ -30,6 +30,14 @@ class LoadingModelTest {
         assertThat(result.violation()).as(mutant.wrong()).startsWith(mutant.check() + ":");
     }
 
+    /** docs/models.md says why. */
+    @ParameterizedTest
+    @MethodSource("ramback.model.Mutant#equivalents")
+    void whatIsAsGoodAsTheProtocolKeepsThePromises(Mutant mutant) {
+        Result result = ModelReport.result(LoadingModel.scenarioNamed(mutant.scenario()), mutant);
+        assertThat(result.violation()).as(mutant.wrong()).isNull();
+    }
+
     @Test
     void aReadMayReturnZeroesAfterAnotherReadSawTheWriteThatIsUnderWay() {
         // Nothing promises more for a write that nobody has acknowledged; docs/models.md says so.

@@ -1,5 +1,6 @@
 package ramback.model;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -25,7 +26,7 @@ final class ModelReport {
             return;
         }
         boolean isMutant =
-                Mutant.mutants().stream().anyMatch(mutant -> mutant.name().equals(args[0]));
+                Arrays.stream(Mutant.values()).anyMatch(mutant -> mutant.name().equals(args[0]));
         Mutant mutant = isMutant ? Mutant.valueOf(args[0]) : Mutant.NONE;
         String name = args.length > 1 ? args[1] : isMutant ? mutant.scenario() : args[0];
         long begin = System.nanoTime();

@@ -3,7 +3,10 @@ package ramback.model;
 import java.util.EnumSet;
 import java.util.List;
 
-/** The protocol with one thing done wrong: each must be caught, in its scenario, by the check it names. */
+/**
+ * The protocol with one thing done wrong: each must be caught, in its scenario, by the check it names. The last ones are
+ * not wrong, and known to be as good.
+ */
 enum Mutant {
     /** The protocol as it is. */
     NONE("", "", "nothing"),
@@ -69,7 +72,51 @@ enum Mutant {
     GIVEBACK_OF_A_NEW_CANDIDATE(
             "sparse", "MEMORY", "memory is given back that was written and zeroed again after the grace"),
     GIVEBACK_BESIDE_TAKING("sparse", "MEMORY", "memory is given back while somebody is taking it"),
-    CANDIDATE_NOTED_AFTER_UNLOCK("sparse", "MEMORY", "that memory was zeroed is noted when it is unlocked already");
+    CANDIDATE_NOTED_AFTER_UNLOCK("sparse", "MEMORY", "that memory was zeroed is noted when it is unlocked already"),
+
+    // Killed: redo slots.
+    SLOT_SET_AFTER_COPY("killed, runs", "WHOLE", "a redo slot becomes valid when bytes have changed already"),
+    SLOT_FREED_BEFORE_COPY("killed, runs", "WHOLE", "a redo slot is given up before the bytes are there"),
+    SLOT_VALID_BEFORE_ITS_FIELDS(
+            "killed, overwrite", "CONTENT", "a redo slot becomes valid before it says what is to be done again"),
+    SLOT_SET_BEFORE_LOCK(
+            "killed, sparse",
+            "MEMORY",
+            "a redo slot becomes valid before the chunks are locked and their memory is known to be there"),
+    SLOT_FREED_BEFORE_PUBLISHED(
+            "killed, reads of zeroes",
+            "CONTENT",
+            "a redo slot is given up when the bytes are there, before V and Z say so"),
+    SLOT_FREED_AFTER_UNLOCK("killed, reads", "CONTENT", "a redo slot is given up when the chunks are unlocked already"),
+
+    // Killed: the attach.
+    ATTACH_WITHOUT_REDO("killed, runs", "WHOLE", "an attach does not do again what was being stored"),
+    ATTACH_REDO_WITHOUT_FILL(
+            "killed, zeroes", "CONTENT", "an attach does again part of a chunk of marked zeroes, and leaves the rest"),
+    ATTACH_FREES_SLOT_FIRST("killed, runs", "WHOLE", "an attach gives a redo slot up before it has done it again"),
+    ATTACH_LEAVES_SLOTS("killed twice", "CONTENT", "an attach leaves the redo slots valid that it has done again"),
+    ATTACH_DIRTIES_UNLOADED("killed, populate", "LOAD", "an attach marks chunks as dirty that are not loaded"),
+    ATTACH_KEEPS_ZERO_OF_UNLOADED("killed, populate", "CONTENT", "an attach leaves Z of chunks that are not loaded"),
+    ATTACH_FORGETS_STALE("killed, flush", "END", "an attach takes only what is marked dirty into its first epoch"),
+    ATTACH_CLEARS_BEFORE_IT_MARKS(
+            "killed, flush", "CLEAN", "an attach clears D of one parity before it sets D of the other"),
+    ATTACH_LEAVES_OTHER_PARITY("killed, flush", "CAPTURE", "an attach leaves D of the other parity"),
+    ATTACH_FORGETS_FIRST_CHANGE(
+            "killed, flush", "POWER", "the first epoch of an attach does not know that something in it is dirty"),
+    ATTACH_COUNTS_FIRST(
+            "killed, flush", "COUNT", "an attach counts what is dirty before it has put the planes in order"),
+    ATTACH_PUNCHES_NOTHING("killed, sparse", "END", "an attach leaves memory of which no bit says that it is there"),
+    ATTACH_NOTES_NO_CANDIDATE("killed, sparse", "END", "an attach does not look for memory that is all zeroes"),
+
+    // As good as the protocol.
+    SLOT_SET_AFTER_DIRTY(
+            "killed, reads of zeroes",
+            "",
+            "a redo slot becomes valid when the chunks are dirty, before any byte changes"),
+    ATTACH_FORGETS_LOCKED("killed, reads of zeroes", "", "an attach does not take locked chunks for dirty"),
+    ATTACH_REDOES_LAST(
+            "killed, reads of zeroes", "", "an attach does again what was being stored when the planes are in order"),
+    ATTACH_UNLOCKS_FIRST("killed, reads of zeroes", "", "an attach unlocks loaded chunks before it marks them dirty");
 
     private final String scenario;
     private final String check;
@@ -81,7 +128,7 @@ enum Mutant {
         this.wrong = wrong;
     }
 
-    /** The scenario that catches it. */
+    /** The scenario that catches it, or that holds with it. */
     String scenario() {
         return scenario;
     }
@@ -96,8 +143,15 @@ enum Mutant {
         return wrong;
     }
 
-    /** All but {@link #NONE}. */
+    /** Those that are wrong. */
     static List<Mutant> mutants() {
-        return EnumSet.complementOf(EnumSet.of(NONE)).stream().toList();
+        return EnumSet.range(LOADER_IGNORES_V, ATTACH_NOTES_NO_CANDIDATE).stream()
+                .toList();
+    }
+
+    /** Those that are as good as the protocol. */
+    static List<Mutant> equivalents() {
+        return EnumSet.range(SLOT_SET_AFTER_DIRTY, ATTACH_UNLOCKS_FIRST).stream()
+                .toList();
     }
 }

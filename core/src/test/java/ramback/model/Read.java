@@ -49,6 +49,15 @@ final class Read {
         return step.toString();
     }
 
+    /** The process is killed: a read that was under way is not answered. */
+    void kill() {
+        step = Step.IDLE;
+        run = 0;
+        cursor = 0;
+        isByChunk = false;
+        java.util.Arrays.fill(legal, 0);
+    }
+
     boolean isOver() {
         return step == Step.IDLE;
     }
@@ -150,6 +159,9 @@ final class Read {
         }
         if (legal[half] != 0 && world.scenario.readsAreAtomic()) {
             world.ledger.noteSeen(value, half);
+        }
+        if (legal[half] != 0 && world.scenario.hasKill()) {
+            world.ledger.noteRead(value);
         }
         legal[half] = 0;
     }

@@ -68,6 +68,10 @@ record Request(Kind kind, int halves, boolean forced, Mode mode) {
 
     /** The chunks it covers from the first byte to the last. */
     int wholeChunks() {
+        return wholeChunksOf(halves);
+    }
+
+    static int wholeChunksOf(int halves) {
         return ((halves & FIRST) == FIRST ? 1 : 0) | ((halves & SECOND) == SECOND ? 2 : 0);
     }
 

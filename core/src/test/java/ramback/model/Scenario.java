@@ -17,6 +17,7 @@ import ramback.device.Mode;
  * @param hasParts whether write-behind makes each run durable and clean before it writes the next
  * @param failureCount how many writes or syncs of the image may fail
  * @param readsAreAtomic see {@link #withAtomicReads}
+ * @param killCount how often the process is killed while it serves; one of its successors is killed while it attaches, too
  * @param scripts the requests of each client, one after the other; writes are numbered in this order
  */
 record Scenario(
@@ -29,6 +30,7 @@ record Scenario(
         boolean hasParts,
         int failureCount,
         boolean readsAreAtomic,
+        int killCount,
         List<List<Request>> scripts) {
 
     Scenario {
@@ -43,48 +45,73 @@ record Scenario(
     @SafeVarargs
     @SuppressWarnings("varargs") // the scripts are only read
     static Scenario scenario(String name, Mode mode, List<Request>... scripts) {
-        return new Scenario(name, mode, 0, 0, false, false, false, 0, false, List.of(scripts));
+        return new Scenario(name, mode, 0, 0, false, false, false, 0, false, 0, List.of(scripts));
     }
 
     Scenario inRam() {
-        return new Scenario(
-                name,
-                mode,
-                World.ALL_CHUNKS,
-                holes,
-                isSparse,
-                isSplit,
-                hasParts,
-                failureCount,
-                readsAreAtomic,
-                scripts);
+        return withLoaded(World.ALL_CHUNKS);
+    }
+
+    Scenario withLoaded(int chunks) {
+        return with(chunks, holes, isSparse, isSplit, hasParts, failureCount, readsAreAtomic, killCount);
     }
 
     Scenario withHoles(int chunks) {
-        return new Scenario(
-                name, mode, loaded, chunks, isSparse, isSplit, hasParts, failureCount, readsAreAtomic, scripts);
+        return with(loaded, chunks, isSparse, isSplit, hasParts, failureCount, readsAreAtomic, killCount);
     }
 
     Scenario sparse() {
-        return new Scenario(name, mode, loaded, holes, true, isSplit, hasParts, failureCount, readsAreAtomic, scripts);
+        return with(loaded, holes, true, isSplit, hasParts, failureCount, readsAreAtomic, killCount);
     }
 
     Scenario split() {
-        return new Scenario(name, mode, loaded, holes, isSparse, true, hasParts, failureCount, readsAreAtomic, scripts);
+        return with(loaded, holes, isSparse, true, hasParts, failureCount, readsAreAtomic, killCount);
     }
 
     /** With a word a chunk, and each of them a part of the round. */
     Scenario inParts() {
-        return new Scenario(name, mode, loaded, holes, isSparse, true, true, failureCount, readsAreAtomic, scripts);
+        return with(loaded, holes, isSparse, true, true, failureCount, readsAreAtomic, killCount);
     }
 
     Scenario withFailures(int count) {
-        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, hasParts, count, readsAreAtomic, scripts);
+        return with(loaded, holes, isSparse, isSplit, hasParts, count, readsAreAtomic, killCount);
     }
 
     /** Asks for more than is promised: no read returns something older than what a read before it returned. */
     Scenario withAtomicReads() {
-        return new Scenario(name, mode, loaded, holes, isSparse, isSplit, hasParts, failureCount, true, scripts);
+        return with(loaded, holes, isSparse, isSplit, hasParts, failureCount, true, killCount);
+    }
+
+    /** The process is killed at any moment, and the next one attaches to its RAM; so many times. */
+    Scenario withKills(int count) {
+        return with(loaded, holes, isSparse, isSplit, hasParts, failureCount, readsAreAtomic, count);
+    }
+
+    private Scenario with(
+            int newLoaded,
+            int newHoles,
+            boolean newSparse,
+            boolean newSplit,
+            boolean newParts,
+            int newFailures,
+            boolean newAtomic,
+            int newKills) {
+        return new Scenario(
+                name,
+                mode,
+                newLoaded,
+                newHoles,
+                newSparse,
+                newSplit,
+                newParts,
+                newFailures,
+                newAtomic,
+                newKills,
+                scripts);
+    }
+
+    boolean hasKill() {
+        return killCount != 0;
     }
 
     /** The number of a client's first write among all writes, from 1 on. */
@@ -104,12 +131,13 @@ record Scenario(
     /** How it begins, in words. */
     String beginning() {
         StringBuilder words = new StringBuilder(mode.word());
-        words.append(loaded == World.ALL_CHUNKS ? ", loaded" : ", nothing loaded");
+        words.append(loaded == 0 ? ", nothing loaded" : loaded == 1 ? ", the first chunk loaded" : ", loaded");
         words.append(holes == 0 ? "" : ", the second chunk a hole");
         words.append(isSparse ? ", sparse" : "");
         words.append(isSplit ? ", a word a chunk" : "");
         words.append(hasParts ? ", in parts" : "");
         words.append(failureCount == 0 ? "" : ", failures: " + failureCount);
+        words.append(killCount == 0 ? "" : killCount == 1 ? ", killed once" : ", killed twice");
         return words.toString();
     }
 

@@ -95,6 +95,15 @@ final class Sealer implements Process {
         return true;
     }
 
+    /** The process is killed. */
+    void kill() {
+        sealed = 0;
+        held = 0;
+        graceClient = 0;
+        graceWaits = false;
+        go(Step.IDLE);
+    }
+
     // ------------------------------------------------------------------------------------------------------- seal
 
     /** Somebody waits, the oldest change has its age, or a round failed; time is left to chance. */
@@ -245,12 +254,9 @@ final class Sealer implements Process {
     }
 
     private boolean punch() {
-        world.granuleThere = false;
+        world.punch();
         if (mutant != Mutant.GIVEBACK_BESIDE_TAKING) {
             world.granuleBusy = false;
-        }
-        for (int half = 0; half < World.HALF_COUNT; half++) {
-            world.memory[half] = World.ZEROES;
         }
         return go(Step.GIVE_UNLOCK);
     }

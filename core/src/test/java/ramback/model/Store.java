@@ -1,5 +1,6 @@
 package ramback.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import ramback.model.Request.Kind;
 
@@ -16,6 +17,7 @@ final class Store {
         EPOCH,
         CAPTURE,
         CAPTURED,
+        SLOT,
         MARK,
         COUNT,
         FILL,
@@ -24,9 +26,13 @@ final class Store {
         DATA,
         ZERO,
         CANDIDATE,
+        FREE_SLOT,
         UNLOCK,
         LEAVE,
         // Only mutants come here.
+        SLOT_EARLY,
+        SLOT_FIELDS,
+        FREE_SLOT_LATE,
         COUNT_LATE,
         CANDIDATE_LATE
     }
@@ -47,7 +53,7 @@ final class Store {
 
     // What is stored: the request under way, so no part of the state.
     private Request request = Request.flush();
-    private int value;
+    private int id;
 
     private Step step = Step.IDLE;
     /** Chunks being stored. */
@@ -67,18 +73,42 @@ final class Store {
         this.sealer = sealer;
         this.index = index;
         this.who = 1 + index;
-        this.dataOrder = switch (mutant) {
-            case BYTES_BEFORE_DIRTY ->
-                List.of(Step.FILL, Step.COPY, Step.MARK, Step.COUNT, Step.LOADED, Step.DATA, Step.UNLOCK);
-            case V_BEFORE_COPY ->
-                List.of(Step.MARK, Step.COUNT, Step.LOADED, Step.FILL, Step.COPY, Step.DATA, Step.UNLOCK);
-            case Z_CLEARED_BEFORE_COPY ->
-                List.of(Step.MARK, Step.COUNT, Step.DATA, Step.FILL, Step.COPY, Step.LOADED, Step.UNLOCK);
-            default -> List.of(Step.MARK, Step.COUNT, Step.FILL, Step.COPY, Step.LOADED, Step.DATA, Step.UNLOCK);
-        };
+        this.dataOrder = dataOrder(mutant);
         this.zeroOrder = mutant == Mutant.Z_BEFORE_DIRTY
                 ? List.of(Step.ZERO, Step.MARK, Step.COUNT, Step.LOADED, Step.CANDIDATE, Step.UNLOCK)
                 : List.of(Step.MARK, Step.COUNT, Step.ZERO, Step.LOADED, Step.CANDIDATE, Step.UNLOCK);
+    }
+
+    private static List<Step> dataOrder(Mutant mutant) {
+        List<Step> order = new ArrayList<>(List.of(
+                Step.SLOT,
+                Step.MARK,
+                Step.COUNT,
+                Step.FILL,
+                Step.COPY,
+                Step.LOADED,
+                Step.DATA,
+                Step.FREE_SLOT,
+                Step.UNLOCK));
+        switch (mutant) {
+            case BYTES_BEFORE_DIRTY -> move(order, Step.LOADED, Step.MARK, Step.COUNT);
+            case V_BEFORE_COPY -> move(order, Step.FILL, Step.LOADED);
+            case Z_CLEARED_BEFORE_COPY -> move(order, Step.FILL, Step.DATA);
+            case SLOT_SET_AFTER_COPY -> move(order, Step.LOADED, Step.SLOT);
+            case SLOT_FREED_BEFORE_COPY -> move(order, Step.COPY, Step.FREE_SLOT);
+            case SLOT_SET_AFTER_DIRTY -> move(order, Step.FILL, Step.SLOT);
+            case SLOT_FREED_BEFORE_PUBLISHED -> move(order, Step.LOADED, Step.FREE_SLOT);
+            case SLOT_SET_BEFORE_LOCK -> order.remove(Step.SLOT);
+            case SLOT_FREED_AFTER_UNLOCK -> order.remove(Step.FREE_SLOT);
+            default -> {}
+        }
+        return List.copyOf(order);
+    }
+
+    /** Puts steps before another one. */
+    private static void move(List<Step> order, Step before, Step... moved) {
+        order.removeAll(List.of(moved));
+        order.addAll(order.indexOf(before), List.of(moved));
     }
 
     void layout(Bits bits) {
@@ -107,20 +137,30 @@ final class Store {
     /** Room that is reserved and not yet used, in chunks. */
     int reservedCount(Request underWay) {
         return switch (step) {
-            case HOLD_MEMORY, TAKE_MEMORY, TAKEN_MEMORY, ENTER, LOCK, EPOCH, CAPTURE, CAPTURED, LEAVE ->
+            case HOLD_MEMORY, TAKE_MEMORY, TAKEN_MEMORY, ENTER, SLOT_EARLY, LOCK, EPOCH, CAPTURE, CAPTURED, LEAVE ->
                 isData(underWay) && (step != Step.LEAVE || epoch == 0) ? Integer.bitCount(run) : 0;
             default -> 0;
         };
     }
 
     /** Begins to store chunks; room for them is reserved. */
-    void begin(Request newRequest, int chunks) {
+    void begin(Request newRequest, int newId, int chunks) {
         request = newRequest;
+        id = newId;
         run = chunks;
         if (mutant == Mutant.EPOCH_READ_BEFORE_ENTER) {
             epoch = world.open;
         }
         go(isData() && world.scenario.isSparse() ? Step.HOLD_MEMORY : Step.ENTER);
+    }
+
+    /** The process is killed. */
+    void kill() {
+        run = 0;
+        epoch = 0;
+        counted = 0;
+        newly = 0;
+        go(Step.IDLE);
     }
 
     boolean isOver() {
@@ -142,9 +182,9 @@ final class Store {
     }
 
     /** The next step of storing what a request writes; false when it can't be made now. */
-    boolean act(Request underWay, int newValue) {
+    boolean act(Request underWay, int underWayId) {
         request = underWay;
-        value = newValue;
+        id = underWayId;
         return act();
     }
 
@@ -159,6 +199,7 @@ final class Store {
             case EPOCH -> readEpoch();
             case CAPTURE -> capture();
             case CAPTURED -> captured();
+            case SLOT -> makeSlotValid();
             case MARK -> mark();
             case COUNT -> count();
             case FILL -> fill();
@@ -167,8 +208,12 @@ final class Store {
             case DATA -> publishData();
             case ZERO -> markZero();
             case CANDIDATE -> noteCandidate();
+            case FREE_SLOT -> freeSlot();
             case UNLOCK -> unlock();
             case LEAVE -> leave();
+            case SLOT_EARLY -> makeSlotValidEarly();
+            case SLOT_FIELDS -> fillSlot();
+            case FREE_SLOT_LATE -> freeSlotLate();
             case COUNT_LATE -> countLate();
             case CANDIDATE_LATE -> noteCandidateLate();
         };
@@ -220,7 +265,7 @@ final class Store {
         if (mutant == Mutant.EPOCH_READ_BEFORE_LOCK) {
             epoch = world.open;
         }
-        return go(Step.LOCK);
+        return go(mutant == Mutant.SLOT_SET_BEFORE_LOCK && isData() ? Step.SLOT_EARLY : Step.LOCK);
     }
 
     private boolean lock() {
@@ -267,6 +312,30 @@ final class Store {
         world.stale |= 1 << cursor;
         world.noteCaptured(cursor, epoch - 1);
         return go(Step.CAPTURE);
+    }
+
+    /** What a next process would do again, once bytes have begun to change. */
+    private boolean makeSlotValid() {
+        if (!world.scenario.hasKill()) {
+            goOn(Step.SLOT);
+            return act();
+        }
+        if (mutant == Mutant.SLOT_VALID_BEFORE_ITS_FIELDS) {
+            world.slotsValid |= 1 << index;
+            return go(Step.SLOT_FIELDS);
+        }
+        world.makeSlotValid(index, id, run);
+        return goOn(Step.SLOT);
+    }
+
+    private boolean fillSlot() {
+        world.makeSlotValid(index, id, run);
+        return goOn(Step.SLOT);
+    }
+
+    private boolean makeSlotValidEarly() {
+        world.makeSlotValid(index, id, run);
+        return go(Step.LOCK);
     }
 
     private boolean mark() {
@@ -321,7 +390,7 @@ final class Store {
     private boolean copy() {
         int halves = request.halves() & Request.halvesOf(run) & -1 << cursor;
         int half = Integer.numberOfTrailingZeros(halves);
-        world.change(half, value);
+        world.change(half, world.ledger.valueOf(id));
         cursor = half + 1;
         world.changing |= run;
         if ((halves & -1 << cursor) != 0) {
@@ -366,6 +435,20 @@ final class Store {
         return true;
     }
 
+    private boolean freeSlot() {
+        goOn(Step.FREE_SLOT);
+        if (!World.has(world.slotsValid, index)) {
+            return act();
+        }
+        world.freeSlot(index);
+        return true;
+    }
+
+    private boolean freeSlotLate() {
+        world.freeSlot(index);
+        return go(Step.IDLE);
+    }
+
     private boolean unlock() {
         // The highest word first.
         int word = world.scenario.isSplit() ? Integer.highestOneBit(run) : run;
@@ -384,6 +467,9 @@ final class Store {
         if (epoch == 0) {
             // The memory was given back: taken again, and everything once more.
             return go(Step.HOLD_MEMORY);
+        }
+        if (mutant == Mutant.SLOT_FREED_AFTER_UNLOCK && isData()) {
+            return go(Step.FREE_SLOT_LATE);
         }
         if (counted != 0) {
             return go(Step.COUNT_LATE);

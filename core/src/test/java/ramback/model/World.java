@@ -15,6 +15,9 @@ final class World {
     static final int ALL_CHUNKS = 3;
     static final int CLIENT_COUNT_MAX = 3;
 
+    /** Holds the L bits that a killed process has left. */
+    private static final int DEAD = 7;
+
     // What a half may hold: zeroes, what was there before all writes, or what write id wrote: INITIAL + id.
     static final int ZEROES = 0;
     static final int INITIAL = 1;
@@ -46,6 +49,11 @@ final class World {
     boolean granuleBusy;
     /** The granule may have become all zeroes. */
     boolean candidate;
+    /** Redo slots, one a client: the clients whose slot is valid, and what it says, the write and the chunks of the run. */
+    int slotsValid;
+
+    final int[] slotWrite = new int[CLIENT_COUNT_MAX];
+    final int[] slotRun = new int[CLIENT_COUNT_MAX];
 
     // ---- the image, behind a volatile cache
     /** What reading the image gives. */
@@ -124,6 +132,9 @@ final class World {
         granuleThere = bits.flag(granuleThere);
         granuleBusy = bits.flag(granuleBusy);
         candidate = bits.flag(candidate);
+        slotsValid = bits.field(slotsValid, CLIENT_COUNT_MAX);
+        bits.fields(slotWrite, 3);
+        bits.fields(slotRun, CHUNK_COUNT);
         bits.fields(page, VALUE_BITS);
         unsynced = bits.field(unsynced, HALF_COUNT);
         bits.fields(survives, VALUE_COUNT);
@@ -204,6 +215,11 @@ final class World {
         return has(zero, half / 2) ? ZEROES : memory[half];
     }
 
+    /** What an application reads in a half, if it waits for it to be loaded. */
+    int visible(int half) {
+        return has(loaded, half / 2) ? content(half) : page[half];
+    }
+
     /** Reads a half's memory. */
     int touch(int half) {
         if (!granuleThere) {
@@ -219,6 +235,12 @@ final class World {
             accuse("COPY: bytes change while they are copied for the image");
         }
         memory[half] = value;
+    }
+
+    /** Gives the granule's memory back to the kernel. */
+    void punch() {
+        granuleThere = false;
+        java.util.Arrays.fill(memory, ZEROES);
     }
 
     // ----------------------------------------------------------------------------------------------- bookkeeping
@@ -256,6 +278,75 @@ final class World {
     void wakeSessions() {
         for (int client = 0; client < clients.size(); client++) {
             signals |= clients.get(client).isQueued() ? 1 << client : 0;
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------ slots
+
+    void makeSlotValid(int client, int write, int run) {
+        slotWrite[client] = write;
+        slotRun[client] = run;
+        slotsValid |= 1 << client;
+    }
+
+    void freeSlot(int client) {
+        slotsValid &= ~(1 << client);
+        if (mutant != Mutant.SLOT_VALID_BEFORE_ITS_FIELDS) {
+            // Nobody looks at them until they are written again.
+            slotWrite[client] = 0;
+            slotRun[client] = 0;
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------- kill
+
+    /** The process is killed. The segment stays, and what the kernel has of the image; all else is gone. */
+    void loseProcess() {
+        for (int chunk = 0; chunk < CHUNK_COUNT; chunk++) {
+            holder[chunk] = holder[chunk] == 0 ? 0 : DEAD;
+            markEpoch[chunk] = 0;
+        }
+        granuleBusy = false;
+        candidate = false;
+        open = 0;
+        firstDirty = 0;
+        inside = 0;
+        committed = 0;
+        demanded = 0;
+        applying = 0;
+        retry = false;
+        dirtyAll = 0;
+        dirtyData = 0;
+        signals = 0;
+        changing = 0;
+        copying = 0;
+    }
+
+    /** The counts, as the planes have it. */
+    void countDirty() {
+        dirtyAll = Integer.bitCount(dirtyChunks());
+        dirtyData = Integer.bitCount(dirtyChunks() & ~zero);
+    }
+
+    /**
+     * The next process serves. Its first epoch is the one after the last committed, and holds all that is dirty. It is
+     * called 1 here, and its parity odd, whichever it is: nothing from here on tells the two parities apart.
+     */
+    void openFirst(int parity) {
+        int first = dirty[parity];
+        dirty[0] = dirty[parity ^ 1];
+        dirty[1] = first;
+        open = 1;
+        for (int chunk = 0; chunk < CHUNK_COUNT; chunk++) {
+            markEpoch[chunk] = has(first, chunk) ? open : 0;
+        }
+        if (first != 0) {
+            firstDirty = mutant == Mutant.ATTACH_FORGETS_FIRST_CHANGE ? 0 : 1 << (open & 1);
+            demanded = open;
+        }
+        // The observer's: what is there now stays, since nothing is under way.
+        for (int half = 0; half < HALF_COUNT; half++) {
+            ledger.settle(half, visible(half));
         }
     }
 
