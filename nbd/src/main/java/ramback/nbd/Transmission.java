@@ -60,9 +60,18 @@ final class Transmission {
     /**
      * Serves requests until the phase ends.
      *
-     * @throws ProtocolViolation when the stream cannot be followed any more
+     * @throws ProtocolViolation when the stream cannot be followed any more; the replies to what came before have left
      */
     End run() throws IOException {
+        try {
+            return serveAll();
+        } catch (ProtocolViolation e) {
+            replies.flush();
+            throw e;
+        }
+    }
+
+    private End serveAll() throws IOException {
         while (true) {
             while (tail - head >= Protocol.REQUEST_BYTES) {
                 if (!serve()) {

@@ -324,6 +324,17 @@ final class TransmissionTest {
     }
 
     @Test
+    void whatWasAnsweredBeforeAViolationLeaves() throws Exception {
+        ByteBuffer requests = ByteBuffer.allocate(2 * 28 + 28);
+        requests.put(NbdClient.header(0, Protocol.CMD_FLUSH, 1, 0, 0).flip());
+        requests.put(NbdClient.header(0, Protocol.CMD_READ, 2, SIZE, 1).flip());
+        client.send(requests.put(new byte[28]));
+        client.expect(1, 0);
+        client.expect(2, EINVAL);
+        client.expectClosed();
+    }
+
+    @Test
     void aClientThatHangsUpWithinAPayloadIsForgotten() throws Exception {
         client.request(Protocol.CMD_WRITE, 1, 0, 1000);
         client.send(ByteBuffer.allocate(999).position(999));
