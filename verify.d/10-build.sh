@@ -41,7 +41,7 @@ check 'everything compiles without a warning: javac, Error Prone, NullAway' buil
 
 every_test_class_reported() { # a test JVM that died, or a class that no engine took, leaves no report
     local module tests file name missing=0
-    for tests in {core,nbd,daemon,bench}/src/test/java core/src/sim/java; do
+    for tests in {core,nbd,daemon,bench}/src/test/java core/src/sim/java nbd/src/fuzz/java; do
         module=${tests%%/*}
         tests=$ROOT/$tests
         [[ -d $tests ]] || continue

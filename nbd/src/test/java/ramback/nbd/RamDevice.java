@@ -198,7 +198,9 @@ final class RamDevice implements Device {
                 if (outcome != null) {
                     return outcome;
                 }
-                log.add(request);
+                if (logging) {
+                    log.add(request);
+                }
             }
             write = request;
             writeToken = token;

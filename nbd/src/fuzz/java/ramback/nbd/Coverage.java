@@ -1,0 +1,70 @@
+package ramback.nbd;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jacoco.agent.rt.RT;
+import org.jacoco.core.analysis.Analyzer;
+import org.jacoco.core.analysis.CoverageBuilder;
+import org.jacoco.core.analysis.IClassCoverage;
+import org.jacoco.core.analysis.ICounter;
+import org.jacoco.core.analysis.ILine;
+import org.jacoco.core.tools.ExecFileLoader;
+
+/** Which branches of the protocol's classes this process has taken so far, by the probes of JaCoCo's agent. */
+final class Coverage {
+
+    /** Those that see what a client sends; the others listen, poll, and keep limits. */
+    private static final List<String> CLASSES = List.of(
+            "Connection",
+            "DeferredReplies",
+            "DeferredSlots",
+            "Exports",
+            "Handshake",
+            "HandshakeOption",
+            "MemoryWindows",
+            "Protocol",
+            "Replies",
+            "Transmission",
+            "Wire");
+
+    private Coverage() {}
+
+    /** Prints a line a class, the sum, and each line of code of which a branch was never taken. */
+    static void print(Path classes) throws IOException {
+        ExecFileLoader taken = new ExecFileLoader();
+        taken.load(new ByteArrayInputStream(RT.getAgent().getExecutionData(false)));
+        CoverageBuilder builder = new CoverageBuilder();
+        Analyzer analyzer = new Analyzer(taken.getExecutionDataStore(), builder);
+        for (String name : CLASSES) {
+            analyzer.analyzeAll(
+                    classes.resolve("ramback/nbd/" + name + ".class").toFile());
+        }
+        int branchCount = 0;
+        int takenCount = 0;
+        List<String> missed = new ArrayList<>();
+        for (IClassCoverage one : builder.getClasses()) {
+            ICounter branches = one.getBranchCounter();
+            if (branches.getTotalCount() == 0) {
+                continue;
+            }
+            branchCount += branches.getTotalCount();
+            takenCount += branches.getCoveredCount();
+            System.out.printf(
+                    "%4d of %3d branches of %s%n",
+                    branches.getCoveredCount(),
+                    branches.getTotalCount(),
+                    one.getName().replace('/', '.'));
+            for (int number = one.getFirstLine(); number <= one.getLastLine(); number++) {
+                ILine line = one.getLine(number);
+                if (line.getBranchCounter().getMissedCount() > 0) {
+                    missed.add(one.getSourceFileName() + ":" + number);
+                }
+            }
+        }
+        System.out.println("not all branches: " + String.join(", ", missed));
+        System.out.println("coverage: " + takenCount + " of " + branchCount + " branches");
+    }
+}

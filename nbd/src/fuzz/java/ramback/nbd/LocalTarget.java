@@ -1,0 +1,210 @@
+package ramback.nbd;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.SplittableRandom;
+import java.util.function.BooleanSupplier;
+import ramback.device.DeviceSession;
+import ramback.device.Outcome;
+import ramback.device.TooManySessionsException;
+
+/** A server in this process, over devices that are nothing but memory; some of them defer and fail what they like. */
+final class LocalTarget implements FuzzTarget {
+
+    private static final int SESSION_COUNT_MAX = 4;
+    private static final int DEFERRED_COUNT_MAX = 8;
+    private static final int KEPT_BYTES = 8192;
+    private static final int[] SIZES = {1, 511, 4096, 65_553, 65_536, 300_001, 1 << 20};
+    private static final long WAIT_SECONDS = 60;
+
+    private final List<RamDevice> devices = new ArrayList<>();
+    private final List<Thread> finishers = new ArrayList<>();
+    private final List<FuzzExport> exports = new ArrayList<>();
+    private final List<DeviceSession> occupied = new ArrayList<>();
+    private final Path directory = Files.createTempDirectory("fuzz");
+    private final NbdServer server;
+    private final NbdClient goodClient;
+    private boolean beside;
+
+    /** Makes a server, its exports and their devices as this source of chance has it. */
+    LocalTarget(SplittableRandom random) throws IOException {
+        List<Export> served = new ArrayList<>();
+        int exportCount = random.nextInt(3) == 0 ? 3 : 1;
+        for (int i = 0; i < exportCount; i++) {
+            served.add(addExport(i, random));
+        }
+        ServerLimits limits = new ServerLimits(
+                64, Duration.ofMinutes(10), random.nextBoolean() ? PollingLimits.DEFAULT : PollingLimits.OFF);
+        server = new NbdServer(served, limits);
+        server.listenUnix(socket());
+        goodClient = NbdClient.transmitting(socket(), exports.getFirst().name());
+    }
+
+    private Export addExport(int number, SplittableRandom random) {
+        int sizeBytes = SIZES[random.nextInt(SIZES.length)];
+        int chunkBytes = new int[] {4096, 4096, 65_536, 1 << 20}[random.nextInt(4)];
+        boolean readOnly = number > 0 && random.nextBoolean();
+        FuzzExport.Faults faults = new FuzzExport.Faults(random.nextInt(3) == 0, random.nextInt(3) == 0, false);
+        byte[] contents = new byte[sizeBytes];
+        random.nextBytes(contents);
+        String name = number == 0 ? "disk" : "disk-" + number;
+        RamDevice device = new RamDevice(
+                name, Arena.ofAuto().allocate(sizeBytes), chunkBytes, readOnly, SESSION_COUNT_MAX, DEFERRED_COUNT_MAX);
+        MemorySegment.copy(contents, 0, device.memory, ValueLayout.JAVA_BYTE, 0, sizeBytes);
+        device.logging = false;
+        device.direct = random.nextBoolean();
+        if (faults.failing()) {
+            device.failWith = request -> {
+                Outcome outcome = faults.atOnce(request.offsetBytes(), request.lengthBytes());
+                return outcome == Outcome.DONE ? null : outcome;
+            };
+        }
+        if (faults.deferring()) {
+            device.deferWhere = request -> faults.isDeferred(request.offsetBytes(), request.lengthBytes());
+            SplittableRandom order = random.split();
+            finishers.add(Thread.ofPlatform()
+                    .daemon()
+                    .name("fuzz-finisher")
+                    .start(() -> finishInAnyOrder(device, faults, order)));
+        }
+        devices.add(device);
+        BooleanSupplier isBeside = number == 0 ? () -> beside : () -> false;
+        int keptBegin = sizeBytes < 4 * KEPT_BYTES ? 0 : sizeBytes / 2;
+        int keptEnd = sizeBytes < 4 * KEPT_BYTES ? 0 : keptBegin + KEPT_BYTES;
+        String description = number == 1 ? "" : "a disk to be fuzzed";
+        exports.add(new FuzzExport(
+                name,
+                description,
+                chunkBytes,
+                readOnly,
+                false,
+                true,
+                new DiskModel(contents),
+                faults,
+                keptBegin,
+                keptEnd,
+                isBeside));
+        return new Export(name, description, device);
+    }
+
+    private static void finishInAnyOrder(RamDevice device, FuzzExport.Faults faults, SplittableRandom random) {
+        Queue<RamDevice.Waiting> kept = new ArrayDeque<>();
+        try {
+            while (true) {
+                kept.add(device.waiting.take());
+                while (!kept.isEmpty() && (kept.size() > 3 || device.waiting.isEmpty())) {
+                    if (random.nextBoolean()) {
+                        kept.add(kept.remove());
+                    }
+                    RamDevice.Waiting next = kept.remove();
+                    next.finish(faults.atLast(
+                            next.request().offsetBytes(), next.request().lengthBytes()));
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** The device of the first export. */
+    RamDevice firstDevice() {
+        return devices.getFirst();
+    }
+
+    @Override
+    public Path socket() {
+        return directory.resolve("s");
+    }
+
+    @Override
+    public List<FuzzExport> exports() {
+        return exports;
+    }
+
+    @Override
+    public NbdClient goodClient() {
+        return goodClient;
+    }
+
+    @Override
+    public boolean canRefuse() {
+        return true;
+    }
+
+    @Override
+    public void prepare(Reading.Availability availability, boolean newBeside) {
+        beside = newBeside;
+        for (RamDevice device : devices) {
+            device.stopping = availability == Reading.Availability.STOPPING;
+        }
+        release();
+        if (availability == Reading.Availability.FULL) {
+            devices.forEach(this::occupy);
+        }
+    }
+
+    private void occupy(RamDevice device) {
+        try {
+            while (true) {
+                occupied.add(device.openSession());
+            }
+        } catch (TooManySessionsException e) {
+            // What was wanted.
+        }
+    }
+
+    private void release() {
+        for (DeviceSession session : occupied) {
+            session.close();
+            session.release();
+            session.release();
+        }
+        occupied.clear();
+    }
+
+    @Override
+    public void awaitAlone() {
+        await("a client is left that has gone", () -> server.clientCount() <= 1 && openSessionCount() <= 1);
+    }
+
+    private int openSessionCount() {
+        return devices.stream()
+                        .mapToInt(device -> device.openSessionCount.get())
+                        .sum()
+                - occupied.size();
+    }
+
+    private static void await(String failure, BooleanSupplier condition) {
+        long deadlineNanos = System.nanoTime() + WAIT_SECONDS * 1_000_000_000;
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadlineNanos) {
+                throw new FuzzFailure(failure + " " + WAIT_SECONDS + " s ago");
+            }
+            Thread.yield();
+        }
+    }
+
+    @Override
+    public MemorySegment contents(FuzzExport export) {
+        return devices.get(exports.indexOf(export)).memory;
+    }
+
+    @Override
+    public void close() throws IOException {
+        goodClient.close();
+        release();
+        server.close();
+        finishers.forEach(Thread::interrupt);
+        await("a session was left open", () -> openSessionCount() == 0);
+        Files.delete(directory);
+    }
+}

@@ -1,0 +1,111 @@
+# what: millions of messages, right and wrong, against a second reading of the NBD specification: a server alone, then a daemon
+# budget: 75
+# long: yes
+
+# nbd/src/fuzz holds conversations that its seed invents with a server in its own process, whose devices defer and fail what
+# they like, and then with a daemon. Every answer, every byte of the device and what the server keeps of its clients are held
+# against what the specification says of the bytes that were sent, and a good client beside always reads what it wrote. The
+# long form does both at once until its time is up; the row counts both.
+
+readonly MESSAGES=250000
+readonly DAEMON_MESSAGES=40000
+# Checks of what can't be, and a thread that can't be started: see docs/reliability.md.
+readonly BRANCHES_MISSED_MAX=16
+path=$ROOT/nbd/target/test-classpath.txt
+classes=$ROOT/nbd/target/test-classes
+
+compiled() {
+    [[ -s $path && -f $classes/ramback/nbd/Fuzzer.class ]] &&
+        [[ -z $(find "$ROOT"/nbd/src/{main,test,fuzz} -newer "$classes/ramback/nbd/Fuzzer.class" -name '*.java' -print -quit) ]]
+}
+
+compile() {
+    cd "$ROOT" || return
+    mkdir -p target
+    flock target/build.lock mvn -B -ntp -q -Dspotless.check.skip -pl nbd -am test-compile
+    touch "$classes/ramback/nbd/Fuzzer.class"
+}
+
+if ! compiled; then must 'the fuzzer compiles' compile; fi
+agent=$(tr : '\n' <"$path" | grep 'jacoco.agent.*runtime.jar$')
+
+fuzzer() { # JVM_OPTIONS... -- ARGS...
+    local options=()
+    while [[ $1 != -- ]]; do
+        options+=("$1")
+        shift
+    done
+    "$JAVA_HOME/bin/java" "${options[@]}" -Xmx512m -XX:+UseSerialGC -ea --enable-native-access=ALL-UNNAMED \
+        -cp "$classes:$ROOT/nbd/target/classes:$ROOT/core/target/classes:$(cat "$path")" ramback.nbd.Fuzzer --seed "$SEED" "${@:2}"
+}
+
+until_then() { # MESSAGES -> how long, in UNTIL
+    UNTIL=(--messages "$1")
+    if ((LONG_MINUTES > 0)); then UNTIL=(--minutes "$LONG_MINUTES"); fi
+}
+
+alone() {
+    local status
+    until_then "$MESSAGES"
+    fuzzer -javaagent:"$agent=output=none,includes=ramback.nbd.*" -- "${UNTIL[@]}" --coverage "$ROOT/nbd/target/classes" |
+        tee "$WORK/alone.log"
+    status=${PIPESTATUS[0]}
+    return "$status"
+}
+
+up "$WORK/fuzz.img" --size 1M --name fuzz --mode writeback --dirty-max 256K --chunk 8K
+daemon=$UP_PID
+
+a_daemon() {
+    local status
+    until_then "$DAEMON_MESSAGES"
+    fuzzer -- "${UNTIL[@]}" --socket "$UP_SOCKET" --control "$RAMBACK_RUN_DIR/fuzz/control.sock" --name fuzz --chunk 8192 \
+        --description "$1" --save "$WORK/fuzz.last" | tee "$WORK/daemon.log"
+    status=${PIPESTATUS[0]}
+    return "$status"
+}
+
+description() {
+    nbdinfo --json "$UP_URI" | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["exports"][0].get("description", ""))'
+}
+
+descriptors() {
+    find "/proc/$daemon/fd" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l
+}
+
+threads() { # of clients
+    grep -lE '^(nbd|reply)-[0-9]' "/proc/$daemon"/task/*/comm 2>/dev/null | wc -l
+}
+
+as_before() {
+    (($(threads) == 0 && $(descriptors) <= $1 + 2)) && [[ $(json fuzz .clients) == 0 ]]
+}
+
+text=$(description)
+wait_for 15 test "$(json fuzz .clients)" = 0
+before=$(descriptors)
+if ((LONG_MINUTES > 0)); then
+    background other a_daemon "$text"
+    check 'a server alone answers as the specification says' alone
+    check 'so does a daemon' wait "$BG_PID"
+else
+    check 'a server alone answers as the specification says' alone
+    check 'so does a daemon' a_daemon "$text"
+fi
+check 'the daemon has no thread, descriptor or client more than before' wait_for 60 as_before "$before"
+check 'the daemon has nothing to complain of' eval '! grep -E "internal error|Exception|WARNING" "$UP_LOG"'
+must 'down' down fuzz
+check 'its image is what the fuzzer says' cmp "$WORK/fuzz.last" "$WORK/fuzz.img"
+
+branches() { # TAKEN or ALL, by the fuzzer alone
+    sed -n "s/^coverage: \([0-9]*\) of \([0-9]*\) branches\$/\\$1/p" "$WORK/alone.log"
+}
+
+messages() {
+    sed -n 's/^done: \([0-9]*\) messages.*/\1/p' "$WORK/alone.log" "$WORK/daemon.log" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+check "all but $BRANCHES_MISSED_MAX of the protocol's branches were taken" \
+    test $(($(branches 2) - $(branches 1))) -le $BRANCHES_MISSED_MAX
+grep -E '^(done|not all)' "$WORK/alone.log" "$WORK/daemon.log" | sed 's/^[^:]*:/        | /'
+note "$(messages) messages; $(branches 1) of $(branches 2) branches; next seed $(sed -n 's/^next seed //p' "$WORK/alone.log")"
