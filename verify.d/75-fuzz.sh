@@ -7,8 +7,8 @@
 # against what the specification says of the bytes that were sent, and a good client beside always reads what it wrote. The
 # long form does both at once until its time is up; the row counts both.
 
-readonly MESSAGES=250000
-readonly DAEMON_MESSAGES=40000
+readonly MESSAGES=200000
+readonly DAEMON_MESSAGES=20000
 # Checks of what can't be, and a thread that can't be started: see docs/reliability.md.
 readonly BRANCHES_MISSED_MAX=16
 path=$ROOT/nbd/target/test-classpath.txt

@@ -22,7 +22,7 @@ final class Dialogue implements AutoCloseable {
     private final Path socket;
     private final Selector selector = Selector.open();
     private final ByteBuffer received = ByteBuffer.allocateDirect(1 << 16);
-    private ByteBuffer toSend = ByteBuffer.allocateDirect(1 << 16);
+    private ByteBuffer toSend = ByteBuffer.allocate(0);
 
     Dialogue(Path socket) throws IOException {
         this.socket = socket;
@@ -61,7 +61,7 @@ final class Dialogue implements AutoCloseable {
             SplittableRandom random,
             Runnable beside)
             throws IOException {
-        fill(conversation, reading);
+        toSend = ByteBuffer.wrap(conversation.stream(), 0, reading.lengthBytes());
         int besideTurns = conversation.besideTurns();
         int besideStride = toSend.remaining() / (besideTurns + 1) + 1;
         boolean sulks = conversation.manner() == Manner.SULKING;
@@ -105,13 +105,6 @@ final class Dialogue implements AutoCloseable {
                 await(key, toSend.hasRemaining() && !broken);
             }
         }
-    }
-
-    private void fill(Conversation conversation, Reading reading) {
-        if (toSend.capacity() < reading.lengthBytes()) {
-            toSend = ByteBuffer.allocateDirect(Math.max(toSend.capacity() * 2, reading.lengthBytes()));
-        }
-        toSend.clear().put(conversation.stream(), 0, reading.lengthBytes()).flip();
     }
 
     /** Sends some bytes; -1 when the server has hung up, which it may only do where the reading says so. */

@@ -10,6 +10,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 
 /** A daemon that serves one device and has no other client: its device is read through the good client. */
 final class RemoteTarget implements FuzzTarget {
@@ -19,7 +20,8 @@ final class RemoteTarget implements FuzzTarget {
     private static final long WAIT_SECONDS = 60;
 
     private final Path socket;
-    private final Path control;
+    private final SocketChannel asking;
+    private final ByteBuffer answer = ByteBuffer.allocate(1 << 16);
     private final NbdClient goodClient;
     private final FuzzExport export;
     private boolean beside;
@@ -33,7 +35,7 @@ final class RemoteTarget implements FuzzTarget {
      */
     RemoteTarget(Path socket, Path control, String name, String description, int chunkBytes) throws IOException {
         this.socket = socket;
-        this.control = control;
+        this.asking = SocketChannel.open(UnixDomainSocketAddress.of(control));
         int sizeBytes;
         try (NbdClient asking = NbdClient.connect(socket)) {
             asking.greet(3);
@@ -98,20 +100,22 @@ final class RemoteTarget implements FuzzTarget {
             if (System.nanoTime() > deadlineNanos) {
                 throw new FuzzFailure("a client is left that has gone " + WAIT_SECONDS + " s ago");
             }
-            Thread.yield();
+            LockSupport.parkNanos(100_000);
         }
     }
 
+    /** Asks on the connection that was opened for it; the answer is one line of JSON. */
     private String status() throws IOException {
-        try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(control))) {
-            channel.write(ByteBuffer.wrap(
-                    "GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".getBytes(UTF_8)));
-            ByteBuffer answer = ByteBuffer.allocate(1 << 16);
-            while (channel.read(answer) > 0) {
-                // until it closes
+        asking.write(ByteBuffer.wrap("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n".getBytes(UTF_8)));
+        answer.clear();
+        String said = "";
+        while (!said.contains("}\n")) {
+            if (asking.read(answer) < 0) {
+                throw new FuzzFailure("the daemon does not say its status any more");
             }
-            return UTF_8.decode(answer.flip()).toString();
+            said = UTF_8.decode(answer.duplicate().flip()).toString();
         }
+        return said;
     }
 
     @Override
@@ -125,7 +129,8 @@ final class RemoteTarget implements FuzzTarget {
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
+        asking.close();
         goodClient.close();
     }
 }

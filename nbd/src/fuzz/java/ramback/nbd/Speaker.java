@@ -237,13 +237,13 @@ final class Speaker {
     private int length(int sizeBytes) {
         return switch (random.nextInt(64)) {
             case 0 -> among(PAYLOAD_MAX, PAYLOAD_MAX + 1, (64 << 20) + 1, -1, 1 << 31, Integer.MAX_VALUE);
-            case 1 -> sizeBytes;
+            case 1 -> oneIn(8) ? sizeBytes : random.nextInt(Math.min(sizeBytes, 64) + 1);
             case 2 -> sizeBytes + among(-1, 1);
-            case 3 -> random.nextInt(Math.min(sizeBytes, 1 << 18) + 1);
+            case 3 -> random.nextInt(Math.min(sizeBytes, oneIn(8) ? 1 << 18 : 1000) + 1);
             case 4 -> random.nextInt();
             case 5, 6, 7, 8 -> 0;
             case 9, 10 -> among(4096, 4097, 4095, 32 << 10, (32 << 10) + 1);
-            default -> random.nextInt(Math.min(sizeBytes, oneIn(4) ? ORDINARY_BYTES : 300) + 1);
+            default -> random.nextInt(Math.min(sizeBytes, oneIn(16) ? ORDINARY_BYTES : 300) + 1);
         };
     }
 
