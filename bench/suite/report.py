@@ -62,6 +62,14 @@ def wrapped(text):
     return textwrap.wrap(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
+def latencies(samples):
+    """The medians of p50, p99 and p99.9 as one cell."""
+    return " / ".join(
+        number(median([figure(sample) for sample in samples]))
+        for figure in (lambda s: s.p50_micros, lambda s: s.p99_micros, lambda s: s.p999_micros)
+    )
+
+
 def verdict(goal):
     limit = f"≥ {number(goal.at_least)}" if goal.at_least is not None else f"≤ {number(goal.at_most)}"
     return f"{limit}{goal.unit and ' ' + goal.unit} {'met' if goal.met else 'MISSED'}"

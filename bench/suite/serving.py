@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from .disk import write_noise
 from .fio import MIB, WORKLOADS, measure
-from .report import Goal, Part, median, number
+from .report import Goal, Part, latencies, median, number
 from .servers import nbdkit_memory, qemu_nbd_unsafe, ramback_unsafe
 from .workshop import pin
 
@@ -122,10 +122,3 @@ def bench(shop, options, say):
         for (placement, workload), rows in samples.items()
     }
     return part
-
-
-def latencies(samples):
-    return " / ".join(
-        number(median([figure(sample) for sample in samples]))
-        for figure in (lambda s: s.p50_micros, lambda s: s.p99_micros, lambda s: s.p999_micros)
-    )
