@@ -1,4 +1,4 @@
-# what: hours of two devices under load: every answer held against what was written, modes switched, flushed, watched, stopped and started
+# what: hours of three devices under load: every answer right, modes switched, snapshots, clients that vanish; nothing grows
 # budget: 60
 # clients: yes
 # long: only
@@ -6,12 +6,15 @@
 # Round after round, drawn from the seed: two devices with modes, chunks and memory of their own are started on the images
 # that the last round left. On one nbd_model holds every request against a byte array, on the other fio writes and
 # verifies, over and over. Meanwhile modes are switched, flushes asked for, traces switched, statuses held against their
-# contract, and clients vanish. Then both devices are stopped, by `down` or a signal, and both images compared.
+# contract, snapshots taken, and clients vanish. Then both devices are stopped, by `down` or a signal, and both images
+# compared. A third device, in checkpoint, lives from the first minute to the last: soak_watch has it under a steady
+# load, and compares at the end what its daemon keeps, and how fast it answers, in the first and the last quarter.
 
 readonly PYTHON=/usr/bin/python3
 readonly ROUND_SECONDS=50
 readonly LONG_ROUND_SECONDS=300 # every fifth, for what grows slowly
-readonly MODES=(unsafe writeback writethrough)
+readonly MODES=(unsafe writeback writethrough checkpoint)
+readonly STEADY_MODES=(unsafe writeback auto auto) # those that answer a write from RAM
 readonly CHUNKS=(4K 4K 8K 64K 256K 1M)
 readonly MEMORY_KIB_MAX=$((256 << 10)) # after a minute or five under load
 RANDOM=$((SEED % 32768))
@@ -39,15 +42,23 @@ for turn in range(20):
 P
 }
 
-something() { # to one of the two devices
+snapshot() { # NAME
+    ramback snapshot "$1" snapshot.img >/dev/null
+    rm snapshot.img
+}
+
+something() { # to one of the devices
     local name uri
-    any model fio
+    any model fio steady
     name=$ANY
-    uri=$MODEL_URI
-    if [[ $name == fio ]]; then uri=$FIO_URI; fi
-    case $((RANDOM % 10)) in
+    case $name in
+        model) uri=$MODEL_URI ;;
+        fio) uri=$FIO_URI ;;
+        steady) uri=$STEADY_URI ;;
+    esac
+    case $((RANDOM % 11)) in
         0 | 1 | 2)
-            any "${MODES[@]}" auto
+            if [[ $name == steady ]]; then any "${STEADY_MODES[@]}"; else any "${MODES[@]}" auto; fi
             printf '%s: mode %s\n' "$name" "$ANY"
             ramback mode "$name" "$ANY" >/dev/null
             ;;
@@ -59,6 +70,7 @@ something() { # to one of the two devices
         5) ramback ls ;;
         6) nbdinfo --json "$uri" >/dev/null ;;
         7) vanish "$uri" ;;
+        8) snapshot "$name" ;;
         *) contract "$name" ;;
     esac
 }
@@ -138,6 +150,18 @@ head -c 60000037 /dev/urandom >model.img
 head -c $((256 << 20)) /dev/urandom >fio.img
 cp model.img model.last
 cp fio.img fio.last
+up steady.img --size 64M --mode checkpoint
+STEADY_URI=$UP_URI STEADY_PID=$UP_PID
+watch() {
+    local status=0
+    $PYTHON "$ROOT/verify.d/soak_watch.py" "$STEADY_URI" "$STEADY_PID" "$RAM/steady" --until steady.stop --seed "$SEED" ||
+        status=$?
+    printf '%d\n' "$status" >watch.code
+}
+
+background watch watch
+WATCH_PID=$BG_PID
+
 ROUND=0
 END=$((SECONDS + LONG_MINUTES * 60))
 while ((SECONDS < END)); do
@@ -153,3 +177,15 @@ while ((SECONDS < END)); do
     must "round $ROUND: model $model_mode $model_chunk, fio $fio_mode $ANY" round "$model_mode" "$model_chunk" "$fio_mode" "$ANY"
     grep -E '^fio verified|^memory|[0-9] write,' "check-$CHECKS.log" | sed 's/^/        /'
 done
+
+stays_as_it_was() {
+    touch steady.stop
+    wait_for 60 gone "$WATCH_PID"
+    tail -n 5 watch.log
+    test "$(cat watch.code)" = 0
+}
+
+check 'the device that lived through it has grown by nothing, and was right all the time' stays_as_it_was
+check 'its status is as it should be' contract steady
+must 'it stops' down steady
+note "$ROUND rounds; $(sed -n 's/^flat: //p' watch.log)"
