@@ -190,6 +190,9 @@ final class ControlServer implements AutoCloseable {
             if (bytes.length > BODY_BYTES_MAX) {
                 throw malformed("longer than " + BODY_BYTES_MAX + " bytes");
             }
+            if (bytes.length == 0) {
+                return Map.of();
+            }
             try {
                 return Json.readObject(new String(bytes, UTF_8));
             } catch (IOException e) {

@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 
@@ -29,6 +30,8 @@ import ramback.engine.Refusal;
 final class DeviceDirectory implements AutoCloseable {
 
     private static final int ATTEMPT_COUNT_MAX = 1_000;
+    private static final long DYING_WAIT_NANOS = 10_000_000L;
+    private static final int DYING_WAIT_COUNT_MAX = 1_000;
     private static final FileAttribute<?> OWNER_ONLY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
@@ -114,6 +117,10 @@ final class DeviceDirectory implements AutoCloseable {
             Files.createLink(mine, lockFile);
             channel = FileChannel.open(mine, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
             FileLock lock = channel.tryLock();
+            for (int wait = 0; lock == null && wait < DYING_WAIT_COUNT_MAX && isDying(runDirectory, name); wait++) {
+                LockSupport.parkNanos(DYING_WAIT_NANOS);
+                lock = channel.tryLock();
+            }
             if (lock == null) {
                 throw running(runDirectory, name);
             }
@@ -130,6 +137,12 @@ final class DeviceDirectory implements AutoCloseable {
             }
         }
         return ours ? channel : null;
+    }
+
+    /** A process that was killed is seen to have ended before its memory is unmapped and its locks are gone. */
+    private static boolean isDying(RunDirectory runDirectory, String name) {
+        long pid = runDirectory.pid(name);
+        return pid > 0 && !ProcessState.isAlive(pid);
     }
 
     private static @Nullable Object keyOf(Path file) throws IOException {

@@ -3,6 +3,7 @@ package ramback.engine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.locks.LockSupport;
 import ramback.backing.BackingOpenException;
 import ramback.backing.FileBacking;
 import ramback.memory.SegmentLayout;
@@ -14,6 +15,9 @@ import ramback.memory.SegmentLayout;
  * @param created whether it was created just now, so that a failed start removes it again
  */
 record OpenedImage(FileBacking backing, boolean created) {
+
+    private static final int DYING_ATTEMPT_COUNT = 10;
+    private static final long DYING_WAIT_NANOS = 30_000_000L;
 
     static OpenedImage open(DeviceOptions options) throws Refusal {
         Path image = options.image();
@@ -29,7 +33,7 @@ record OpenedImage(FileBacking backing, boolean created) {
         try {
             backing = create
                     ? FileBacking.create(image, options.sizeBytes().getAsLong())
-                    : FileBacking.open(image, options.readOnly());
+                    : openSoon(image, options.readOnly());
         } catch (BackingOpenException e) {
             throw refusal(e);
         }
@@ -41,6 +45,20 @@ record OpenedImage(FileBacking backing, boolean created) {
             throw e;
         }
         return opened;
+    }
+
+    /** A daemon that was killed gives its locks up one after the other: whoever starts the next one at once waits for that. */
+    private static FileBacking openSoon(Path image, boolean readOnly) throws BackingOpenException {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return FileBacking.open(image, readOnly);
+            } catch (BackingOpenException e) {
+                if (e.reason() != BackingOpenException.Reason.IN_USE || attempt == DYING_ATTEMPT_COUNT) {
+                    throw e;
+                }
+                LockSupport.parkNanos(DYING_WAIT_NANOS);
+            }
+        }
     }
 
     static Refusal refusal(BackingOpenException e) {
