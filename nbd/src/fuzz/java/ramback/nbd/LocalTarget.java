@@ -43,7 +43,10 @@ final class LocalTarget implements FuzzTarget {
             served.add(addExport(i, random));
         }
         ServerLimits limits = new ServerLimits(
-                64, Duration.ofMinutes(10), random.nextBoolean() ? PollingLimits.DEFAULT : PollingLimits.OFF);
+                64,
+                Duration.ofMinutes(10),
+                Duration.ZERO,
+                random.nextBoolean() ? PollingLimits.DEFAULT : PollingLimits.OFF);
         server = new NbdServer(served, limits);
         server.listenUnix(socket());
         goodClient = NbdClient.transmitting(socket(), exports.getFirst().name());

@@ -60,7 +60,9 @@ public final class NbdServer implements AutoCloseable {
         this.exports = new Exports(exports);
         this.limits = limits;
         this.handshakes = new HandshakeRoom(
-                limits.handshakeCountMax(), limits.handshakeTimeout().toNanos());
+                limits.handshakeCountMax(),
+                limits.handshakeTimeout().toNanos(),
+                limits.handshakeStay().toNanos());
         Thread.ofPlatform().daemon().name("nbd-handshakes").start(handshakes::run);
     }
 

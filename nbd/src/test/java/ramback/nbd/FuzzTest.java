@@ -20,7 +20,8 @@ final class FuzzTest {
     private static ServerFixture serve() throws IOException {
         RamDevice device = new RamDevice("disk", Arena.ofAuto().allocate(1 << 20), 4096, false, 64, 8);
         device.logging = false;
-        return new ServerFixture(device, new ServerLimits(32, Duration.ofSeconds(10), PollingLimits.DEFAULT));
+        return new ServerFixture(
+                device, new ServerLimits(32, Duration.ofSeconds(10), Duration.ZERO, PollingLimits.DEFAULT));
     }
 
     /** Sends what the server takes of it, reads what it answers, hangs up. */

@@ -318,7 +318,8 @@ final class HandshakeTest {
     @Test
     void whoWithholdsBytesIsClosedWhenTheTimeIsUp() throws IOException {
         fixture.close();
-        fixture = new ServerFixture(RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(50), PollingLimits.OFF));
+        fixture = new ServerFixture(
+                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(50), Duration.ZERO, PollingLimits.OFF));
         NbdClient silent = fixture.connect();
         NbdClient inTheHeader = greeted();
         inTheHeader.send(ByteBuffer.allocate(9));
@@ -333,8 +334,8 @@ final class HandshakeTest {
     @Test
     void aClientOutlivesTheHandshakesTimeOnceItTransmits() throws Exception {
         fixture.close();
-        fixture =
-                new ServerFixture(RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(100), PollingLimits.OFF));
+        fixture = new ServerFixture(
+                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(100), Duration.ZERO, PollingLimits.OFF));
         NbdClient client = fixture.transmitting();
         NbdClient silent = fixture.connect(); // its end shows that the time was up for the client as well
         silent.receive(18);
@@ -345,7 +346,8 @@ final class HandshakeTest {
     @Test
     void aNewcomerTakesTheOldestPlaceInAFullHandshake() throws IOException {
         fixture.close();
-        fixture = new ServerFixture(RamDevice.ofSize(1), new ServerLimits(2, Duration.ofHours(1), PollingLimits.OFF));
+        fixture = new ServerFixture(
+                RamDevice.ofSize(1), new ServerLimits(2, Duration.ofHours(1), Duration.ZERO, PollingLimits.OFF));
         NbdClient oldest = fixture.connect().greet(3);
         NbdClient second = fixture.connect().greet(3);
         NbdClient third = fixture.connect().greet(3);
@@ -354,6 +356,36 @@ final class HandshakeTest {
         third.go("disk");
         assertThat(second.read(1, 0, 1)).hasSize(1);
         assertThat(third.read(1, 0, 1)).hasSize(1);
+    }
+
+    @Test
+    void aNewcomerWaitsWhileTheOldestMayStay() throws IOException {
+        fixture.close();
+        ServerLimits limits = new ServerLimits(2, Duration.ofHours(1), Duration.ofMinutes(30), PollingLimits.OFF);
+        fixture = new ServerFixture(RamDevice.ofSize(1), limits);
+        NbdClient oldest = fixture.connect().greet(3);
+        NbdClient second = fixture.connect().greet(3);
+        NbdClient third = fixture.connect(); // in the listener's queue, or waiting for a place
+        NbdClient fourth = fixture.connect();
+        oldest.go("disk");
+        third.greet(3).go("disk");
+        second.close();
+        fourth.greet(3).go("disk");
+        assertThat(oldest.read(1, 0, 1)).hasSize(1);
+        assertThat(third.read(1, 0, 1)).hasSize(1);
+        assertThat(fourth.read(1, 0, 1)).hasSize(1);
+    }
+
+    @Test
+    void aServerStopsWhileANewcomerWaits() throws IOException {
+        fixture.close();
+        ServerLimits limits = new ServerLimits(1, Duration.ofHours(1), Duration.ofMinutes(30), PollingLimits.OFF);
+        fixture = new ServerFixture(RamDevice.ofSize(1), limits);
+        NbdClient oldest = fixture.connect().greet(3);
+        NbdClient second = fixture.connect();
+        fixture.server.close();
+        oldest.expectClosed();
+        second.expectClosed();
     }
 
     @Test

@@ -32,7 +32,8 @@ final class ServeRam {
             memory.fill((byte) 7);
             RamDevice device = new RamDevice("ram", memory, 4096, false, 256, 256);
             device.logging = false;
-            ServerLimits limits = new ServerLimits(64, java.time.Duration.ofSeconds(10), polling);
+            ServerLimits limits =
+                    new ServerLimits(64, java.time.Duration.ofSeconds(10), java.time.Duration.ZERO, polling);
             NbdServer server = new NbdServer(List.of(new Export("ram", "memory", device)), limits);
             server.listenUnix(socket);
             System.out.println("ready " + ProcessHandle.current().pid());
