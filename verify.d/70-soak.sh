@@ -1,5 +1,5 @@
 # what: hours of three devices under load: every answer right, modes switched, snapshots, clients that vanish; nothing grows
-# budget: 60
+# budget: 150
 # clients: yes
 # long: only
 
@@ -124,6 +124,7 @@ round() { # MODEL_MODE MODEL_CHUNK FIO_MODE FIO_CHUNK
     fio_until_stop >fio.out 2>&1 &
     fio=$!
     until=$((SECONDS + (ROUND % 5 == 0 ? LONG_ROUND_SECONDS : ROUND_SECONDS)))
+    until=$((until < END ? until : END))
     while ((SECONDS < until)) && ! gone "$model" && ! gone "$fio"; do something; done
     touch stop
     wait "$model" || { cat model.log && return 1; }
