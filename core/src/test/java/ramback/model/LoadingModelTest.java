@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import ramback.model.Explorer.Result;
@@ -46,7 +48,9 @@ class LoadingModelTest {
         assertThat(result.way().getLast()).contains("READ COPY");
     }
 
+    /** Explores every case, if it comes first. */
     @Test
+    @Timeout(value = 10, unit = TimeUnit.MINUTES)
     void theDocumentedFiguresAreThoseOfThisModel() throws IOException {
         Path page = Path.of(System.getProperty("ramback.root", ".."), "docs", "models.md");
         List<String> lines = Files.readAllLines(page);
