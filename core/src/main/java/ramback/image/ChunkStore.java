@@ -251,6 +251,7 @@ public final class ChunkStore {
         long highWord = wordOf(last);
         long lowMask = maskOf(lowWord, first, last);
         long highMask = highWord == lowWord ? 0 : maskOf(highWord, first, last);
+        RedoSlot redo = worker.redo;
         epochs.enter(worker.index);
         lock(worker, lowWord, lowMask, highWord, highMask);
         try {
@@ -265,7 +266,6 @@ public final class ChunkStore {
                     || (highMask != 0 && !captureSealed(epoch, highWord, highMask))) {
                 return FULL;
             }
-            RedoSlot redo = worker.redo;
             if (redo != null) {
                 redo.begin(offsetBytes, lengthBytes, from, fromOffsetBytes);
             }
@@ -285,11 +285,12 @@ public final class ChunkStore {
             if (highMask != 0) {
                 publish(highWord, highMask);
             }
-            if (redo != null) {
-                redo.end();
-            }
             return epoch;
         } finally {
+            if (redo != null) {
+                // Before the unlock: done again later it would undo what somebody else stores next.
+                redo.end();
+            }
             if (highMask != 0) {
                 table.unlock(highWord, highMask);
             }
@@ -548,6 +549,7 @@ public final class ChunkStore {
                 if (install != 0) {
                     table.markZero(word, install);
                     loadedChunks.add(Long.bitCount(table.publishLoaded(word, install)));
+                    noteHole(word, install);
                 }
                 table.unlock(word, held);
                 missing = mask & ~table.loaded(word);
@@ -555,6 +557,15 @@ public final class ChunkStore {
         }
         if (trace.isOn()) {
             trace.record(TraceEvent.HOLE, first, last - first + 1);
+        }
+    }
+
+    /** Under L: the last data of a granule may have been zeroed before the rest of it was found to be a hole. */
+    private void noteHole(long word, long mask) {
+        long offset = ((word << 6) + Long.numberOfTrailingZeros(mask)) << shift;
+        long length = (64L - Long.numberOfLeadingZeros(mask) - Long.numberOfTrailingZeros(mask)) << shift;
+        if (giveBack != null && granules != null && granules.holdsSome(offset, length)) {
+            giveBack.note(offset, length);
         }
     }
 
@@ -824,6 +835,26 @@ public final class ChunkStore {
     }
 
     // ---------------------------------------------------------------------------------------------- sparse memory
+
+    /**
+     * Finds again what a process that is gone was about to give back, or had taken and not said so; before anybody uses the store.
+     *
+     * @throws PosixException when the kernel refuses
+     */
+    void takeOverMemory() throws PosixException {
+        if (granules == null || giveBack == null) {
+            return;
+        }
+        granules.punchUntaken();
+        long chunks = Math.max(1, SegmentLayout.GRANULE_BYTES >>> shift);
+        for (long granule = 0; granule < layout.granuleCount(); granule++) {
+            long first = granule * chunks;
+            long last = Math.min(first + chunks, layout.chunkCount()) - 1;
+            if (granules.holds(first << shift, 1) && allZero(first, last)) {
+                giveBack.note(first << shift, 1);
+            }
+        }
+    }
 
     /** Returns whether memory may be there to be given back. */
     public boolean hasMemoryToGiveBack() {

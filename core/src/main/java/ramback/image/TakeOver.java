@@ -8,6 +8,7 @@ import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 import ramback.memory.RedoSlot;
 import ramback.memory.SharedSegment;
+import ramback.posix.PosixException;
 
 /**
  * Goes on with the memory that a killed process left (design: attach). Nothing that was there is read from the image again:
@@ -15,7 +16,8 @@ import ramback.memory.SharedSegment;
  * <ol>
  *   <li>stores that were under way are done again, each whole;
  *   <li>chunks that are not loaded are as if nobody had ever touched them;
- *   <li>what of the others the image may lack is dirty in the first epoch; counts follow.
+ *   <li>what of the others the image may lack is dirty in the first epoch; counts follow;
+ *   <li>memory of a sparse device that nothing is in is given back, or found again as a candidate for that.
  * </ol>
  *
  * <p>It may be killed anywhere and begun again. Before the first session is opened and the first thread started; used by one thread.
@@ -47,12 +49,14 @@ public final class TakeOver {
      * @param epochs of that store; the open one is where everything goes that the image may lack
      * @param dirty of that store, nothing counted yet
      * @return how many chunks are dirty now
+     * @throws PosixException when memory can't be given back; everything else is done
      */
-    public static long run(ChunkStore store, SharedSegment segment, Epochs epochs, DirtyCount dirty) {
+    public static long run(ChunkStore store, SharedSegment segment, Epochs epochs, DirtyCount dirty)
+            throws PosixException {
         return new TakeOver(store, segment, epochs, dirty).run();
     }
 
-    private long run() {
+    private long run() throws PosixException {
         for (int i = 0; i < store.layout().redoSlotCount(); i++) {
             RedoSlot slot = segment.redoSlot(i);
             if (slot.isBegun()) {
@@ -79,6 +83,7 @@ public final class TakeOver {
         if (data + zeroes > 0) {
             epochs.noteDirty(epochs.open());
         }
+        store.takeOverMemory();
         return data + zeroes;
     }
 

@@ -47,6 +47,40 @@ public final class Granules {
         return true;
     }
 
+    /** Returns whether some memory of a range of the data is there. */
+    public boolean holdsSome(long offsetBytes, long lengthBytes) {
+        long last = (offsetBytes + lengthBytes - 1) >>> SHIFT;
+        for (long granule = offsetBytes >>> SHIFT; granule <= last; granule++) {
+            if (((long) LONG.getAcquire(bits, granule >>> 6 << 3) >>> granule & 1) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /**
+     * Gives back what is there and of which no bit says so: a process was killed between the two. Before anybody uses the memory.
+     */
+    public void punchUntaken() throws PosixException {
+        long count = (dataBytes + SegmentLayout.GRANULE_BYTES - 1) >>> SHIFT;
+        long granule = 0;
+        while (granule < count) {
+            long first = granule;
+            while (granule < count && !holds(granule << SHIFT, 1)) {
+                granule++;
+            }
+            if (granule > first) {
+                long begin = first << SHIFT;
+                Posix.fallocate(
+                        fd,
+                        Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE,
+                        dataOffset + begin,
+                        Math.min(granule << SHIFT, dataBytes) - begin);
+            }
+            granule++;
+        }
+    }
+
     /**
      * Takes the memory of a range of the data. May take milliseconds, so nothing may be locked.
      *

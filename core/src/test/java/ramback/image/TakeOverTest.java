@@ -1,19 +1,25 @@
 package ramback.image;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import ramback.clock.Backoff;
 import ramback.clock.Clock;
+import ramback.memory.Granules;
 import ramback.memory.RedoSlot;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.memory.TemporarySegment;
+import ramback.posix.Posix;
 import ramback.trace.Trace;
 
 /** What a killed process may have left of each chunk, and what the next one makes of it. */
@@ -43,7 +49,7 @@ class TakeOverTest {
     private ChunkStore takeOver(long epoch, DirtyCount counts) {
         Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> {}, epoch);
         ChunkStore store = new ChunkStore(segment, epochs, Captures.NONE, counts, new Trace(Clock.SYSTEM));
-        long count = TakeOver.run(store, segment, epochs, counts);
+        long count = assertDoesNotThrow(() -> TakeOver.run(store, segment, epochs, counts));
         assertThat(count).isEqualTo(counts.chunkCount());
         assertThat(epochs.firstDirtyNanos(epoch) != 0).isEqualTo(count > 0);
         return store;
@@ -186,6 +192,43 @@ class TakeOverTest {
         Arrays.fill(expected, 20, 30, (byte) 3);
         assertThat(content(store, 8 * CHUNK_BYTES, CHUNK_BYTES)).isEqualTo(expected);
         assertThat(isSet(Z, 8)).isFalse();
+    }
+
+    @Test
+    void memoryOfASparseDeviceThatNobodyAnswersForIsGivenBack() throws Exception {
+        try (TemporarySegment sparse = new TemporarySegment(16L << 20, CHUNK_BYTES, 1, true)) {
+            SharedSegment own = sparse.segment();
+            Granules granules = Objects.requireNonNull(own.granules());
+            // Granules 1 and 3: taken; in 1 there is data, in 3 zeroes. Granule 5: memory that no bit answers for.
+            assertThat(granules.take(2L << 20, 1)).isTrue();
+            assertThat(granules.take(6L << 20, 1)).isTrue();
+            own.data().set(ValueLayout.JAVA_BYTE, 2L << 20, (byte) 1);
+            own.data().set(ValueLayout.JAVA_BYTE, 10L << 20, (byte) 1);
+            for (int word = 0; word < 64; word++) {
+                own.plane(V).setAtIndex(ValueLayout.JAVA_LONG, word, -1L);
+                own.plane(Z).setAtIndex(ValueLayout.JAVA_LONG, word, word / 8 == 1 ? 0 : -1L);
+            }
+            long before = allocatedBytes(own);
+            Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> {}, 1);
+            ChunkStore store = new ChunkStore(own, epochs, Captures.NONE, dirty, new Trace(Clock.SYSTEM));
+            TakeOver.run(store, own, epochs, dirty);
+            assertThat(own.data().get(ValueLayout.JAVA_BYTE, 2L << 20)).isEqualTo((byte) 1);
+            assertThat(allocatedBytes(own)).isLessThan(before);
+            assertThat(store.hasMemoryToGiveBack()).isTrue();
+            store.giveMemoryBack(new Backoff());
+            assertThat(granules.holds(6L << 20, 1)).isFalse();
+            assertThat(granules.holds(2L << 20, 1)).isTrue();
+            assertThat(allocatedBytes(own)).isLessThanOrEqualTo(before - (2L << 20) - 4096);
+        }
+    }
+
+    private static long allocatedBytes(SharedSegment segment) throws IOException {
+        int fd = Posix.open(segment.path(), Posix.O_RDONLY, 0);
+        try {
+            return Posix.status(fd).allocatedBytes();
+        } finally {
+            Posix.close(fd);
+        }
     }
 
     @Test

@@ -24,6 +24,7 @@ import ramback.journal.StartSituation;
 import ramback.journal.StateFile;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.posix.PosixException;
 import ramback.trace.Trace;
 import ramback.writeback.Faults;
 import ramback.writeback.ModeSwitch;
@@ -132,7 +133,7 @@ public final class Engine implements AutoCloseable {
         this.traceOutput = new TraceOutput(trace, clock);
         this.isTakenOver = isTakenOver;
         if (isTakenOver) {
-            TakeOver.run(store, segment, epochs, dirty);
+            takeOver(epochs);
         }
         writeBehind.start();
         population.start();
@@ -249,6 +250,15 @@ public final class Engine implements AutoCloseable {
             warn(e);
         }
         image.undo();
+    }
+
+    private void takeOver(Epochs epochs) {
+        try {
+            TakeOver.run(store, segment, epochs, dirty);
+        } catch (PosixException e) {
+            // Everything is there; some memory of a sparse device stays taken.
+            warn(e);
+        }
     }
 
     private static String needsJournal() {
