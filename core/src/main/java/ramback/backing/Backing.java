@@ -2,6 +2,7 @@ package ramback.backing;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A slow disk of fixed size that holds an image. Offsets and lengths are bytes; any range within the size is served
@@ -74,6 +75,30 @@ public interface Backing extends AutoCloseable {
      * @param fromBytes 0 to the size
      */
     long nextHoleOffset(long fromBytes) throws IOException;
+
+    /**
+     * Looks at the disk as a whole: whether it still is what was opened, where it was opened, with the size that it had. Takes as
+     * long as the disk takes.
+     *
+     * @return what has become of it, or null if all is well
+     * @throws BackingIoException when that can't be seen
+     */
+    default @Nullable Damage damage() throws IOException {
+        return null;
+    }
+
+    /**
+     * Up to where it has had all its bytes ever since it was opened. What lay behind that was cut off once, as far as has been seen: it
+     * is never read, whatever is there now, and must be written again to be there again. Only falls; no call of the disk.
+     */
+    default long intactBytes() {
+        return sizeBytes();
+    }
+
+    /** How often it was found shorter than it was before; each time all behind {@link #intactBytes} may be lost anew. */
+    default long cutCount() {
+        return 0;
+    }
 
     /**
      * Gives it back; not a barrier. Waits for calls in progress. A second call does nothing.

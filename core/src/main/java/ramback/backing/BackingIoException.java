@@ -15,7 +15,8 @@ public final class BackingIoException extends IOException {
         WRITE("write"),
         ZERO("zero"),
         SYNC("sync"),
-        SEEK("look for holes");
+        SEEK("look for holes"),
+        LOOK("look at");
 
         private final String verb;
 
@@ -31,7 +32,7 @@ public final class BackingIoException extends IOException {
 
     /**
      * @param uri of the disk
-     * @param lengthBytes of the range that was asked for; with {@code offsetBytes} 0 and 0 for {@link Operation#SYNC}
+     * @param lengthBytes of the range that was asked for; with {@code offsetBytes} 0 and 0 where nothing of it was asked for
      * @param errno 0 when the reason is not an errno
      * @param reason one phrase for the operator
      */
@@ -44,8 +45,8 @@ public final class BackingIoException extends IOException {
             String reason,
             @Nullable Throwable cause) {
         super(
-                operation == Operation.SYNC
-                        ? "cannot sync " + uri + ": " + reason
+                operation == Operation.SYNC || operation == Operation.LOOK
+                        ? "cannot " + operation.verb + " " + uri + ": " + reason
                         : "cannot " + operation.verb + " " + lengthBytes + " bytes at " + offsetBytes + " of " + uri
                                 + ": " + reason,
                 cause);

@@ -2,11 +2,15 @@ package ramback.backing;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.StampedLock;
+import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingIoException.Operation;
 import ramback.backing.BackingOpenException.Reason;
+import ramback.posix.Errno;
 import ramback.posix.FileStatus;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
@@ -35,6 +39,14 @@ public final class FileBacking implements Backing {
 
     private volatile boolean closed;
 
+    /** See {@link #intactBytes}. */
+    private final AtomicLong intactBytes;
+
+    private final AtomicLong cutCount = new AtomicLong();
+
+    /** Where it ended when it was last looked at; its size at most. */
+    private final AtomicLong lastEndBytes;
+
     /** Whether the medium was found not to tell its holes. */
     private volatile boolean holeSearchMissing;
 
@@ -44,6 +56,8 @@ public final class FileBacking implements Backing {
         this.transfer = new FileTransfer(image, uri);
         this.zeroing = new FileZeroing(image, transfer);
         this.holeSearchMissing = image.blockDevice();
+        this.intactBytes = new AtomicLong(image.sizeBytes());
+        this.lastEndBytes = new AtomicLong(image.sizeBytes());
     }
 
     /**
@@ -137,7 +151,7 @@ public final class FileBacking implements Backing {
         checkMemory(offsetBytes, into);
         long stamp = enter();
         try {
-            transfer.read(offsetBytes, into);
+            readWhole(offsetBytes, into);
         } catch (PosixException e) {
             throw BackingIoException.of(Operation.READ, uri, offsetBytes, into.byteSize(), e);
         } finally {
@@ -150,6 +164,8 @@ public final class FileBacking implements Backing {
         checkMemory(offsetBytes, from);
         long stamp = enterToChange();
         try {
+            // What is behind the end of a file would make it grow, with a hole where something was.
+            checkSize(Operation.WRITE, offsetBytes, from.byteSize());
             transfer.write(offsetBytes, from);
         } catch (PosixException e) {
             throw BackingIoException.of(Operation.WRITE, uri, offsetBytes, from.byteSize(), e);
@@ -164,6 +180,7 @@ public final class FileBacking implements Backing {
         long stamp = enterToChange();
         try {
             if (lengthBytes > 0) {
+                checkSize(Operation.ZERO, offsetBytes, lengthBytes);
                 zeroing.zero(offsetBytes, lengthBytes);
             }
         } catch (PosixException e) {
@@ -181,6 +198,8 @@ public final class FileBacking implements Backing {
         try {
             if (!image.readOnly()) {
                 transfer.sync();
+                // What was written before it was cut may have gone with the rest.
+                checkSize(Operation.SYNC, 0, 0);
             }
         } catch (PosixException e) {
             throw BackingIoException.of(Operation.SYNC, uri, 0, 0, e);
@@ -207,7 +226,8 @@ public final class FileBacking implements Backing {
                 long found = data
                         ? Posix.seekData(image.bufferedFd(), fromBytes)
                         : Posix.seekHole(image.bufferedFd(), fromBytes);
-                return found == Posix.NONE ? image.sizeBytes() : Math.min(found, image.sizeBytes());
+                long offset = found == Posix.NONE ? image.sizeBytes() : Math.min(found, image.sizeBytes());
+                return notInWhatWasCut(fromBytes, offset, data);
             }
         } catch (PosixException e) {
             if (!FileZeroing.isUnsupported(e)) {
@@ -218,6 +238,132 @@ public final class FileBacking implements Backing {
             closeGate.unlockRead(stamp);
         }
         return data ? fromBytes : image.sizeBytes();
+    }
+
+    /** What was cut off is no hole: it has to be read, which fails. */
+    private long notInWhatWasCut(long fromBytes, long found, boolean data) throws PosixException {
+        long _ = endBytes();
+        long intact = intactBytes.get();
+        if (found < intact || intact == image.sizeBytes()) {
+            return found;
+        }
+        return data ? Math.max(fromBytes, intact) : image.sizeBytes();
+    }
+
+    // ---------------------------------------------------------------------------------------------- damage
+
+    @Override
+    public long intactBytes() {
+        return intactBytes.get();
+    }
+
+    @Override
+    public long cutCount() {
+        return cutCount.get();
+    }
+
+    @Override
+    public @Nullable Damage damage() throws IOException {
+        long stamp = enter();
+        try {
+            long end = endBytes();
+            if (end < image.sizeBytes()) {
+                return new Damage(Damage.Kind.CUT, uri + ": " + cutTo(end));
+            }
+            return image.blockDevice() ? null : displacement();
+        } catch (PosixException e) {
+            throw BackingIoException.of(Operation.LOOK, uri, 0, 0, e);
+        } finally {
+            closeGate.unlockRead(stamp);
+        }
+    }
+
+    /** Where it ends now; remembers when that is before its size. */
+    private long endBytes() throws PosixException {
+        long end = Math.min(Posix.endOffset(image.bufferedFd()), image.sizeBytes());
+        if (lastEndBytes.get() != end && end < lastEndBytes.getAndSet(end)) {
+            // In this order: who sees the count sees from where on.
+            intactBytes.accumulateAndGet(end, Math::min);
+            cutCount.incrementAndGet();
+        }
+        return end;
+    }
+
+    private String cutTo(long endBytes) {
+        return "it was cut to " + endBytes + " bytes and had " + image.sizeBytes()
+                + " when it was opened; restore its size"
+                + (image.blockDevice() ? "" : " (truncate -s " + image.sizeBytes() + " " + image.path() + ")");
+    }
+
+    private void checkSize(Operation operation, long offsetBytes, long lengthBytes)
+            throws PosixException, BackingIoException {
+        long end = endBytes();
+        if (end < image.sizeBytes()) {
+            throw new BackingIoException(operation, uri, offsetBytes, lengthBytes, 0, cutTo(end), null);
+        }
+    }
+
+    /** What was cut off and is there again is zeroes, or whatever somebody put there: nobody may take it for what it was. */
+    private void readWhole(long offsetBytes, MemorySegment into) throws PosixException, BackingIoException {
+        try {
+            transfer.read(offsetBytes, into);
+        } finally {
+            // Afterwards: it may have been cut while it was read.
+            long _ = endBytes();
+        }
+        long intact = intactBytes.get();
+        if (offsetBytes + into.byteSize() > intact) {
+            throw new BackingIoException(
+                    Operation.READ,
+                    uri,
+                    offsetBytes,
+                    into.byteSize(),
+                    0,
+                    "it was cut to " + intact + " bytes once, and what lay behind that is lost",
+                    null);
+        }
+    }
+
+    /** Whether the path leads to another file now, or to none. A block device's node may come and go. */
+    private @Nullable Damage displacement() throws PosixException {
+        FileStatus found = null;
+        try {
+            int fd = Posix.open(image.path(), Posix.O_PATH | Posix.O_NOFOLLOW, 0);
+            try {
+                found = Posix.status(fd);
+            } finally {
+                Posix.close(fd);
+            }
+        } catch (PosixException e) {
+            if (e.errno() == Errno.EACCES) {
+                return null; // its directory was closed to us: it may well be there
+            }
+            if (e.errno() != Errno.ENOENT && e.errno() != Errno.ENOTDIR) {
+                throw e;
+            }
+        }
+        if (found != null && OpenImage.sameFile(found, Posix.status(image.bufferedFd()))) {
+            return null;
+        }
+        return displaced(found != null);
+    }
+
+    private Damage displaced(boolean isAnotherThere) throws PosixException {
+        Path self = Path.of("/proc/self/fd/" + image.bufferedFd());
+        try {
+            if (Files.getAttribute(self, "unix:nlink") instanceof Integer links && links > 0) {
+                return new Damage(
+                        Damage.Kind.MOVED,
+                        image.path() + (isAnotherThere ? " is another file now, and" : "") + " was moved to "
+                                + Files.readSymbolicLink(self) + ", where it is still written; move it back");
+            }
+        } catch (IOException e) {
+            // Without /proc nobody can say where it is.
+        }
+        return new Damage(
+                Damage.Kind.DELETED,
+                image.path() + (isAnotherThere ? " was replaced by another file" : " was deleted")
+                        + ": what is written goes to the one that was opened, which is gone when it is closed");
     }
 
     // ---------------------------------------------------------------------------------------------- end, checks

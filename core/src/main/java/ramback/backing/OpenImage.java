@@ -246,7 +246,7 @@ record OpenImage(
         }
     }
 
-    private static boolean sameFile(FileStatus a, FileStatus b) {
+    static boolean sameFile(FileStatus a, FileStatus b) {
         return a.device() == b.device() && a.inode() == b.inode() && a.specialDevice() == b.specialDevice();
     }
 

@@ -701,6 +701,33 @@ public final class ChunkStore {
         }
     }
 
+    /**
+     * Says that the image has lost what it had from a chunk on: all of it that is in RAM is stale, and is going to be written again.
+     * What is dirty will be anyway. Not while a round may take what is marked here for written, nor while summaries are tidied.
+     *
+     * @return how many chunks are stale that were clean
+     */
+    public long distrustImage(long first, Backoff backoff) {
+        long count = 0;
+        long last = layout.chunkCount() - 1;
+        for (long word = wordOf(first); first <= last && word <= wordOf(last); word++) {
+            long rest = table.loaded(word) & maskOf(word, first, last);
+            while (rest != 0) {
+                long held = table.lockSome(word, rest, backoff);
+                long clean = held & ~(table.dirty(0, word) | table.dirty(1, word) | table.stale(word));
+                if (clean != 0) {
+                    table.markStale(word, clean);
+                    dirty.addAll(Long.bitCount(clean));
+                    dirty.addData(Long.bitCount(clean & ~table.zero(word)));
+                    count += Long.bitCount(clean);
+                }
+                table.unlock(word, held);
+                rest &= ~held;
+            }
+        }
+        return count;
+    }
+
     /** Chunks of a word that are in RAM as data and not dirty: the image has them, or will have when the round ends. */
     public long cleanData(long word) {
         return table.loaded(word) & ~table.zero(word) & ~(table.dirty(0, word) | table.dirty(1, word));

@@ -79,6 +79,7 @@ public final class Posix {
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int STANDARD_ERROR = 2;
+    private static final int SEEK_END = 2;
     private static final int SEEK_DATA = 3;
     private static final int SEEK_HOLE = 4;
     private static final int LOCK_EX = 2;
@@ -212,6 +213,11 @@ public final class Posix {
     /** The first offset from {@code fromBytes} on that is a hole, the end counting as one; {@link #NONE} at the end. */
     public static long seekHole(int fd, long fromBytes) throws PosixException {
         return seek(fd, fromBytes, SEEK_HOLE);
+    }
+
+    /** Where a file or a block device ends now. */
+    public static long endOffset(int fd) throws PosixException {
+        return check("lseek", Native.lseek(fd, 0, SEEK_END));
     }
 
     private static long seek(int fd, long fromBytes, int whence) throws PosixException {

@@ -89,6 +89,9 @@ final class Applier implements Agent {
 
     @Override
     public long step() {
+        if (number == 0) {
+            keeper.rewriteIfWanted(backing);
+        }
         long epoch = standing.applying;
         if (epoch < 0) {
             return number == 0 ? next() : Clock.NEVER;

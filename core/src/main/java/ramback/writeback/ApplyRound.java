@@ -195,6 +195,16 @@ final class ApplyRound {
         }
     }
 
+    /** Takes all of the round under way for not written: what it would clean may have become stale behind its cursor. */
+    void failAll() {
+        lock.lock();
+        try {
+            allFailed = true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     boolean hasFailed() {
         lock.lock();
         try {

@@ -1,6 +1,8 @@
 package ramback.writeback;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import ramback.trace.Trace;
@@ -26,9 +28,11 @@ public final class Faults {
     private final Trace trace;
     private final AtomicLong count = new AtomicLong();
     private volatile @Nullable String last;
-    private volatile boolean loadFailing;
-    private volatile boolean applyFailing;
-    private volatile boolean journalFailing;
+
+    // The newest failure of each kind since it last worked, or null.
+    private volatile @Nullable String loadFailure;
+    private volatile @Nullable String applyFailure;
+    private volatile @Nullable String journalFailure;
 
     /** No failures so far. */
     public Faults(Trace trace) {
@@ -39,18 +43,18 @@ public final class Faults {
         String text = String.valueOf(failure.getMessage());
         boolean isNew = switch (kind) {
             case LOAD -> {
-                boolean before = loadFailing;
-                loadFailing = true;
+                boolean before = loadFailure != null;
+                loadFailure = text;
                 yield !before;
             }
             case APPLY, SYNC -> {
-                boolean before = applyFailing;
-                applyFailing = true;
+                boolean before = applyFailure != null;
+                applyFailure = text;
                 yield !before;
             }
             case JOURNAL -> {
-                boolean before = journalFailing;
-                journalFailing = true;
+                boolean before = journalFailure != null;
+                journalFailure = text;
                 yield !before;
             }
         };
@@ -68,21 +72,24 @@ public final class Faults {
     }
 
     void noteApplied() {
-        if (applyFailing) {
-            applyFailing = false;
+        if (applyFailure != null) {
+            applyFailure = null;
             LOG.log(System.Logger.Level.INFO, "backing store takes writes again");
         }
     }
 
     void noteCommitted() {
-        if (journalFailing) {
-            journalFailing = false;
+        if (journalFailure != null) {
+            journalFailure = null;
             LOG.log(System.Logger.Level.INFO, "journal takes writes again");
         }
     }
 
     void noteLoaded() {
-        loadFailing = false;
+        if (loadFailure != null) {
+            loadFailure = null;
+            LOG.log(System.Logger.Level.INFO, "all of the image is loaded now");
+        }
     }
 
     /** Failed calls since the start. */
@@ -95,18 +102,24 @@ public final class Faults {
         return last;
     }
 
-    /** Whether something that failed has not succeeded since. */
-    public boolean isFailing() {
-        return loadFailing || applyFailing || journalFailing;
+    /** What failed and has not succeeded since, in words, the gravest first; null if all is well. */
+    public @Nullable String failing() {
+        List<String> all = new ArrayList<>();
+        for (String failure : new @Nullable String[] {journalFailure, applyFailure, loadFailure}) {
+            if (failure != null) {
+                all.add(failure);
+            }
+        }
+        return all.isEmpty() ? null : String.join("; ", all);
     }
 
-    /** Whether the newest attempt to write the journal failed. */
-    public boolean isJournalFailing() {
-        return journalFailing;
+    /** Whether something that failed has not succeeded since. */
+    public boolean isFailing() {
+        return loadFailure != null || applyFailure != null || journalFailure != null;
     }
 
     /** Whether the newest attempt to carry changes to the image failed. */
     public boolean isApplyFailing() {
-        return applyFailing;
+        return applyFailure != null;
     }
 }

@@ -44,6 +44,10 @@ public final class Population implements Loading {
     private static final int POPULATE_BYTES = 32 << 20;
     private static final long RETRY_NANOS_MIN = 1_000_000_000L;
     private static final long RETRY_NANOS_MAX = 30_000_000_000L;
+
+    /** After so many ranges in a row of which nothing could be read, the background rests. */
+    static final int FAILED_RANGE_COUNT_MAX = 4;
+
     private static final int BUFFER_ALIGNMENT = 4096;
 
     private final SharedSegment segment;
@@ -63,6 +67,7 @@ public final class Population implements Loading {
     private final ArrayDeque<Demand> blocked = new ArrayDeque<>();
     private final Courtesy courtesy;
     private volatile BooleanSupplier writeBehindIsUrgent = () -> false;
+    private volatile Runnable onLateLoad = () -> {};
     private long cursorChunk;
     private long dataEndChunk;
     private boolean scanning;
@@ -70,6 +75,11 @@ public final class Population implements Loading {
     private boolean populating;
     private long retryNanos = RETRY_NANOS_MIN;
     private long nextPassNanos = Clock.NEVER;
+    /** Ranges in a row of which nothing could be read, and until when the background rests for that. */
+    private int failedRangeCount;
+
+    private long restUntilNanos;
+    private boolean ending;
     private volatile boolean complete;
     /** Changed under the lock. */
     private volatile long failedPassCount;
@@ -105,10 +115,28 @@ public final class Population implements Loading {
         writeBehindIsUrgent = isUrgent;
     }
 
+    /**
+     * Tells whom to tell when something was loaded from behind what the image still has: it was read before that was cut off, and the
+     * image does not have it any more.
+     */
+    public void whenLoadedLate(Runnable listener) {
+        onLateLoad = listener;
+    }
+
     /** Starts the loaders' threads. */
     public void start() {
         for (Loader loader : loaders) {
             threads.add(AgentThread.start(loader, clock, loader.signal));
+        }
+    }
+
+    /** Begins to read nothing more, in the background or for a demand; does not wait for what is being read. */
+    public void end() {
+        lock.lock();
+        try {
+            ending = true;
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -123,7 +151,10 @@ public final class Population implements Loading {
         return complete;
     }
 
-    /** How often all of the image was gone through, and some of it could not be read; it is tried again each time. */
+    /**
+     * How often reading in the background was put off, because some of the image could not be read after all of it was gone through, or
+     * nothing of several ranges in a row; it is tried again each time.
+     */
     public long failedPassCount() {
         return failedPassCount;
     }
@@ -208,7 +239,7 @@ public final class Population implements Loading {
             lock.lock();
             try {
                 work = choose();
-                deadlineNanos = nextPassNanos;
+                deadlineNanos = backgroundDueNanos();
             } finally {
                 lock.unlock();
             }
@@ -227,6 +258,9 @@ public final class Population implements Loading {
         // ------------------------------------------------------------------------- choosing, under the lock
 
         private Work choose() {
+            if (ending) {
+                return Work.NONE;
+            }
             Work work = chooseDemand();
             if (work != Work.NONE) {
                 return work;
@@ -266,7 +300,17 @@ public final class Population implements Loading {
             return Work.NONE;
         }
 
+        private long backgroundDueNanos() {
+            if (ending) {
+                return Clock.NEVER;
+            }
+            return restUntilNanos > clock.nanoTime() ? restUntilNanos : nextPassNanos;
+        }
+
         private Work chooseBackground() {
+            if (clock.nanoTime() < restUntilNanos) {
+                return Work.NONE;
+            }
             if (nextPassNanos != Clock.NEVER && clock.nanoTime() >= nextPassNanos) {
                 nextPassNanos = Clock.NEVER;
                 cursorChunk = 0;
@@ -301,10 +345,7 @@ public final class Population implements Loading {
                     faults.noteLoaded();
                 } else {
                     // Some of it could not be read: again from the beginning, after a while.
-                    long failed = failedPassCount + 1;
-                    failedPassCount = failed;
-                    nextPassNanos = clock.nanoTime() + retryNanos;
-                    retryNanos = Math.min(RETRY_NANOS_MAX, retryNanos * 2);
+                    nextPassNanos = putOff();
                 }
             }
             if (populatedBytes < store.layout().dataBytes() && !populating) {
@@ -313,6 +354,15 @@ public final class Population implements Loading {
                 return Work.POPULATE;
             }
             return Work.NONE;
+        }
+
+        /** When to try again what failed: after a while that doubles each time until something can be read. */
+        private long putOff() {
+            long failed = failedPassCount + 1;
+            failedPassCount = failed;
+            long due = clock.nanoTime() + retryNanos;
+            retryNanos = Math.min(RETRY_NANOS_MAX, retryNanos * 2);
+            return due;
         }
 
         /** Claims a range: unloaded chunks from the first on, nobody else's, no longer than allowed. */
@@ -358,21 +408,24 @@ public final class Population implements Loading {
             long beginNanos = clock.nanoTime();
             long offset = first << shift;
             long length = Math.min(store.layout().sizeBytes(), (last + 1) << shift) - offset;
-            boolean ok = false;
+            boolean isWhole = false;
+            boolean isAny = false;
             try {
-                ok = readAndInstall(first, last, offset, length);
+                isWhole = readAndInstall(first, last, offset, length);
+                isAny = isWhole || readOneByOne(first, last);
             } finally {
                 // Whatever happened: a claim, or a demand, that nobody works on any more would be waited for for ever.
-                endRead(ok ? length : 0, clock.nanoTime() - beginNanos);
+                endRead(isWhole ? length : 0, isAny, clock.nanoTime() - beginNanos);
             }
         }
 
-        private void endRead(long readBytes, long nanos) {
+        private void endRead(long readBytes, boolean isAny, long nanos) {
             lock.lock();
             try {
                 if (readBytes >= Courtesy.RANGE_BYTES_MIN) {
                     courtesy.noteRange(readBytes, nanos);
                 }
+                noteWhetherItReads(isAny);
                 release();
             } finally {
                 lock.unlock();
@@ -385,6 +438,18 @@ public final class Population implements Loading {
                 } else {
                     again(served);
                 }
+            }
+        }
+
+        /** A disk that gives nothing at all is not asked for each of its chunks in turn; one that does is taken to be cured. */
+        private void noteWhetherItReads(boolean isAny) {
+            if (isAny) {
+                failedRangeCount = 0;
+                restUntilNanos = 0;
+                retryNanos = RETRY_NANOS_MIN;
+            } else if (inBackground && ++failedRangeCount == FAILED_RANGE_COUNT_MAX) {
+                failedRangeCount = 0;
+                restUntilNanos = putOff();
             }
         }
 
@@ -433,32 +498,46 @@ public final class Population implements Loading {
                 backing.read(offset, into);
                 rate.add(length);
                 segmentPopulate(offset, length);
-                if (!store.install(backoff, from, to, into)) {
-                    throw new IOException("no memory for what was read from the image; free some, or trim the device");
-                }
+                install(from, to, into, offset + length);
                 return true;
             } catch (IOException e) {
                 faults.note(Faults.Kind.LOAD, offset, e);
-                return from != to && readOneByOne(from, to);
+                return false;
             }
         }
 
-        /** After a failure: whatever can be read is loaded, the rest stays unloaded and is tried again later. */
+        private void install(long from, long to, MemorySegment into, long endBytes) throws IOException {
+            if (!store.install(backoff, from, to, into)) {
+                throw new IOException("no memory for what was read from the image; free some, or trim the device");
+            }
+            if (endBytes > backing.intactBytes()) {
+                onLateLoad.run();
+            }
+        }
+
+        /**
+         * After a failure: whatever can be read is loaded, the rest stays unloaded and is tried again later. For a demand only what
+         * that wants: a disk that takes long to fail would keep it waiting for its neighbours.
+         *
+         * @return whether anything could be read
+         */
         private boolean readOneByOne(long from, long to) {
-            boolean all = true;
-            for (long chunk = from; chunk <= to; chunk++) {
+            boolean isAny = false;
+            Demand served = demand;
+            long end = served == null ? to : Math.min(to, served.lastChunk);
+            for (long chunk = from; chunk <= end && from != to; chunk++) {
                 long offset = chunk << shift;
                 MemorySegment into =
                         buffer().asSlice(0, Math.min(1L << shift, store.layout().sizeBytes() - offset));
                 try {
                     backing.read(offset, into);
-                    all &= store.install(backoff, chunk, chunk, into);
+                    install(chunk, chunk, into, offset + into.byteSize());
+                    isAny = true;
                 } catch (IOException e) {
                     faults.note(Faults.Kind.LOAD, offset, e);
-                    all = false;
                 }
             }
-            return all;
+            return isAny;
         }
 
         private void segmentPopulate(long offset, long length) {

@@ -1,5 +1,7 @@
 package ramback.writeback;
 
+import ramback.backing.Backing;
+import ramback.clock.Backoff;
 import ramback.clock.Clock;
 import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
@@ -50,6 +52,7 @@ final class RoundKeeper {
     private final Runnable onCommit;
     private final long lagNanos;
 
+    private final Backoff backoff = new Backoff();
     private boolean isLeft;
     private long cleanedChunks;
     private long retryNanos;
@@ -90,6 +93,31 @@ final class RoundKeeper {
 
     private boolean isImageUrgent() {
         return standing.isImageUrgent() || log.usedBytes() * 100 >= log.capacityBytes() * URGENT_PERCENT;
+    }
+
+    // ---------------------------------------------------------------------------------------------------- rewrite
+
+    /**
+     * Makes stale what the image has lost, if somebody found that and now is the time. Before a boundary that is wanted is declared
+     * it is not: the sealer tidies the stale plane's summary for that. A pause is somebody else's turn.
+     */
+    void rewriteIfWanted(Backing image) {
+        boolean isTidying = standing.boundaryWanted && versions.keepsVersions();
+        if (!standing.rewriteWanted || isTidying || standing.pauseWanted) {
+            return;
+        }
+        // In this order: whoever asks again, because more is lost, finds the wish taken.
+        standing.rewriteWanted = false;
+        long first = image.intactBytes() >>> store.layout().chunkShift();
+        store.distrustImage(first, backoff);
+        // Afterwards: a round that begins meanwhile is failed too, one that begins later takes all that was marked.
+        round.failAll();
+        standing.rewriting = true;
+        if (standing.unappliedSinceNanos == 0) {
+            standing.unappliedSinceNanos = standing.clock.nanoTime();
+        }
+        standing.wakeAppliers.run();
+        standing.sealerSignal.raise();
     }
 
     // ------------------------------------------------------------------------------------------------------ begin
@@ -174,6 +202,8 @@ final class RoundKeeper {
         if (isWhole) {
             retryDelayNanos = RETRY_NANOS_MIN;
             faults.noteApplied();
+            // What was marked is in this round, or the round has failed.
+            standing.rewriting &= isGivenUp;
         } else {
             retryNanos = standing.clock.nanoTime() + retryDelayNanos;
             retryDelayNanos = Math.min(RETRY_NANOS_MAX, retryDelayNanos * 2);

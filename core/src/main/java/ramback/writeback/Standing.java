@@ -88,6 +88,11 @@ final class Standing {
     /** Mode switch, for the journal: suspend; the journal clears it. */
     volatile boolean suspendWanted;
 
+    /** Whoever found the image cut, for the first applier: what it has lost is to be written again. */
+    volatile boolean rewriteWanted;
+    /** First applier: what the image has lost is stale, and no round since has carried all of it. */
+    volatile boolean rewriting;
+
     /** Sealer: the first change of the sealed epoch was made then; 0 once it is committed. */
     volatile long sealedFirstNanos;
     /** Sealer: the newest cut was made then. */
@@ -172,9 +177,9 @@ final class Standing {
         return pressed || demanded.get() > committed;
     }
 
-    /** Whether somebody waits for the image. */
+    /** Whether somebody waits for the image, or it lacks what it once had. */
     boolean isImageUrgent() {
-        return spacePressed || drainTo.get() > imaged;
+        return spacePressed || rewriting || drainTo.get() > imaged;
     }
 
     /** When the oldest change was made that is not committed yet, or 0 if there is none. */

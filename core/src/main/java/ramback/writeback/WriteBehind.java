@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
@@ -104,6 +105,7 @@ public final class WriteBehind implements Promises {
     private final JournalWriter journal;
     private final List<Applier> appliers = new ArrayList<>();
     private final List<AgentThread> threads = new ArrayList<>();
+    private final AtomicLong cutCount = new AtomicLong();
 
     /** Write-behind of a store to a log and an image. A log that keeps versions, and is not suspended, is used at once. */
     public WriteBehind(Plan plan) {
@@ -238,7 +240,7 @@ public final class WriteBehind implements Promises {
 
     @Override
     public boolean isEverythingDurable() {
-        return versions.keepsVersions() ? dirty.logChunkCount() == 0 : dirty.chunkCount() == 0;
+        return undurableChunkCount() == 0;
     }
 
     /** Asks for everything that is dirty now to be made durable soon; does not wait. */
@@ -316,7 +318,8 @@ public final class WriteBehind implements Promises {
 
     /** Chunks that a loss of power would cost now: acknowledged, perhaps, and not durable. */
     public long undurableChunkCount() {
-        return versions.keepsVersions() ? dirty.logChunkCount() : dirty.chunkCount();
+        // What the image has lost is not in the journal either.
+        return versions.keepsVersions() && !standing.rewriting ? dirty.logChunkCount() : dirty.chunkCount();
     }
 
     /** When the oldest change was made that is not durable yet, or 0 if there is none. */
@@ -339,7 +342,7 @@ public final class WriteBehind implements Promises {
     }
 
     /** Whether the journal failed so often that nothing more is admitted until it works again. */
-    public boolean isFrozen() {
+    boolean isFrozen() {
         return standing.frozen;
     }
 
@@ -352,7 +355,8 @@ public final class WriteBehind implements Promises {
      * @return whether it is durable
      */
     public boolean drain() throws InterruptedException {
-        if (dirty.chunkCount() == 0) {
+        lookAtImage();
+        if (dirty.chunkCount() == 0 && !isRewriting()) {
             return true;
         }
         long target = drainTarget();
@@ -360,13 +364,42 @@ public final class WriteBehind implements Promises {
         demand(target);
         wakeAppliers();
         long failuresBefore = faults.count();
-        while (standing.imaged < target) {
+        while (standing.imaged < target || isRewriting()) {
             if (isCarryingFailing() && faults.count() > failuresBefore) {
                 return false;
             }
             await();
+            lookAtImage();
         }
         return true;
+    }
+
+    /** As {@link #drain}, without waiting: somebody may find the journal gone who needs it. */
+    public void drainSoon() {
+        standing.drainTo.accumulateAndGet(drainTarget(), Math::max);
+        demandAll();
+        wakeAppliers();
+    }
+
+    private boolean isRewriting() {
+        return standing.rewriteWanted || standing.rewriting;
+    }
+
+    /**
+     * Looks whether the image was found to have lost something since it was last looked at; all of that which is in RAM is then
+     * written again. For any thread.
+     */
+    public void lookAtImage() {
+        long count = plan.backing().cutCount();
+        if (cutCount.get() != count && cutCount.getAndSet(count) != count) {
+            rewriteImage();
+        }
+    }
+
+    /** Writes again what the image has lost, also if that was done before: something of it may have been loaded only now. */
+    public void rewriteImage() {
+        standing.rewriteWanted = true;
+        wakeLeader();
     }
 
     private boolean isCarryingFailing() {

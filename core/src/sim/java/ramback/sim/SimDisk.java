@@ -340,7 +340,7 @@ public final class SimDisk implements Backing {
         @Override
         public void pass(Operation operation, long lengthBytes) {
             long nanos = switch (operation) {
-                case READ, SEEK -> READ_NANOS + lengthBytes;
+                case READ, SEEK, LOOK -> READ_NANOS + lengthBytes;
                 case WRITE, ZERO -> WRITE_NANOS + lengthBytes * 2;
                 case SYNC -> SYNC_NANOS;
             };

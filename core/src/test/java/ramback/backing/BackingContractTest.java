@@ -49,6 +49,7 @@ class BackingContractTest {
         int[] oddSizes = {1, 511, 512, 4095, 4096 + 512, MIB, MIB + 37, 2 * MIB - 1};
         return Stream.of(
                         sizes(Medium.Kind.MEMORY, oddSizes),
+                        sizes(Medium.Kind.WATCHED, 1, MIB + 37),
                         sizes(Medium.Kind.SIMULATED, oddSizes),
                         sizes(Medium.Kind.FILE, oddSizes),
                         sizes(Medium.Kind.TMPFS, oddSizes),

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.assertj.core.api.AbstractStringAssert;
@@ -318,6 +319,125 @@ class FileBackingTest {
                     });
             assertThatExceptionOfType(BackingIoException.class)
                     .isThrownBy(() -> backing.read(MIB, memory.asSlice(0, 37)));
+        }
+    }
+
+    private void cut(long sizeBytes) throws IOException {
+        int fd = Posix.open(image, Posix.O_RDWR, 0);
+        Posix.ftruncate(fd, sizeBytes);
+        Posix.close(fd);
+    }
+
+    @Test
+    void whatWasCutOffIsNoHole() throws IOException {
+        try (FileBacking backing = FileBacking.create(image, MIB)) {
+            writeOnes(backing, 0, MIB);
+            cut(256 * KIB);
+            assertThat(backing.nextDataOffset(0)).isZero();
+            assertThat(backing.nextHoleOffset(0)).isEqualTo(MIB);
+            assertThat(backing.nextDataOffset(256 * KIB)).isEqualTo(256 * KIB);
+            assertThat(backing.nextDataOffset(512 * KIB)).isEqualTo(512 * KIB);
+            assertThat(backing.intactBytes()).isEqualTo(256 * KIB);
+            // The hole that is there when it has its size again is not the one that was there.
+            cut(MIB);
+            assertThat(backing.nextDataOffset(512 * KIB)).isEqualTo(512 * KIB);
+            assertThat(backing.nextHoleOffset(512 * KIB)).isEqualTo(MIB);
+        }
+    }
+
+    @Test
+    void anImageThatWasCutTakesNothingAndDoesNotGrowUntilItHasItsSizeAgain() throws IOException {
+        try (FileBacking backing = FileBacking.create(image, MIB);
+                Arena arena = Arena.ofConfined()) {
+            writeOnes(backing, 0, MIB);
+            backing.sync();
+            cut(256 * KIB);
+            assertThatThrownBy(() -> writeOnes(backing, MIB - 4096, 4096))
+                    .isInstanceOf(BackingIoException.class)
+                    .hasMessageContaining("cut to " + 256 * KIB + " bytes and had " + MIB)
+                    .hasMessageContaining("truncate -s " + MIB + " " + image.toRealPath());
+            assertThatThrownBy(() -> writeOnes(backing, 0, 4096)).isInstanceOf(BackingIoException.class);
+            assertThatThrownBy(() -> backing.zero(MIB / 2, 4096)).isInstanceOf(BackingIoException.class);
+            assertThatThrownBy(backing::sync).isInstanceOf(BackingIoException.class);
+            assertThat(Files.size(image)).isEqualTo(256 * KIB);
+            assertThat(backing.damage())
+                    .isNotNull()
+                    .satisfies(damage -> assertThat(damage.kind()).isEqualTo(Damage.Kind.CUT));
+            MemorySegment memory = arena.allocate(64 * KIB, 4096);
+            backing.read(128 * KIB, memory);
+
+            cut(MIB);
+            assertThat(backing.damage()).isNull();
+            writeOnes(backing, MIB - 4096, 4096);
+            backing.sync();
+            // What is there now is not what was there.
+            assertThatThrownBy(() -> backing.read(512 * KIB, memory))
+                    .isInstanceOf(BackingIoException.class)
+                    .hasMessageContaining("lost");
+            assertThat(backing.intactBytes()).isEqualTo(256 * KIB);
+            assertThat(backing.cutCount()).isEqualTo(1);
+            // Again, and not so far: what was written again is lost again.
+            cut(512 * KIB);
+            assertThatThrownBy(backing::sync).isInstanceOf(BackingIoException.class);
+            assertThat(backing.intactBytes()).isEqualTo(256 * KIB);
+            assertThat(backing.cutCount()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aReadNoticesThatTheImageWasCutMeanwhile() throws IOException {
+        try (FileBacking backing = FileBacking.create(image, MIB);
+                Arena arena = Arena.ofConfined()) {
+            cut(0);
+            assertThatThrownBy(() -> backing.read(0, arena.allocate(4096, 4096)))
+                    .isInstanceOf(BackingIoException.class);
+            assertThat(backing.intactBytes()).isZero();
+        }
+    }
+
+    @Test
+    void anImageThatWasMovedOrDeletedOrReplacedGoesOnAndIsTold() throws IOException {
+        Path elsewhere = image.resolveSibling("elsewhere.img");
+        try (FileBacking backing = FileBacking.create(image, 64 * KIB)) {
+            assertThat(backing.damage()).isNull();
+            Files.move(image, elsewhere);
+            assertThat(told(backing, Damage.Kind.MOVED)).contains("was moved to", "elsewhere.img", "move it back");
+            Files.createFile(image);
+            assertThat(told(backing, Damage.Kind.MOVED)).contains("is another file now", "elsewhere.img");
+            Files.move(elsewhere, image, StandardCopyOption.REPLACE_EXISTING);
+            assertThat(backing.damage()).isNull();
+            Files.createFile(elsewhere);
+            Files.move(elsewhere, image, StandardCopyOption.REPLACE_EXISTING);
+            assertThat(told(backing, Damage.Kind.DELETED)).contains("was replaced by another file");
+            Files.delete(image);
+            assertThat(told(backing, Damage.Kind.DELETED)).contains("was deleted");
+            writeOnes(backing, 0, 4096);
+            backing.sync();
+        }
+    }
+
+    private static String told(FileBacking backing, Damage.Kind kind) throws IOException {
+        Damage damage = backing.damage();
+        assertThat(damage).isNotNull();
+        assertThat(damage.kind()).isEqualTo(kind);
+        return damage.text();
+    }
+
+    @Test
+    void aBlockDeviceThatShrankIsTold() throws IOException {
+        FileBacking.create(image, MIB).close();
+        try (LoopDevice loop = LoopDevice.attach(image);
+                FileBacking backing = FileBacking.open(loop.path(), false)) {
+            assertThat(backing.damage()).isNull();
+            cut(512 * KIB);
+            run("losetup", "--set-capacity", loop.path().toString());
+            assertThat(told(backing, Damage.Kind.CUT)).contains("cut to " + 512 * KIB + " bytes");
+            assertThatThrownBy(() -> writeOnes(backing, 0, 4096)).isInstanceOf(BackingIoException.class);
+            assertThat(backing.nextDataOffset(512 * KIB)).isEqualTo(512 * KIB);
+            cut(MIB);
+            run("losetup", "--set-capacity", loop.path().toString());
+            assertThat(backing.damage()).isNull();
+            writeOnes(backing, 0, 4096);
         }
     }
 

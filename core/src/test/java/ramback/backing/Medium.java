@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import ramback.clock.Clock;
 import ramback.posix.LoopDevice;
 import ramback.posix.Posix;
 import ramback.sim.SimDisk;
@@ -22,6 +23,8 @@ final class Medium implements AutoCloseable {
         LOOP_512,
         LOOP_4096,
         MEMORY,
+        /** One in memory, whose calls are watched. */
+        WATCHED,
         /** The simulation's, healthy. */
         SIMULATED
     }
@@ -44,6 +47,10 @@ final class Medium implements AutoCloseable {
     static Medium create(Kind kind, int sizeBytes) throws IOException {
         if (kind == Kind.MEMORY) {
             return new Medium(kind, sizeBytes, null, null, new MemoryBacking(sizeBytes));
+        }
+        if (kind == Kind.WATCHED) {
+            Backing watched = new WatchedBacking(new MemoryBacking(sizeBytes), Clock.SYSTEM);
+            return new Medium(kind, sizeBytes, null, null, watched);
         }
         if (kind == Kind.SIMULATED) {
             return new Medium(kind, sizeBytes, null, null, SimDisk.plain("test", sizeBytes));

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingIoException.Operation;
 import ramback.posix.Errno;
 
@@ -54,6 +55,10 @@ public final class MemoryBacking implements Backing {
     private final BitSet unsyncedBlocks = new BitSet();
     private final Map<Operation, Integer> callCounts = new EnumMap<>(Operation.class);
     private long nextNumber;
+    private int endBytes;
+    private int intactBytes;
+    private long cutCount;
+    private @Nullable Damage damage;
     private boolean readOnly;
     private boolean closed;
 
@@ -69,6 +74,8 @@ public final class MemoryBacking implements Backing {
         this.content = new byte[sizeBytes];
         this.durable = new byte[sizeBytes];
         this.alignmentBytes = alignmentBytes;
+        this.endBytes = sizeBytes;
+        this.intactBytes = sizeBytes;
     }
 
     /** A disk that durably holds these bytes, all of them data. */
@@ -149,6 +156,39 @@ public final class MemoryBacking implements Backing {
         unsyncedBlocks.clear();
     }
 
+    /** What a system does that reported a failed sync: it forgets what was not written, and will not try again. */
+    public synchronized void dropUnsynced() {
+        unsyncedBlocks.clear();
+    }
+
+    /** Cuts it behind so many bytes, as a truncated file: what lay there is gone, and nothing is taken until {@link #regrow}. */
+    public synchronized void cut(int bytes) {
+        endBytes = bytes;
+        intactBytes = Math.min(intactBytes, bytes);
+        cutCount++;
+        Arrays.fill(content, bytes, content.length, (byte) 0);
+        Arrays.fill(durable, bytes, durable.length, (byte) 0);
+        dataBlocks.clear(blockCount(bytes), blockCount(content.length));
+        unsyncedBlocks.clear(blockCount(bytes), blockCount(content.length));
+    }
+
+    /** Gives it its size back, with zeroes. */
+    public synchronized void regrow() {
+        endBytes = content.length;
+    }
+
+    /** Says what has become of it as a whole; null for nothing. */
+    public synchronized void becomes(@Nullable Damage what) {
+        damage = what;
+    }
+
+    private void checkWhole(Call call) throws BackingIoException {
+        if (endBytes < content.length) {
+            throw new BackingIoException(
+                    call.operation(), uri(), call.offsetBytes(), call.lengthBytes(), 0, "cut to " + endBytes, null);
+        }
+    }
+
     public synchronized void makeReadOnly() {
         readOnly = true;
     }
@@ -181,6 +221,24 @@ public final class MemoryBacking implements Backing {
     }
 
     @Override
+    public @Nullable Damage damage() throws IOException {
+        begin(Operation.LOOK, 0, 0);
+        synchronized (this) {
+            return endBytes < content.length ? new Damage(Damage.Kind.CUT, "cut to " + endBytes) : damage;
+        }
+    }
+
+    @Override
+    public synchronized long intactBytes() {
+        return intactBytes;
+    }
+
+    @Override
+    public synchronized long cutCount() {
+        return cutCount;
+    }
+
+    @Override
     public int alignmentBytes() {
         return alignmentBytes;
     }
@@ -199,6 +257,10 @@ public final class MemoryBacking implements Backing {
         Call call = begin(Operation.READ, offsetBytes, into.byteSize());
         synchronized (this) {
             takeEffect(call);
+            if (offsetBytes + into.byteSize() > intactBytes) {
+                throw new BackingIoException(
+                        call.operation(), uri(), offsetBytes, into.byteSize(), 0, "cut off once, and lost", null);
+            }
             MemorySegment.copy(content, (int) offsetBytes, into, JAVA_BYTE, 0, (int) into.byteSize());
         }
     }
@@ -209,6 +271,7 @@ public final class MemoryBacking implements Backing {
         checkWritable();
         Call call = begin(Operation.WRITE, offsetBytes, from.byteSize());
         synchronized (this) {
+            checkWhole(call);
             takeEffect(call);
             MemorySegment.copy(from, JAVA_BYTE, 0, content, (int) offsetBytes, (int) from.byteSize());
             dataBlocks.set(block(offsetBytes), blockCount(offsetBytes + from.byteSize()));
@@ -221,6 +284,7 @@ public final class MemoryBacking implements Backing {
         checkWritable();
         Call call = begin(Operation.ZERO, offsetBytes, lengthBytes);
         synchronized (this) {
+            checkWhole(call);
             takeEffect(call);
             long end = offsetBytes + lengthBytes;
             Arrays.fill(content, (int) offsetBytes, (int) end, (byte) 0);
@@ -237,6 +301,7 @@ public final class MemoryBacking implements Backing {
     public void sync() throws IOException {
         Call call = begin(Operation.SYNC, 0, 0);
         synchronized (this) {
+            checkWhole(call);
             takeEffect(call);
             unsyncedBlocks.stream().forEach(block -> {
                 int from = block * BLOCK_BYTES;
@@ -254,7 +319,8 @@ public final class MemoryBacking implements Backing {
                 return fromBytes;
             }
             int block = dataBlocks.nextSetBit(block(fromBytes));
-            return block < 0 ? content.length : Math.max(fromBytes, (long) block * BLOCK_BYTES);
+            long found = block < 0 ? content.length : Math.max(fromBytes, (long) block * BLOCK_BYTES);
+            return found < intactBytes ? found : Math.max(fromBytes, intactBytes);
         }
     }
 
@@ -263,7 +329,8 @@ public final class MemoryBacking implements Backing {
         begin(Operation.SEEK, fromBytes, 0);
         synchronized (this) {
             int block = dataBlocks.nextClearBit(block(fromBytes));
-            return Math.clamp((long) block * BLOCK_BYTES, fromBytes, content.length);
+            long found = Math.clamp((long) block * BLOCK_BYTES, fromBytes, content.length);
+            return found < intactBytes ? found : content.length;
         }
     }
 

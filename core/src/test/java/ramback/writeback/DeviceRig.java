@@ -49,6 +49,7 @@ final class DeviceRig implements AutoCloseable {
         private EpochLog log = new NoJournal();
         private long ringBytes;
         private long firstEpoch;
+        private Clock clock = Clock.SYSTEM;
         private Path parent = Path.of("/dev/shm");
         private final List<Gate> gates = new ArrayList<>();
 
@@ -95,6 +96,12 @@ final class DeviceRig implements AutoCloseable {
             return this;
         }
 
+        /** Another clock than the machine's. */
+        Plan clock(Clock value) {
+            clock = value;
+            return this;
+        }
+
         Plan sessionCountMax(int count) {
             sessionCountMax = count;
             return this;
@@ -131,14 +138,14 @@ final class DeviceRig implements AutoCloseable {
     /** A lag that no test lives to see. */
     static final long LAG_NEVER = 365L * 24 * 3600 * 1_000_000_000L;
 
-    final Clock clock = Clock.SYSTEM;
+    final Clock clock;
     final Path directory;
     final Backing backing;
     final SharedSegment segment;
     final Epochs epochs;
     final DirtyCount dirty = new DirtyCount();
-    final Trace trace = new Trace(clock);
-    final Faults faults = new Faults(trace);
+    final Trace trace;
+    final Faults faults;
     final ChunkStore store;
     final ImageDevice device;
     final Population population;
@@ -150,6 +157,9 @@ final class DeviceRig implements AutoCloseable {
     private DeviceRig(Plan plan) throws IOException {
         directory = Files.createTempDirectory(plan.parent, "ramback-device-test");
         backing = plan.backing;
+        clock = plan.clock;
+        trace = new Trace(clock);
+        faults = new Faults(trace);
         gates = plan.gates;
         SegmentLayout layout = new SegmentLayout(backing.sizeBytes(), plan.chunkBytes, plan.sessionCountMax);
         segment = SharedSegment.create(directory.resolve("segment"), layout, plan.sparse, new ImageIdentity(1, 2));
@@ -173,6 +183,7 @@ final class DeviceRig implements AutoCloseable {
                 plan.limitBytes,
                 device::wakeSessions,
                 sealerSignal));
+        population.whenLoadedLate(writeBehind::rewriteImage);
         device.connect(population, writeBehind, writeBehind.throttle());
         writeBehind.start();
         if (plan.loading) {

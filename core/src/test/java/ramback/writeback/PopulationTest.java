@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import ramback.backing.BackingIoException.Operation;
 import ramback.backing.MemoryBacking;
 import ramback.backing.MemoryBacking.Call;
+import ramback.clock.ManualClock;
 import ramback.device.Outcome;
 import ramback.posix.Errno;
 
@@ -269,6 +270,73 @@ class PopulationTest {
         try (DeviceRig rig = DeviceRig.over(backing).start()) {
             rig.awaitLoaded();
             assertThat(rig.connect().read(0, image.length)).isEqualTo(image);
+        }
+    }
+
+    @Test
+    void aDeadDiskIsNotAskedForEachChunkInTurn() {
+        MemoryBacking backing = MemoryBacking.holding(random(64 << 20));
+        backing.failWhile(PopulationTest::isRead, Errno.EIO);
+        ManualClock clock = new ManualClock();
+        try (DeviceRig rig = DeviceRig.over(backing).clock(clock).start()) {
+            DeviceRig.awaitTrue("it rests", () -> rig.population.failedPassCount() == 1);
+            // Who was reading when the rest began ends its range.
+            int ranges = Population.FAILED_RANGE_COUNT_MAX + Population.LOADER_COUNT - 1;
+            int most = ranges * (1 + Courtesy.RANGE_BYTES_MAX / CHUNK);
+            assertThat(backing.callCount(Operation.READ)).isLessThanOrEqualTo(most);
+            RigClient client = rig.connect();
+            assertThat(RigClient.await(client.startRead(5 * CHUNK, CHUNK))).isEqualTo(Outcome.IO_ERROR);
+            assertThat(rig.faults.failing()).contains("EIO");
+            backing.heal();
+            // No second has passed: the disk is found cured because somebody asks.
+            assertThat(RigClient.await(client.startRead(5 * CHUNK, CHUNK))).isEqualTo(Outcome.DONE);
+            // What failed before that is read in the next pass.
+            DeviceRig.awaitTrue("all is loaded", () -> {
+                clock.pass(1_000_000_000L);
+                return rig.population.isComplete();
+            });
+            assertThat(rig.faults.failing()).isNull();
+        }
+    }
+
+    @Test
+    void aRequestIsNotKeptWaitingForTheFailuresOfItsNeighbours() {
+        MemoryBacking backing = MemoryBacking.holding(random(64 * CHUNK));
+        backing.failWhile(PopulationTest::isRead, Errno.EIO);
+        ManualClock clock = new ManualClock();
+        try (DeviceRig rig = DeviceRig.over(backing).clock(clock).start()) {
+            DeviceRig.awaitTrue("the pass is over", () -> rig.population.failedPassCount() == 1);
+            int before = backing.callCount(Operation.READ);
+            RigClient client = rig.connect();
+            assertThat(RigClient.await(client.startRead(16 * CHUNK, 2 * CHUNK))).isEqualTo(Outcome.IO_ERROR);
+            // Its block at once, then its two chunks.
+            assertThat(backing.callCount(Operation.READ) - before).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void whatEndsBeginsNothingMoreAndLetsAHangingLoadHang() {
+        MemoryBacking backing = MemoryBacking.holding(random(64 << 20));
+        Gate gate = new Gate(PopulationTest::isRead);
+        try (DeviceRig rig = DeviceRig.over(backing).with(gate).start()) {
+            gate.awaitArrived(1);
+            RigClient client = rig.connect();
+            byte[] written = filled(CHUNK, 3);
+            assertThat(client.write(0, written)).isEqualTo(Outcome.DONE);
+            rig.population.end();
+            // What is in RAM gets to the image all the same.
+            assertThat(drained(rig)).isTrue();
+            assertThat(Arrays.copyOf(backing.durableContent(), CHUNK)).isEqualTo(written);
+            gate.open();
+        }
+        assertThat(backing.callCount(Operation.READ)).isLessThanOrEqualTo(Population.LOADER_COUNT);
+    }
+
+    private static boolean drained(DeviceRig rig) {
+        try {
+            return rig.writeBehind.drain();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
         }
     }
 }

@@ -97,19 +97,19 @@ final class Progress implements AutoCloseable {
     /** What is left of how much, at what rate, and for how long. */
     static @Nullable String line(StatusReport status, long peakBytes) {
         if (status.dirtyBytes() == 0) {
-            return null;
+            // What is left is short, unless the disk does not answer.
+            return status.backingFailing() == null
+                    ? null
+                    : "ramback: " + status.name() + " has flushed everything; waits for the disk: "
+                            + status.backingFailing();
         }
         double rate = status.backingWriteBytesPerSecond();
         String left = "ramback: " + status.name() + " flushing, " + Quantities.ofBytes(status.dirtyBytes()) + " of "
                 + Quantities.ofBytes(peakBytes) + " left ("
                 + String.format(Locale.ROOT, "%.0f", StatusScreen.percent(peakBytes - status.dirtyBytes(), peakBytes))
                 + " % done)";
-        if (status.backingLastError() != null && status.state().equals("degraded")) {
-            return left + "; trying again after: " + status.backingLastError();
-        }
-        if (rate < 1 && status.backingLastError() != null) {
-            // Also while it stops, which is then a state of its own: this may be why it does not end.
-            return left + "; nothing is written, the last error was: " + status.backingLastError();
+        if (status.backingFailing() != null) {
+            return left + "; waits for the disk: " + status.backingFailing();
         }
         return rate < 1
                 ? left

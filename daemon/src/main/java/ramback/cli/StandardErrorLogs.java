@@ -7,21 +7,28 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What the log calls of all packages and libraries come to: warnings and errors, one line each on standard error, as
- * every other message. The JDK's own logging would be configured from files, take time to start and write two lines.
+ * every other message; of our own also what is good to know, such as the end of what was warned of. The JDK's own logging would be configured from files, take time to start and write two lines.
  */
 public final class StandardErrorLogs extends System.LoggerFinder {
 
-    private static final Logger LOGGER = new OneLine();
+    private static final Logger OURS = new OneLine(Logger.Level.INFO);
+    private static final Logger LIBRARIES = new OneLine(Logger.Level.WARNING);
 
     /** For the service loader. */
     public StandardErrorLogs() {}
 
     @Override
     public Logger getLogger(String name, Module module) {
-        return LOGGER;
+        return name.startsWith("ramback.") ? OURS : LIBRARIES;
     }
 
     private static final class OneLine implements Logger {
+
+        private final Level least;
+
+        OneLine(Level least) {
+            this.least = least;
+        }
 
         @Override
         public String getName() {
@@ -30,7 +37,7 @@ public final class StandardErrorLogs extends System.LoggerFinder {
 
         @Override
         public boolean isLoggable(Level level) {
-            return level.getSeverity() >= Level.WARNING.getSeverity() && level != Level.OFF;
+            return level.getSeverity() >= least.getSeverity() && level != Level.OFF;
         }
 
         @Override
@@ -51,8 +58,12 @@ public final class StandardErrorLogs extends System.LoggerFinder {
         }
 
         private static void print(Level level, @Nullable String message, @Nullable Throwable thrown) {
-            StringBuilder line = new StringBuilder("ramback: ").append(level == Level.ERROR ? "error: " : "warning: ");
-            line.append(message);
+            String kind = switch (level) {
+                case ERROR -> "error: ";
+                case WARNING -> "warning: ";
+                default -> "";
+            };
+            StringBuilder line = new StringBuilder("ramback: ").append(kind).append(message);
             if (thrown != null) {
                 line.append(" (").append(thrown).append(')');
             }

@@ -74,11 +74,14 @@ final class StatusScreen {
                             + Quantities.ofSize(now.journalSizeBytes()) + ", " + now.journalPath());
         }
         add(lines, "image", now.backingUri() + (now.directIo() ? ", direct I/O" : ", through the page cache"));
+        if (now.backingFailing() != null) {
+            add(lines, "failing", now.backingFailing());
+        }
         if (now.backingErrors() > 0) {
             add(
                     lines,
                     "errors",
-                    Quantities.ofCount(now.backingErrors()) + " of the image"
+                    Quantities.ofCount(now.backingErrors()) + " since the start"
                             + (now.backingLastError() == null ? "" : ", the last: " + now.backingLastError()));
         }
         if (now.snapshotPath() != null) {

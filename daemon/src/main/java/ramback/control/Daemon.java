@@ -254,7 +254,11 @@ public final class Daemon {
         }
 
         @Override
-        public void end(Ending ending) {
+        public void end(Ending ending) throws Refusal {
+            Serving running = serving;
+            if (running != null && !stopped) {
+                running.engine().checkStop();
+            }
             onEnding.accept(ending);
         }
     }

@@ -38,6 +38,10 @@ interface DeviceControl {
      */
     long snapshot(Path file) throws Refusal, InterruptedException;
 
-    /** Asks for the end and returns at once. */
-    void end(Ending ending);
+    /**
+     * Asks for the end and returns at once.
+     *
+     * @throws Refusal when that would lose the device
+     */
+    void end(Ending ending) throws Refusal;
 }

@@ -10,11 +10,12 @@ public enum Light {
     GREEN,
     /** Loading, flushing, throttling, stopping, or in another mode than configured. */
     AMBER,
-    /** The backing store fails. */
+    /** The image or the journal fails, does not answer, or is not what it was. */
     RED;
 
     static Light of(DeviceStatus device) {
-        if (device.state() == DeviceState.DEGRADED) {
+        // Also while it stops, which is a state of its own.
+        if (device.state() == DeviceState.DEGRADED || device.backingFailing() != null) {
             return RED;
         }
         return device.greenLight() ? GREEN : AMBER;

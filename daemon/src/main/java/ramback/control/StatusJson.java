@@ -79,6 +79,7 @@ public final class StatusJson {
         json.writeNumberField("errors", report.backingErrors());
         json.writeNumberField("writeBytesPerSecond", Math.round(report.backingWriteBytesPerSecond()));
         json.writeStringField("lastError", report.backingLastError());
+        json.writeStringField("failing", report.backingFailing());
         json.writeBooleanField("directIo", report.directIo());
         json.writeEndObject();
         json.writeObjectFieldStart("power");
@@ -164,6 +165,7 @@ public final class StatusJson {
                 backing.text("uri"),
                 backing.count("errors"),
                 backing.textOrNull("lastError"),
+                backing.textOrNull("failing"),
                 backing.number("writeBytesPerSecond"),
                 top.number("loadBytesPerSecond"),
                 top.count("loadRemainingBytes"),

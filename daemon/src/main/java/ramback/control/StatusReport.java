@@ -16,6 +16,7 @@ import ramback.nbd.ServerCounts;
  * @param light the light's colour, as a word
  * @param commitTime ISO 8601, or null when nothing has been committed since the start
  * @param tcpUri the URI on TCP, or null when it is not served there
+ * @param backingFailing what is wrong with the image or the journal now, and why; null if nothing is
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param pid the daemon's
@@ -53,6 +54,7 @@ public record StatusReport(
         String backingUri,
         long backingErrors,
         @Nullable String backingLastError,
+        @Nullable String backingFailing,
         double backingWriteBytesPerSecond,
         double loadBytesPerSecond,
         long loadRemainingBytes,
@@ -112,6 +114,7 @@ public record StatusReport(
                 device.backingUri(),
                 device.backingErrors(),
                 device.backingLastError(),
+                device.backingFailing(),
                 device.backingWriteBytesPerSecond(),
                 device.loadBytesPerSecond(),
                 device.loadRemainingBytes(),

@@ -10,6 +10,8 @@ import java.util.OptionalLong;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.FileBacking;
+import ramback.backing.WatchedBacking;
+import ramback.clock.Clock;
 import ramback.device.Mode;
 import ramback.journal.EpochLog;
 import ramback.journal.JournalIdentity;
@@ -39,7 +41,7 @@ final class Attachment {
     private final FileBacking image;
     private final EpochLog log;
     private final @Nullable Path journalPath;
-    private final long journalSizeBytes;
+    private final @Nullable WatchedBacking journal;
     private final boolean journalMade;
     private final @Nullable StateFileStore store;
     private final boolean stateMade;
@@ -50,7 +52,7 @@ final class Attachment {
             FileBacking image,
             EpochLog log,
             @Nullable Path journalPath,
-            long journalSizeBytes,
+            @Nullable WatchedBacking journal,
             boolean journalMade,
             @Nullable StateFileStore store,
             boolean stateMade,
@@ -59,7 +61,7 @@ final class Attachment {
         this.image = image;
         this.log = log;
         this.journalPath = journalPath;
-        this.journalSizeBytes = journalSizeBytes;
+        this.journal = journal;
         this.journalMade = journalMade;
         this.store = store;
         this.stateMade = stateMade;
@@ -157,7 +159,7 @@ final class Attachment {
             throws Refusal {
         FileBacking image = found.image();
         if (options.readOnly()) {
-            return new Attachment(image, new NoJournal(), null, 0, false, null, false, options.mode(), null);
+            return new Attachment(image, new NoJournal(), null, null, false, null, false, options.mode(), null);
         }
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
         FoundJournal journal = null;
@@ -187,7 +189,8 @@ final class Attachment {
                     null);
             isStateWritten = true;
             write(found.store(), state);
-            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation());
+            WatchedBacking watched = watched(journal);
+            EpochLog log = open(watched, journal, state.generation());
             if (options.mode() == Mode.UNSAFE && log.keepsVersions()) {
                 // Before anything is written in place.
                 log.suspend();
@@ -196,9 +199,7 @@ final class Attachment {
                     image,
                     log,
                     journal == null ? null : journal.path(),
-                    journal == null
-                            ? 0
-                            : Objects.requireNonNull(journal.backing()).sizeBytes(),
+                    watched,
                     isMade,
                     found.store(),
                     found.reading() == null,
@@ -268,12 +269,17 @@ final class Attachment {
         return new FoundJournal(journal.path(), true, backing, scan);
     }
 
-    private static EpochLog open(FoundJournal journal, long generation) throws IOException {
-        LocalJournal log = LocalJournal.open(
-                Objects.requireNonNull(journal.backing()),
-                Objects.requireNonNull(journal.scan()),
-                generation,
-                Attachment::generation);
+    private static @Nullable WatchedBacking watched(@Nullable FoundJournal journal) {
+        return journal == null ? null : new WatchedBacking(Objects.requireNonNull(journal.backing()), Clock.SYSTEM);
+    }
+
+    private static EpochLog open(@Nullable WatchedBacking watched, @Nullable FoundJournal journal, long generation)
+            throws IOException {
+        if (watched == null || journal == null) {
+            return new NoJournal();
+        }
+        LocalJournal log =
+                LocalJournal.open(watched, Objects.requireNonNull(journal.scan()), generation, Attachment::generation);
         journal.closeScan();
         log.fence();
         return log;
@@ -313,14 +319,13 @@ final class Attachment {
                     write(found.store(), state);
                 }
             }
-            EpochLog log = journal == null ? new NoJournal() : open(journal, state.generation());
+            WatchedBacking watched = watched(journal);
+            EpochLog log = open(watched, journal, state.generation());
             Attachment attachment = new Attachment(
                     found.image(),
                     log,
                     journal == null ? null : journal.path(),
-                    journal == null
-                            ? 0
-                            : Objects.requireNonNull(journal.backing()).sizeBytes(),
+                    watched,
                     false,
                     found.store(),
                     false,
@@ -494,7 +499,13 @@ final class Attachment {
 
     /** The size of that file. */
     long journalSizeBytes() {
-        return journalSizeBytes;
+        return journal == null ? 0 : journal.sizeBytes();
+    }
+
+    /** The journal's disk, whose calls are watched, or null if none is kept. */
+    @Nullable
+    WatchedBacking journal() {
+        return journal;
     }
 
     /** Says durably that the device is served in this mode. */

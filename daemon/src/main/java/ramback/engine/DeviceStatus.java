@@ -26,6 +26,7 @@ import ramback.device.Mode;
  * @param loadRemainingBytes what is still to be loaded
  * @param backingErrors failed calls to the backing store since the start
  * @param backingLastError the newest failure in words, or null
+ * @param backingFailing what is wrong with the image or the journal now, and why; null if nothing is
  * @param backingWriteBytesPerSecond how fast the image is being written, averaged over the last second or two
  * @param throttling whether writes are being slowed down
  * @param snapshotPath the file of the snapshot that is being taken, or null if none is
@@ -59,6 +60,7 @@ public record DeviceStatus(
         String backingUri,
         long backingErrors,
         @Nullable String backingLastError,
+        @Nullable String backingFailing,
         double backingWriteBytesPerSecond,
         double loadBytesPerSecond,
         long loadRemainingBytes,

@@ -4,10 +4,13 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingOpenException;
+import ramback.backing.Damage;
 import ramback.backing.FileBacking;
+import ramback.backing.WatchedBacking;
 import ramback.clock.Clock;
 import ramback.clock.Signal;
 import ramback.device.Device;
@@ -26,6 +29,7 @@ import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
+import ramback.writeback.DiskWatch;
 import ramback.writeback.Faults;
 import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
@@ -61,6 +65,8 @@ public final class Engine implements AutoCloseable {
     private final OpenedImage image;
     private final Attachment attachment;
     private final FileBacking backing;
+    private final WatchedBacking watched;
+    private final DiskWatch diskWatch;
     private final SharedSegment segment;
     private final ChunkStore store;
     private final DirtyCount dirty = new DirtyCount();
@@ -95,6 +101,7 @@ public final class Engine implements AutoCloseable {
         this.attachment = attachment;
         this.backing = image.backing();
         this.segment = segment;
+        this.watched = new WatchedBacking(backing, clock);
         SegmentLayout layout = segment.layout();
         EpochLog log = attachment.log();
         Signal sealerSignal = new Signal(clock);
@@ -110,12 +117,12 @@ public final class Engine implements AutoCloseable {
         this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), attachment.mode(), segment, store, epochs, dirty, clock, trace);
-        this.population = new Population(segment, store, backing, clock, trace, faults);
+        this.population = new Population(segment, store, watched, clock, trace, faults);
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
-                backing,
+                watched,
                 log,
                 versions,
                 clock,
@@ -129,7 +136,9 @@ public final class Engine implements AutoCloseable {
         this.snapshots = new Snapshots(store, clock, options.snapshotBufferBytes());
         snapshots.giveUpAfterFailed(population::failedPassCount);
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
+        population.whenLoadedLate(writeBehind::rewriteImage);
         device.connect(population, writeBehind, writeBehind.throttle());
+        this.diskWatch = watch();
         this.traceOutput = new TraceOutput(trace, clock);
         this.isTakenOver = isTakenOver;
         if (isTakenOver) {
@@ -143,6 +152,24 @@ public final class Engine implements AutoCloseable {
             writeBehind.demandOpen();
             modeReturn.start();
         }
+        diskWatch.start();
+    }
+
+    private DiskWatch watch() {
+        DiskWatch watch = new DiskWatch(clock);
+        watch.add("image", watched, writeBehind::lookAtImage);
+        WatchedBacking journal = attachment.journal();
+        if (journal != null) {
+            AtomicLong cutCount = new AtomicLong();
+            watch.add("journal", journal, () -> {
+                long count = journal.cutCount();
+                if (cutCount.getAndSet(count) != count) {
+                    // Epochs that only it had may be gone: the image gets them from RAM.
+                    writeBehind.drainSoon();
+                }
+            });
+        }
+        return watch;
     }
 
     /**
@@ -276,7 +303,8 @@ public final class Engine implements AutoCloseable {
     public DeviceStatus status() {
         SegmentLayout layout = store.layout();
         Mode mode = modeSwitch.mode();
-        DeviceState state = state();
+        String failing = failing();
+        DeviceState state = state(failing);
         boolean isThrottling = writeBehind.throttle().isThrottling() || snapshots.isThrottling();
         Snapshot newest = snapshots.newest();
         Snapshot snapshot = newest == null || newest.state().isFinal() ? null : newest;
@@ -314,6 +342,7 @@ public final class Engine implements AutoCloseable {
                 backing.uri(),
                 faults.count(),
                 faults.last(),
+                failing,
                 writeBehind.bytesPerSecond(),
                 population.bytesPerSecond(),
                 population.remainingBytes(),
@@ -332,17 +361,27 @@ public final class Engine implements AutoCloseable {
         return Math.min(Math.max(0, chunkCount) * layout.chunkBytes(), layout.sizeBytes());
     }
 
-    private DeviceState state() {
+    private DeviceState state(@Nullable String failing) {
         if (isStopping) {
             return DeviceState.STOPPING;
         }
-        if (faults.isFailing() || writeBehind.isFrozen()) {
+        if (failing != null) {
             return DeviceState.DEGRADED;
         }
         if (flushCount.get() > 0) {
             return DeviceState.FLUSHING;
         }
         return population.isComplete() ? DeviceState.READY : DeviceState.LOADING;
+    }
+
+    /** What is wrong with the image or the journal now, and why; null if nothing is. */
+    private @Nullable String failing() {
+        String noticed = diskWatch.failing();
+        String failed = faults.failing();
+        if (noticed == null || failed == null) {
+            return noticed == null ? failed : noticed;
+        }
+        return noticed + "; " + failed;
     }
 
     // ---------------------------------------------------------------------------------------------------- commands
@@ -480,8 +519,10 @@ public final class Engine implements AutoCloseable {
                 return;
             }
             snapshots.stop();
-            population.stop();
+            // A load that hangs must not keep from the image what it takes.
+            population.end();
             drainForGood();
+            population.stop();
             endModeReturn();
             writeBehind.stop();
             traceOutput.stop();
@@ -509,6 +550,7 @@ public final class Engine implements AutoCloseable {
             endModeReturn();
             writeBehind.stop();
             traceOutput.stop();
+            diskWatch.stop();
             endService.run();
             isStopping = true;
             device.refuseRequests();
@@ -559,6 +601,31 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /**
+     * Refuses a stop that would lose the device: its image was deleted, so what is in it goes with the daemon.
+     *
+     * @throws Refusal with how to go on
+     */
+    public void checkStop() throws Refusal {
+        Damage damage = diskWatch.damage(watched);
+        if (damage != null && damage.kind() == Damage.Kind.DELETED) {
+            throw new Refusal(
+                    Refusal.Kind.PROTECTED,
+                    "a stop would lose all of " + options.name() + ": " + damage.text()
+                            + "; copy it first, with 'ramback snapshot "
+                            + options.name() + " FILE', and stop it with SIGTERM (kill "
+                            + ProcessHandle.current().pid() + ")");
+        }
+    }
+
+    private @Nullable Damage lookAtImage() throws Refusal {
+        try {
+            return watched.damage();
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
+        }
+    }
+
     private void drainForGood() {
         Signal never = new Signal(clock);
         boolean interrupted = false;
@@ -589,7 +656,7 @@ public final class Engine implements AutoCloseable {
 
     private void sayClean() throws Refusal {
         try {
-            backing.sync();
+            watched.sync();
         } catch (IOException e) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
@@ -599,9 +666,30 @@ public final class Engine implements AutoCloseable {
                     e);
         }
         attachment.setClean(isMemoryKept ? segment.path() : null);
+        sayWhatIsLost();
+    }
+
+    /** The image has everything that RAM had: that may be somewhere else than it was, or not be all. */
+    private void sayWhatIsLost() throws Refusal {
+        Damage damage = lookAtImage();
+        if (damage != null) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    options.name() + " has stopped, but its image is not where it was: " + damage.text());
+        }
+        long intact = backing.intactBytes();
+        long unloaded = store.layout().chunkCount() - store.loadedChunkCount();
+        if (intact < backing.sizeBytes() && unloaded > 0) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "image " + options.image() + " was cut to " + intact + " bytes while it was served, when "
+                            + bytes(unloaded, store.layout())
+                            + " bytes of it had not been loaded: what of them lay behind that is lost; restore it from a copy");
+        }
     }
 
     private void giveBack() {
+        diskWatch.stop();
         try {
             attachment.close();
         } catch (IOException e) {

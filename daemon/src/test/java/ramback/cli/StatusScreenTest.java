@@ -26,7 +26,7 @@ class StatusScreenTest {
                         "epoch 9 at 2026-01-02T03:04:05Z",
                         "[######------------------]  25 % 16.0 MiB of 64 MiB, /x/disk.img.journal",
                         "file:///x/disk.img, direct I/O",
-                        "1 of the image, the last: no space left",
+                        "1 since the start, the last: no space left",
                         "[############------------]  50 % /x/snapshot.img",
                         "3, 2 requests wait",
                         "1,000 reads (3.91 MiB), 500 writes (1.95 MiB), 7 flushes, 5 failed",
@@ -76,9 +76,22 @@ class StatusScreenTest {
         assertThat(Progress.line(SampleStatus.of("stopping", 100, 256 << 20, 64 << 20), 1024L << 20))
                 .isEqualTo("ramback: disk flushing, 256 MiB of 1.00 GiB left (75 % done), 64.0 MiB/s, 4.00 s to go");
         assertThat(Progress.line(SampleStatus.of("degraded", 100, 256 << 20, 0), 256 << 20))
-                .endsWith("(0 % done); trying again after: no space left");
-        // Whoever stops a device whose journal or image takes nothing learns why that does not end.
+                .endsWith("(0 % done); waits for the disk: cannot write: no space left");
+        // What failed once, and does not now, is not what it waits for.
         assertThat(Progress.line(SampleStatus.of("stopping", 100, 256 << 20, 0), 256 << 20))
-                .endsWith("(0 % done); nothing is written, the last error was: no space left");
+                .endsWith("(0 % done)");
+        // Nothing is left to write, and the disk does not answer: that is why it does not end.
+        assertThat(Progress.line(SampleStatus.of("degraded", 100, 0, 0), 256 << 20))
+                .isEqualTo("ramback: disk has flushed everything; waits for the disk: cannot write: no space left");
+        assertThat(Progress.line(SampleStatus.of("stopping", 100, 0, 0), 256 << 20))
+                .isNull();
+    }
+
+    @Test
+    void whatFailsNowIsToldBesideWhatFailedLast() {
+        assertThat(String.join("\n", StatusScreen.lines(SampleStatus.of("degraded", 100, 0, 0), PLAIN)))
+                .contains("failing    cannot write: no space left", "errors     1 since the start");
+        assertThat(String.join("\n", StatusScreen.lines(SampleStatus.of("ready", 100, 0, 0), PLAIN)))
+                .doesNotContain("failing");
     }
 }

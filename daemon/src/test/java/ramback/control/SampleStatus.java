@@ -46,6 +46,7 @@ public final class SampleStatus {
                 "file:///x/disk.img",
                 1,
                 "no space left",
+                state.equals("degraded") ? "cannot write: no space left" : null,
                 writeBytesPerSecond,
                 50 << 20,
                 (100 - loadedChunks) << 20,

@@ -41,7 +41,7 @@ class StatusJsonTest {
         assertThat(keys(top, "journal")).contains("path", "sizeBytes", "usedBytes");
         assertThat(keys(top, "lossIfPowerFailedNow")).contains("bytes", "seconds");
         assertThat(keys(top, "lastCommit")).contains("epoch", "time");
-        assertThat(keys(top, "backing")).contains("uri", "errors", "writeBytesPerSecond");
+        assertThat(keys(top, "backing")).contains("uri", "errors", "writeBytesPerSecond", "lastError", "failing");
         assertThat(keys(top, "power")).contains("state", "batteryRuntimeSeconds", "drainSeconds");
         assertThat(((Map<?, ?>) top.get("power")).get("state")).isEqualTo("none");
     }
@@ -54,6 +54,8 @@ class StatusJsonTest {
     void whatIsWrittenIsReadBack() throws IOException {
         StatusReport report = SampleStatus.loading();
         assertThat(StatusJson.read(StatusJson.write(report))).isEqualTo(report);
+        StatusReport failing = SampleStatus.of("degraded", 100, 4096, 0);
+        assertThat(StatusJson.read(StatusJson.write(failing)).backingFailing()).isEqualTo(failing.backingFailing());
     }
 
     @Test
