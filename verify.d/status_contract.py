@@ -33,14 +33,14 @@ CONTRACT = {
     "lossIfPowerFailedNow": {"bytes": COUNT, "seconds": NUMBER},
     "lastCommit": {"epoch": COUNT, "time": TEXT},
     "journal": {"path": TEXT, "sizeBytes": COUNT, "usedBytes": COUNT},
-    "backing": {"uri": TEXT, "errors": COUNT, "writeBytesPerSecond": NUMBER},
+    "backing": {"uri": TEXT, "errors": COUNT, "writeBytesPerSecond": NUMBER, "failing": TEXT},
     "power": {"state": POWERS, "batteryRuntimeSeconds": NUMBER, "drainSeconds": NUMBER},
     "clients": COUNT,
     "trace": FLAG,
 }
 # What there is nothing to say of: no journal, no battery, nothing committed yet.
 MAY_BE_NULL = {
-    "journal", "power.batteryRuntimeSeconds", "power.drainSeconds", "lastCommit.epoch", "lastCommit.time"
+    "journal", "backing.failing", "power.batteryRuntimeSeconds", "power.drainSeconds", "lastCommit.epoch", "lastCommit.time"
 }
 
 
@@ -82,6 +82,8 @@ def check_sense(status, wrong):
         "green only when fully loaded": not status["greenLight"] or status["loadedChunks"] == status["chunks"],
         "green only when ready": not status["greenLight"] or status["state"] == "ready",
         "green only in the configured mode": not status["greenLight"] or status["mode"] == status["configuredMode"],
+        "degraded only with a cause": status["state"] != "degraded" or status["backing"]["failing"] is not None,
+        "ready only when nothing fails": status["state"] != "ready" or status["backing"]["failing"] is None,
         "ready only when fully loaded": status["state"] != "ready" or status["loadedChunks"] == status["chunks"],
         "no more is lost than there is": status["lossIfPowerFailedNow"]["bytes"] <= status["sizeBytes"],
         "what is lost has an age": status["lossIfPowerFailedNow"]["bytes"] > 0 or status["lossIfPowerFailedNow"]["seconds"] == 0,
