@@ -9,13 +9,16 @@ module ramback.core {
     // The contract, for whoever serves a device or offers one.
     exports ramback.device;
 
-    // The parts, for who assembles them (engine) and who measures them (bench).
+    // The parts, for who assembles them (engine), who measures them (bench), and for another kind of slow disk (nbd's
+    // remote).
     exports ramback.clock to
+            ramback.nbd,
             ramback.daemon,
             ramback.bench;
     exports ramback.mutant to
             ramback.daemon;
     exports ramback.posix to
+            ramback.nbd,
             ramback.daemon,
             ramback.bench;
     exports ramback.trace to
@@ -28,6 +31,7 @@ module ramback.core {
             ramback.daemon,
             ramback.bench;
     exports ramback.backing to
+            ramback.nbd,
             ramback.daemon,
             ramback.bench;
     exports ramback.journal to

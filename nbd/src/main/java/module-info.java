@@ -1,5 +1,5 @@
 /**
- * The NBD server. Sees only the device contract.
+ * NBD: the server, which sees only the device contract, and the client, a slow disk of its own kind.
  */
 // The readers of the qualified export are compiled after this module, so javac cannot see them yet.
 @SuppressWarnings("module")
@@ -10,4 +10,6 @@ module ramback.nbd {
     exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device
             ramback.daemon,
             ramback.bench;
+    exports ramback.remote to // the engine opens remote images
+            ramback.daemon;
 }

@@ -3,6 +3,7 @@ package ramback.nbd;
 import java.io.IOException;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /**
  * The reply thread of a connection: collects the requests that had to wait and answers them, in the order in which they
@@ -56,6 +57,6 @@ final class DeferredReplies {
         if (outcome != Outcome.DONE) {
             traffic.countFailed();
         }
-        replies.add(cookie, Protocol.errorOf(outcome));
+        replies.add(cookie, Replies.errorOf(outcome));
     }
 }

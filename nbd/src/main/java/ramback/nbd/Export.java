@@ -3,6 +3,7 @@ package ramback.nbd;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import ramback.device.Device;
+import ramback.protocol.Protocol;
 
 /**
  * A device under the name by which clients ask for it.

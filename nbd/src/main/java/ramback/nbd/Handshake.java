@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
+import ramback.protocol.Protocol;
 
 /**
  * "Fixed newstyle negotiation": greets a client, answers its options, and ends with a session on the export it took.
@@ -127,7 +128,7 @@ final class Handshake {
         } catch (TooManySessionsException | IllegalStateException e) {
             throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + e.getMessage());
         }
-        out.putLong(export.device().sizeBytes()).putShort((short) Protocol.transmissionFlags(export.device()));
+        out.putLong(export.device().sizeBytes()).putShort((short) transmissionFlags(export.device()));
         if (zeroes) {
             out.put(new byte[Protocol.EXPORT_NAME_ZEROES_BYTES]);
         }
@@ -172,7 +173,7 @@ final class Handshake {
         begin(code, Protocol.REP_INFO, Short.BYTES + Long.BYTES + Short.BYTES);
         out.putShort((short) Protocol.INFO_EXPORT)
                 .putLong(export.device().sizeBytes())
-                .putShort((short) Protocol.transmissionFlags(export.device()));
+                .putShort((short) transmissionFlags(export.device()));
         send();
         if (option.items().contains(Protocol.INFO_NAME)) {
             sendInfo(code, Protocol.INFO_NAME, export.name());
@@ -218,6 +219,18 @@ final class Handshake {
         begin(code, error, lengthBytes);
         out.put(bytes, 0, lengthBytes);
         send();
+    }
+
+    /** What is said of a device: a FLUSH covers every session (MULTI_CONN); a read-only one takes no changes. */
+    private static int transmissionFlags(Device device) {
+        int flags = Protocol.FLAG_HAS_FLAGS
+                | Protocol.FLAG_SEND_FLUSH
+                | Protocol.FLAG_SEND_FUA
+                | Protocol.FLAG_CAN_MULTI_CONN
+                | Protocol.FLAG_SEND_CACHE;
+        return device.readOnly()
+                ? flags | Protocol.FLAG_READ_ONLY
+                : flags | Protocol.FLAG_SEND_TRIM | Protocol.FLAG_SEND_WRITE_ZEROES | Protocol.FLAG_SEND_FAST_ZERO;
     }
 
     // ---------------------------------------------------------------------------------------------------- the wire

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.nio.ByteBuffer;
 import java.util.LinkedHashSet;
 import java.util.Set;
+import ramback.protocol.Protocol;
 
 /** What a client asks for during option haggling ("Option types"), parsed and checked for form. */
 sealed interface HandshakeOption {

@@ -6,6 +6,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
+import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /**
  * One thread's replies to a client: gathered in a buffer, header and payload side by side, until they are flushed or the
@@ -121,5 +123,18 @@ final class Replies {
         buffer.flip();
         wire.send(buffer);
         buffer.clear();
+    }
+
+    /** The error value of a request's final outcome. */
+    static int errorOf(Outcome outcome) {
+        return switch (outcome) {
+            case DONE -> Protocol.OK;
+            case IO_ERROR -> Protocol.EIO;
+            case NO_SPACE -> Protocol.ENOSPC;
+            case READ_ONLY -> Protocol.EPERM;
+            case INVALID -> Protocol.EINVAL;
+            case SHUTTING_DOWN -> Protocol.ESHUTDOWN;
+            case DEFERRED -> throw new IllegalStateException("a deferred request has no error value yet");
+        };
     }
 }

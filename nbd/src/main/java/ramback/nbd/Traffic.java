@@ -2,6 +2,7 @@ package ramback.nbd;
 
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.LongAdder;
+import ramback.protocol.Protocol;
 
 /**
  * One connection's counts of requests and bytes by command. Written by the connection's request thread (failures by both

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /**
  * The request thread's part of the "Transmission" phase: receives as many requests as one read of the socket brings into
@@ -178,7 +179,7 @@ final class Transmission {
         if (outcome != Outcome.DONE) {
             traffic.countFailed();
         }
-        replies.add(cookie, Protocol.errorOf(outcome));
+        replies.add(cookie, Replies.errorOf(outcome));
     }
 
     /** Carries a write out; false when the stream ended within its payload. */

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /** Requests that wait in the device, clients that do not read, and a server that stops meanwhile. */
 @Timeout(120)

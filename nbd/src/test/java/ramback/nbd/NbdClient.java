@@ -12,6 +12,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import ramback.protocol.Protocol;
 
 /** A client that sends what it is told, right or wrong, and reads replies one at a time. */
 final class NbdClient implements AutoCloseable {

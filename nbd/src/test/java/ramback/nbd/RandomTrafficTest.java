@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /**
  * Random pipelined traffic against a byte array: every reply carries the right bytes, for all chunk sizes, with requests

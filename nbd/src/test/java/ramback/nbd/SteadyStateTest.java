@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 /** What a connection costs while it is busy: no allocation, whatever it serves. */
 @Timeout(120)
@@ -109,6 +110,6 @@ final class SteadyStateTest {
         }
         slots.awaitAnswered();
         assertThat(THREADS.getCurrentThreadAllocatedBytes() - beforeBytes).isLessThan(10_000);
-        assertThat(Protocol.errorOf(Outcome.DONE)).isZero();
+        assertThat(Replies.errorOf(Outcome.DONE)).isZero();
     }
 }

@@ -16,6 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Outcome;
+import ramback.protocol.Protocol;
 
 @Timeout(120)
 final class TransmissionTest {
