@@ -23,6 +23,7 @@ import ramback.posix.FileStatus;
  * serial-…  the serial number of a disk
  * loop-…    the file behind a loop device, and where in it the device begins
  * name-…    else the kernel's name and the size: after a reboot it may be another disk's
+ * nbd_…     not a block device but a remote image: its URI
  * </pre>
  *
  * A partition without a UUID of its own takes its disk's name and adds its number. Where the name turns out to be another disk's, the
@@ -57,6 +58,16 @@ public final class StateLocation {
     public static StateFileStore store(Path image, FileStatus status, long sizeBytes, Path systemDirectory) {
         return new StateLocation(SYSFS, Path.of("/dev/disk/by-partuuid"), systemDirectory)
                 .locate(image, status, sizeBytes);
+    }
+
+    /**
+     * Where the state of a remote image lies, or will.
+     *
+     * @param uri its URI, in the one spelling by which it is known
+     * @param systemDirectory made when it is needed
+     */
+    public static StateFileStore store(String uri, Path systemDirectory) {
+        return new StateFileStore(in(systemDirectory, uri), null);
     }
 
     StateFileStore locate(Path image, FileStatus status, long sizeBytes) {

@@ -51,6 +51,18 @@ class StateLocationTest {
     }
 
     @Test
+    void aRemoteImagesStateIsNamedByItsUri() {
+        Path system = Path.of("/var/lib/ramback");
+        String one = StateLocation.store("nbd://h:1/a/b", system).place();
+        String other = StateLocation.store("nbd://h:1/a_b", system).place();
+        assertThat(one).matches("/var/lib/ramback/nbd___h_1_a_b-[0-9a-f]{8}\\.ramback");
+        assertThat(other)
+                .matches("/var/lib/ramback/nbd___h_1_a_b-[0-9a-f]{8}\\.ramback")
+                .isNotEqualTo(one);
+        assertThat(StateLocation.store("nbd://h:1/a/b", system).place()).isEqualTo(one);
+    }
+
+    @Test
     void aFilesStateLiesBesideIt() {
         FileStatus status = new FileStatus(99, 5, 7, REGULAR, 0, 0, 0, 0, 0, 0);
         assertThat(StateLocation.store(Path.of("/d/disk.img"), status, 99, Path.of("/var/lib/ramback"))

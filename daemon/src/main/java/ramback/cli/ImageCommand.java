@@ -12,7 +12,10 @@ import ramback.engine.Refusal;
 /** What the commands on an image that nobody serves have in common. */
 abstract class ImageCommand extends DeviceCommand {
 
-    @Parameters(index = "0", paramLabel = "IMAGE", description = "A raw image file or a block device.")
+    @Parameters(
+            index = "0",
+            paramLabel = "IMAGE",
+            description = "A raw image file, a block device, or a URI as for 'up'.")
     private String image = "";
 
     @Option(

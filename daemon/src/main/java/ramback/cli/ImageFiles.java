@@ -2,9 +2,10 @@ package ramback.cli;
 
 import java.nio.file.Path;
 import java.util.Map;
+import ramback.engine.ImageName;
 import ramback.engine.Refusal;
 
-/** Paths as they are given on the command line. */
+/** Images and paths as they are given on the command line. */
 final class ImageFiles {
 
     /** The variable that names the directory of the states of images that can't have them beside them. */
@@ -17,16 +18,15 @@ final class ImageFiles {
 
     private ImageFiles() {}
 
-    /** The path of an image; refuses what can't be one. */
-    static Path image(String text) throws Refusal {
-        if (text.startsWith("nbd://") || text.startsWith("nbd+unix://")) {
-            throw usage(
-                    "bad IMAGE '" + text + "': this version serves no remote image; name a raw file or a block device");
+    /** The image that is named; refuses what can't be one. */
+    static ImageName image(String text) throws Refusal {
+        if (ImageName.isUri(text)) {
+            return ImageName.ofUri(text);
         }
         if (text.isEmpty() || text.indexOf('\0') >= 0) {
             throw usage("bad IMAGE '" + text.replace('\0', '?') + "': not a path; name a raw file or a block device");
         }
-        return Path.of(text).toAbsolutePath();
+        return new ImageName.Local(Path.of(text).toAbsolutePath());
     }
 
     /** The path of another file. */

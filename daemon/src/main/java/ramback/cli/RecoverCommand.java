@@ -54,7 +54,7 @@ final class RecoverCommand extends ImageCommand {
     }
 
     private void confirm(OfflineImage image, OfflineImage.Plan plan, String loss) throws Refusal {
-        String what = "to recover " + image.path() + " (" + plan.work() + ") gives this up: " + loss;
+        String what = "to recover " + image.place() + " (" + plan.work() + ") gives this up: " + loss;
         if (!shell.questions().isAnswered()) {
             throw new Refusal(Refusal.Kind.PROTECTED, what + "; add --yes if that is meant");
         }

@@ -73,7 +73,7 @@ final class StatusScreen {
                             + Quantities.ofBytes(now.journalUsedBytes()) + " of "
                             + Quantities.ofSize(now.journalSizeBytes()) + ", " + now.journalPath());
         }
-        add(lines, "image", now.backingUri() + (now.directIo() ? ", direct I/O" : ", through the page cache"));
+        add(lines, "image", now.backingUri() + access(now));
         if (now.backingFailing() != null) {
             add(lines, "failing", now.backingFailing());
         }
@@ -99,6 +99,13 @@ final class StatusScreen {
                 "pid " + now.pid() + ", up " + Quantities.ofSeconds(now.uptimeSeconds())
                         + (now.trace() ? ", trace on" : ""));
         return lines;
+    }
+
+    private static String access(StatusReport now) {
+        if (!now.backingUri().startsWith("file:")) {
+            return "";
+        }
+        return now.directIo() ? ", direct I/O" : ", through the page cache";
     }
 
     private static void add(List<String> lines, String label, String text) {

@@ -19,6 +19,7 @@ import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
 import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
+import ramback.engine.ImageName;
 import ramback.engine.JournalOption;
 import ramback.engine.RamMode;
 import ramback.engine.Refusal;
@@ -44,7 +45,11 @@ final class UpCommand extends DeviceCommand {
     private static final Duration INTERVAL_MIN = Duration.ofMillis(20);
     private static final Duration INTERVAL_MAX = Duration.ofHours(1);
 
-    @Parameters(index = "0", paramLabel = "IMAGE", description = "A raw image file or a block device.")
+    @Parameters(
+            index = "0",
+            paramLabel = "IMAGE",
+            description =
+                    "A raw image file, a block device, or nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH.")
     private String image = "";
 
     @Option(
@@ -56,7 +61,8 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--name",
             paramLabel = "NAME",
-            description = "The device's name, [a-z0-9._-]{1,64}. Default: the image's file name without its suffix.")
+            description =
+                    "The device's name, [a-z0-9._-]{1,64}. Default: the name of the image's file, or export, without its suffix.")
     private @Nullable String name;
 
     @Option(
@@ -77,7 +83,7 @@ final class UpCommand extends DeviceCommand {
             paramLabel = "FILE|none",
             description =
                     "Where changes are kept in order until IMAGE has them. Default: IMAGE.journal; for a block device"
-                            + " it must be named.")
+                            + " or a URI it must be named.")
     private @Nullable String journal;
 
     @Option(
@@ -173,11 +179,11 @@ final class UpCommand extends DeviceCommand {
     /** Checks the syntax of everything, and makes nothing. */
     Daemon.Options options() throws Refusal {
         RunDirectory runDirectory = runDirectory();
-        Path imagePath = ImageFiles.image(image);
-        String deviceName = name == null ? DeviceName.ofImage(imagePath) : DeviceName.check(name);
+        ImageName imageName = ImageFiles.image(image);
+        String deviceName = name == null ? DeviceName.ofImage(imageName) : DeviceName.check(name);
         int chunkBytes = chunkBytes();
         DeviceOptions device = new DeviceOptions(
-                imagePath,
+                imageName,
                 size("--size", size),
                 deviceName,
                 mode(),

@@ -1,7 +1,7 @@
 package ramback.control;
 
-import java.nio.file.Path;
 import java.util.regex.Pattern;
+import ramback.engine.ImageName;
 import ramback.engine.Refusal;
 
 /** What a device may be called. A name is a directory's name and a part of a URI, so it needs no quoting in either. */
@@ -32,13 +32,12 @@ public final class DeviceName {
     }
 
     /**
-     * Returns the name a device gets from its image: the file's name without its suffix.
+     * Returns the name a device gets from its image: the name of the file, or the export, without its suffix.
      *
      * @throws Refusal of kind USAGE when that is not a name; it says to pass one
      */
-    public static String ofImage(Path image) throws Refusal {
-        Path file = image.getFileName();
-        String whole = file == null ? "" : file.toString();
+    public static String ofImage(ImageName image) throws Refusal {
+        String whole = image.fileName();
         int dot = whole.lastIndexOf('.');
         String name = dot > 0 ? whole.substring(0, dot) : whole;
         if (isValid(name)) {
@@ -46,7 +45,7 @@ public final class DeviceName {
         }
         throw new Refusal(
                 Refusal.Kind.USAGE,
-                "the image's file name gives the bad name " + quoted(name) + rule() + "; pass one with --name");
+                "the image's name gives the bad name " + quoted(name) + rule() + "; pass one with --name");
     }
 
     private static String rule() {

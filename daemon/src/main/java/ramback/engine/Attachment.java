@@ -21,12 +21,10 @@ import ramback.journal.NoJournal;
 import ramback.journal.Recovery;
 import ramback.journal.StartDecision;
 import ramback.journal.StateFile;
-import ramback.journal.StateFile.CleanImage;
 import ramback.journal.StateFileStore;
 import ramback.memory.ImageIdentity;
 import ramback.memory.SharedSegment;
 import ramback.memory.SharedSegment.LeftoverReport;
-import ramback.posix.FileStatus;
 import ramback.writeback.WriteBehind;
 
 /**
@@ -38,7 +36,7 @@ final class Attachment {
 
     private static final SecureRandom RANDOM = new SecureRandom();
 
-    private final FileBacking image;
+    private final Image image;
     private final EpochLog log;
     private final @Nullable Path journalPath;
     private final @Nullable WatchedBacking journal;
@@ -49,7 +47,7 @@ final class Attachment {
     private @Nullable StateFile state;
 
     private Attachment(
-            FileBacking image,
+            Image image,
             EpochLog log,
             @Nullable Path journalPath,
             @Nullable WatchedBacking journal,
@@ -122,12 +120,12 @@ final class Attachment {
         JournalScan scan = Objects.requireNonNull(found.scan());
         FoundJournal journal = Objects.requireNonNull(found.journal());
         FileBacking backing = Objects.requireNonNull(journal.backing());
-        String name = found.image().path().toString();
+        String name = found.image().place();
         try {
             Recovery.Outcome outcome = Recovery.run(
                     backing,
                     scan,
-                    found.image(),
+                    found.image().backing(),
                     scan.lastEpoch(),
                     false,
                     (doneBytes, totalBytes) -> progress.at("recovering " + name, doneBytes, totalBytes));
@@ -157,7 +155,7 @@ final class Attachment {
      */
     static Attachment attach(Findings found, DeviceOptions options, Path segment, WorkProgress progress)
             throws Refusal {
-        FileBacking image = found.image();
+        Image image = found.image();
         if (options.readOnly()) {
             return new Attachment(image, new NoJournal(), null, null, false, null, false, options.mode(), null);
         }
@@ -227,8 +225,7 @@ final class Attachment {
         return scan == null ? UUID.randomUUID() : scan.identity().orElseThrow().device();
     }
 
-    private static JournalIdentity identity(
-            UUID device, DeviceOptions options, FileBacking image, ImageIdentity identity) {
+    private static JournalIdentity identity(UUID device, DeviceOptions options, Image image, ImageIdentity identity) {
         return new JournalIdentity(
                 device, options.chunkBytes(), image.sizeBytes(), identity.device(), identity.inode());
     }
@@ -253,7 +250,7 @@ final class Attachment {
         if (scan.verdict() == JournalScan.Verdict.SUSPENDED) {
             // A clean state beside a journal that says otherwise would be of another time, and nothing would be
             // accepted any more.
-            found.image().sync();
+            found.image().backing().sync();
             Recovery.discard(backing, scan);
             scan = JournalScan.ofRecords(backing);
         }
@@ -261,7 +258,7 @@ final class Attachment {
             StateFile before = found.state();
             if (before != null && !before.isClean()) {
                 // The image is whole, and a new journal has no generation by which that could be seen.
-                write(found.store(), before.cleaned(cleanImage(found.image()), null));
+                write(found.store(), before.cleaned(found.image().cleanImage(), null));
             }
             LocalJournal.format(backing, identity, scan.highestEpoch());
             scan = JournalScan.ofRecords(backing);
@@ -398,13 +395,13 @@ final class Attachment {
             return journal;
         }
         journal.closeScan();
-        String name = found.image().path().toString();
+        String name = found.image().place();
         try (JournalScan whole = JournalScan.of(backing)) {
             if (whole.verdict() == JournalScan.Verdict.EPOCHS) {
                 Recovery.run(
                         backing,
                         whole,
-                        found.image(),
+                        found.image().backing(),
                         whole.lastEpoch(),
                         false,
                         (doneBytes, totalBytes) ->
@@ -538,34 +535,26 @@ final class Attachment {
         StateFile now = state;
         if (now != null && store != null) {
             try {
-                StateFile next = now.cleaned(cleanImage(image), keptSegment == null ? null : keptSegment.toString());
+                StateFile next = now.cleaned(image.cleanImage(), keptSegment == null ? null : keptSegment.toString());
                 store.replace(next.encode());
                 state = next;
             } catch (IOException e) {
                 throw new Refusal(
                         Refusal.Kind.FAILED,
-                        "image " + image.path() + " is whole, but state file " + store.place()
+                        "image " + image.place() + " is whole, but state file " + store.place()
                                 + " could not be marked as clean: " + e.getMessage() + "; run 'ramback recover "
-                                + image.path() + "' before anything but ramback uses it",
+                                + image.place() + "' before anything but ramback uses it",
                         e);
             }
         }
         if (unmarked != null) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
-                    "image " + image.path() + " is whole, but journal " + journalPath
+                    "image " + image.place() + " is whole, but journal " + journalPath
                             + " could not be marked as clean: " + unmarked.getMessage()
                             + "; move it away, and the next 'ramback up' makes a new one",
                     unmarked);
         }
-    }
-
-    static CleanImage cleanImage(FileBacking image) throws IOException {
-        FileStatus status = image.status();
-        // The times of a block device are its node's, which is made anew at each boot.
-        return image.blockDevice()
-                ? new CleanImage(image.sizeBytes(), 0, 0)
-                : new CleanImage(image.sizeBytes(), status.modifiedNanos(), status.changedNanos());
     }
 
     /** Takes it all back, when nothing was served: as a clean stop, and without what was made. */

@@ -7,7 +7,7 @@ import ramback.device.Mode;
 /**
  * What {@code up} was told about one device, syntax already checked.
  *
- * @param image the image: a raw file or a block device
+ * @param image the image: a raw file, a block device or an export
  * @param sizeBytes the size asked for, if it was; a missing image is created only then
  * @param name the device's name, {@code [a-z0-9._-]{1,64}}
  * @param mode the configured mode, which {@code auto} returns to
@@ -25,7 +25,7 @@ import ramback.device.Mode;
  * @param stateDirectory where the states of images lie that can't have them beside them
  */
 public record DeviceOptions(
-        Path image,
+        ImageName image,
         OptionalLong sizeBytes,
         String name,
         Mode mode,

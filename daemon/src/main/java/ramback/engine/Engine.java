@@ -7,9 +7,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
+import ramback.backing.Backing;
 import ramback.backing.BackingOpenException;
 import ramback.backing.Damage;
-import ramback.backing.FileBacking;
 import ramback.backing.WatchedBacking;
 import ramback.clock.Clock;
 import ramback.clock.Signal;
@@ -64,7 +64,7 @@ public final class Engine implements AutoCloseable {
     private final Clock clock = Clock.SYSTEM;
     private final OpenedImage image;
     private final Attachment attachment;
-    private final FileBacking backing;
+    private final Backing backing;
     private final WatchedBacking watched;
     private final DiskWatch diskWatch;
     private final SharedSegment segment;
@@ -99,7 +99,7 @@ public final class Engine implements AutoCloseable {
         this.options = options;
         this.image = image;
         this.attachment = attachment;
-        this.backing = image.backing();
+        this.backing = image.image().backing();
         this.segment = segment;
         this.watched = new WatchedBacking(backing, clock);
         SegmentLayout layout = segment.layout();
@@ -192,7 +192,7 @@ public final class Engine implements AutoCloseable {
         boolean isTakenOver = false;
         boolean isKept = false;
         try {
-            found = Findings.look(ImageRequest.toServe(options), image.backing(), image.created());
+            found = Findings.look(ImageRequest.toServe(options), image.image(), image.created());
             if (found.decision().isRefusal()) {
                 throw StartRefusals.of(found);
             }
@@ -212,7 +212,7 @@ public final class Engine implements AutoCloseable {
                 found.leftovers().remove(kept);
                 segment = isKept
                         ? SegmentFile.takeOver(options, found.leftovers())
-                        : SegmentFile.create(options, image.backing());
+                        : SegmentFile.create(options, image.image());
                 attachment = Attachment.attach(found, options, segment.path(), progress);
                 attachment.bind(segment);
             }
@@ -237,8 +237,8 @@ public final class Engine implements AutoCloseable {
     }
 
     /**
-     * The memory that a clean stop has left for this start, if it can be used: the image must be as it was then, which the times of a
-     * block device don't tell.
+     * The memory that a clean stop has left for this start, if it can be used: the image must be as it was then, which nothing tells of a
+     * block device or a remote image.
      */
     private static @Nullable Path keptMemory(Findings found, DeviceOptions options) throws IOException {
         StateFile state = found.state();
@@ -247,8 +247,8 @@ public final class Engine implements AutoCloseable {
                 && !options.discardMemory()
                 && !found.situation().imageMade()
                 && state != null
-                && !found.image().blockDevice()
-                && Attachment.cleanImage(found.image()).equals(state.cleanImage())
+                && found.image().hasTimes()
+                && found.image().cleanImage().equals(state.cleanImage())
                 && found.leftovers().chunkBytes() == options.chunkBytes();
         return isUsable ? found.leftovers().segment() : null;
     }
@@ -352,7 +352,7 @@ public final class Engine implements AutoCloseable {
                 snapshot == null ? 0 : snapshot.doneBytes(),
                 Arrays.stream(store.waits().lockCounts()).boxed().toList(),
                 Arrays.stream(store.waits().roomCounts()).boxed().toList(),
-                backing.directIo(),
+                image.image().directIo(),
                 options.readOnly(),
                 trace.isOn());
     }

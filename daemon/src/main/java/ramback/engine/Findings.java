@@ -6,7 +6,6 @@ import java.util.LinkedHashSet;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import ramback.backing.FileBacking;
 import ramback.device.Mode;
 import ramback.engine.SegmentFile.Leftovers;
 import ramback.journal.JournalIdentity;
@@ -19,7 +18,6 @@ import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 import ramback.journal.StateFileStore;
-import ramback.journal.StateLocation;
 import ramback.memory.ImageIdentity;
 
 /**
@@ -29,7 +27,7 @@ import ramback.memory.ImageIdentity;
 final class Findings implements AutoCloseable {
 
     private final ImageRequest request;
-    private final FileBacking image;
+    private final Image image;
     private final ImageIdentity identity;
     private final StateFileStore store;
     private final StateFile.@Nullable Reading reading;
@@ -41,7 +39,7 @@ final class Findings implements AutoCloseable {
 
     private Findings(
             ImageRequest request,
-            FileBacking image,
+            Image image,
             ImageIdentity identity,
             StateFileStore store,
             StateFile.@Nullable Reading reading,
@@ -76,19 +74,18 @@ final class Findings implements AutoCloseable {
      *
      * @param imageMade whether it was made for this, because there was none
      */
-    static Findings look(ImageRequest request, FileBacking image, boolean imageMade) throws Refusal {
+    static Findings look(ImageRequest request, Image image, boolean imageMade) throws Refusal {
         FoundJournal journal = null;
         boolean isComplete = false;
         try {
-            StateFileStore store =
-                    StateLocation.store(image.path(), image.status(), image.sizeBytes(), request.stateDirectory());
+            StateFileStore store = image.store(request.stateDirectory());
             Path named = namedJournal(request, image);
             if (named != null) {
-                JournalPlace.check(named, image.path(), store);
+                JournalPlace.check(named, image, store);
             }
             StateFile.Reading reading = read(store);
             StateFile state = stateOf(reading);
-            ImageIdentity identity = SegmentFile.identity(image);
+            ImageIdentity identity = image.identity();
             Leftovers leftovers = SegmentFile.look(image, state, memoryDirectories(request, state));
             // Memory has all that the journal's payload is for, and must be back at once.
             boolean isPayloadNeeded = !isLikelyTakenOver(request, leftovers);
@@ -112,7 +109,7 @@ final class Findings implements AutoCloseable {
             if (journal == null && request.journal().isKept() && request.journalNamed()) {
                 throw new Refusal(
                         Refusal.Kind.USAGE,
-                        "a journal beside the block device " + request.image()
+                        "a journal beside the " + image.kind() + " " + request.image()
                                 + " is not possible; name one with --journal FILE, or serve without one: --journal none");
             }
             Findings findings =
@@ -157,15 +154,10 @@ final class Findings implements AutoCloseable {
         return reading instanceof StateFile.Reading.Whole whole ? whole.state() : null;
     }
 
-    /** Where the journal is, going by what was asked; null for a block device of which nobody says. */
-    private static @Nullable Path namedJournal(ImageRequest request, FileBacking image) {
+    /** Where the journal is, going by what was asked; null for an image with nothing beside it of which nobody says. */
+    private static @Nullable Path namedJournal(ImageRequest request, Image image) {
         Path file = request.journal().file();
-        if (file != null) {
-            return file;
-        }
-        return image.blockDevice()
-                ? null
-                : image.path().resolveSibling(image.path().getFileName() + FoundJournal.SUFFIX);
+        return file != null ? file : image.journalBeside();
     }
 
     /** Whether a journal that only the state file names says that it is this very file's, and not that of which it is a copy. */
@@ -245,7 +237,7 @@ final class Findings implements AutoCloseable {
         return request;
     }
 
-    FileBacking image() {
+    Image image() {
         return image;
     }
 
@@ -267,7 +259,7 @@ final class Findings implements AutoCloseable {
         return reading;
     }
 
-    /** The journal that was looked at; null for a block device of which nobody says where it is. */
+    /** The journal that was looked at; null for an image with nothing beside it of which nobody says where it is. */
     @Nullable
     FoundJournal journal() {
         return journal;

@@ -7,7 +7,7 @@ import java.nio.file.Path;
  *
  * @param image as it was named
  * @param journal whether it is to be served with a journal, and which; for {@code recover} and {@code check} which one is looked at
- * @param journalNamed whether a block device's journal must have been named
+ * @param journalNamed whether the journal must have been named of an image with nothing beside it
  * @param readOnly whether nothing may be written, anywhere
  * @param servedReadOnly whether it is to be served so, which needs less to be in order
  * @param takesMemory whether it is to be served, and the memory of a daemon that is gone can be gone on with
@@ -17,7 +17,7 @@ import java.nio.file.Path;
  * @param stateDirectory where the states of images lie that can't have them beside them
  */
 public record ImageRequest(
-        Path image,
+        ImageName image,
         JournalOption journal,
         boolean journalNamed,
         boolean readOnly,

@@ -14,25 +14,27 @@ final class JournalPlace {
     /**
      * Refuses a journal in such a place; changes nothing.
      *
-     * @param image its path
+     * @param image open
      * @param store of its state, not read yet, so that it still has all places where that may be written
      */
-    static void check(Path journal, Path image, StateFileStore store) throws Refusal {
+    static void check(Path journal, Image image, StateFileStore store) throws Refusal {
         Path unfinished = FoundJournal.unfinished(journal);
-        if (isSame(journal, image)) {
+        Path path = image.path();
+        if (path != null && isSame(journal, path)) {
             throw bad(journal, "is the image itself");
         }
-        if (isSame(unfinished, image)) {
+        if (path != null && isSame(unfinished, path)) {
             throw bad(journal, "would be made as " + unfinished + ", which is the image");
         }
         for (Path place : store.places()) {
             if (isSame(journal, place)) {
-                throw bad(journal, "is where the state file of image " + image + " is written");
+                throw bad(journal, "is where the state file of image " + image.place() + " is written");
             }
             if (isSame(unfinished, place)) {
                 throw bad(
                         journal,
-                        "would be made as " + unfinished + ", where the state file of image " + image + " is written");
+                        "would be made as " + unfinished + ", where the state file of image " + image.place()
+                                + " is written");
             }
         }
     }

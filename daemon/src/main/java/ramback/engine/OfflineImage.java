@@ -1,7 +1,6 @@
 package ramback.engine;
 
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -22,10 +21,10 @@ import ramback.journal.StateFile;
 /** An image that nobody serves, with what lies beside it: to be looked at, or to be made whole. Locked until it is closed. */
 public final class OfflineImage implements AutoCloseable {
 
-    private final FileBacking image;
+    private final Image image;
     private final Findings found;
 
-    private OfflineImage(FileBacking image, Findings found) {
+    private OfflineImage(Image image, Findings found) {
         this.image = image;
         this.found = found;
     }
@@ -36,9 +35,9 @@ public final class OfflineImage implements AutoCloseable {
      * @throws Refusal when the image can't be opened, or is being served
      */
     public static OfflineImage open(ImageRequest request) throws Refusal {
-        FileBacking image;
+        Image image;
         try {
-            image = FileBacking.open(request.image(), request.readOnly());
+            image = Image.open(request.image(), request.readOnly());
         } catch (BackingOpenException e) {
             throw OpenedImage.refusal(e);
         }
@@ -48,7 +47,7 @@ public final class OfflineImage implements AutoCloseable {
             return new OfflineImage(image, found);
         } finally {
             if (found == null) {
-                FoundJournal.closeQuietly(image);
+                image.closeQuietly();
             }
         }
     }
@@ -56,7 +55,7 @@ public final class OfflineImage implements AutoCloseable {
     @Override
     public void close() {
         found.close();
-        FoundJournal.closeQuietly(image);
+        image.closeQuietly();
     }
 
     // ---------------------------------------------------------------------------------------------- check
@@ -100,7 +99,7 @@ public final class OfflineImage implements AutoCloseable {
     private boolean isChanged() {
         StateFile state = found.state();
         try {
-            return state != null && !Attachment.cleanImage(image).equals(state.cleanImage());
+            return state != null && !image.cleanImage().equals(state.cleanImage());
         } catch (IOException e) {
             return true;
         }
@@ -220,13 +219,13 @@ public final class OfflineImage implements AutoCloseable {
                 Recovery.Outcome outcome = Recovery.run(
                         journal,
                         scan,
-                        image,
+                        image.backing(),
                         plan.epoch(),
                         plan.loss() != null,
-                        (doneBytes, totalBytes) -> progress.at("recovering " + image.path(), doneBytes, totalBytes));
+                        (doneBytes, totalBytes) -> progress.at("recovering " + image.place(), doneBytes, totalBytes));
                 done = "recovered: " + Attachment.said(outcome);
             } else if (scan != null && journal != null && isToBeEmptied(scan)) {
-                image.sync();
+                image.backing().sync();
                 Recovery.discard(journal, scan);
             }
             writeCleanState();
@@ -248,14 +247,14 @@ public final class OfflineImage implements AutoCloseable {
     }
 
     private void writeCleanState() throws IOException, Refusal {
-        image.sync();
+        image.backing().sync();
         StateFile before = found.state();
         UUID device = before != null ? before.deviceId() : deviceOfJournal();
         if (device == null || (before != null && before.isClean())) {
             return;
         }
         StateFile clean = before != null
-                ? before.cleaned(Attachment.cleanImage(image), null)
+                ? before.cleaned(image.cleanImage(), null)
                 : new StateFile(
                         device,
                         Objects.requireNonNull(found.scan()).generation(),
@@ -264,7 +263,7 @@ public final class OfflineImage implements AutoCloseable {
                         Objects.requireNonNull(found.journal()).path().toString(),
                         null,
                         Attachment.bootId(),
-                        Attachment.cleanImage(image));
+                        image.cleanImage());
         Attachment.write(found.store(), clean);
     }
 
@@ -275,8 +274,8 @@ public final class OfflineImage implements AutoCloseable {
                 : scan.identity().map(JournalIdentity::device).orElse(null);
     }
 
-    /** Where the image is, links resolved. */
-    public Path path() {
-        return image.path();
+    /** Where the image is: a path, links resolved, or a URI. */
+    public String place() {
+        return image.place();
     }
 }

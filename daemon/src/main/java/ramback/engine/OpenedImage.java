@@ -11,33 +11,34 @@ import ramback.memory.SegmentLayout;
 /**
  * The image as {@code up} found or made it.
  *
- * @param backing the open, locked image
+ * @param image open, and locked where it can be
  * @param created whether it was created just now, so that a failed start removes it again
  */
-record OpenedImage(FileBacking backing, boolean created) {
+record OpenedImage(Image image, boolean created) {
 
     private static final int DYING_ATTEMPT_COUNT = 10;
     private static final long DYING_WAIT_NANOS = 30_000_000L;
 
     static OpenedImage open(DeviceOptions options) throws Refusal {
-        Path image = options.image();
-        boolean create = !Files.exists(image);
-        if (create && options.sizeBytes().isEmpty()) {
-            throw new Refusal(Refusal.Kind.USAGE, "image " + image + " does not exist; give --size SIZE to create it");
-        }
-        if (create && options.readOnly()) {
+        Path missing = options.image() instanceof ImageName.Local(Path path) && !Files.exists(path) ? path : null;
+        if (missing != null && options.sizeBytes().isEmpty()) {
             throw new Refusal(
-                    Refusal.Kind.USAGE, "image " + image + " does not exist, and --read-only does not create one");
+                    Refusal.Kind.USAGE, "image " + missing + " does not exist; give --size SIZE to create it");
         }
-        FileBacking backing;
+        if (missing != null && options.readOnly()) {
+            throw new Refusal(
+                    Refusal.Kind.USAGE, "image " + missing + " does not exist, and --read-only does not create one");
+        }
+        Image image;
         try {
-            backing = create
-                    ? FileBacking.create(image, options.sizeBytes().getAsLong())
-                    : openSoon(image, options.readOnly());
+            image = missing != null
+                    ? new Image.Local(
+                            FileBacking.create(missing, options.sizeBytes().getAsLong()))
+                    : openSoon(options.image(), options.readOnly());
         } catch (BackingOpenException e) {
             throw refusal(e);
         }
-        OpenedImage opened = new OpenedImage(backing, create);
+        OpenedImage opened = new OpenedImage(image, missing != null);
         try {
             opened.checkSize(options);
         } catch (Refusal e) {
@@ -48,10 +49,10 @@ record OpenedImage(FileBacking backing, boolean created) {
     }
 
     /** A daemon that was killed gives its locks up one after the other: whoever starts the next one at once waits for that. */
-    private static FileBacking openSoon(Path image, boolean readOnly) throws BackingOpenException {
+    private static Image openSoon(ImageName image, boolean readOnly) throws BackingOpenException {
         for (int attempt = 1; ; attempt++) {
             try {
-                return FileBacking.open(image, readOnly);
+                return Image.open(image, readOnly);
             } catch (BackingOpenException e) {
                 if (e.reason() != BackingOpenException.Reason.IN_USE || attempt == DYING_ATTEMPT_COUNT) {
                     throw e;
@@ -70,7 +71,7 @@ record OpenedImage(FileBacking backing, boolean created) {
     }
 
     private void checkSize(DeviceOptions options) throws Refusal {
-        long sizeBytes = backing.sizeBytes();
+        long sizeBytes = image.sizeBytes();
         if (options.sizeBytes().isPresent() && options.sizeBytes().getAsLong() != sizeBytes) {
             throw new Refusal(
                     Refusal.Kind.USAGE,
@@ -89,14 +90,14 @@ record OpenedImage(FileBacking backing, boolean created) {
     /** Closes the image, and removes it if it was created just now. */
     void undo() {
         try {
-            Path path = backing.path();
-            if (created) {
+            Path path = image.path();
+            if (created && path != null) {
                 Files.deleteIfExists(path);
             }
-            backing.close();
+            image.backing().close();
         } catch (IOException e) {
             System.getLogger(OpenedImage.class.getName())
-                    .log(System.Logger.Level.WARNING, "could not tidy up {0}: {1}", backing.uri(), e.getMessage());
+                    .log(System.Logger.Level.WARNING, "could not tidy up {0}: {1}", image.place(), e.getMessage());
         }
     }
 }

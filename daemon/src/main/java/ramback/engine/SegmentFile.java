@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import ramback.backing.FileBacking;
 import ramback.journal.StartSituation.Memory;
 import ramback.journal.StateFile;
 import ramback.memory.ImageIdentity;
@@ -24,7 +23,6 @@ import ramback.memory.MemoryShortageException;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.memory.SharedSegment.LeftoverReport;
-import ramback.posix.FileStatus;
 import ramback.posix.Posix;
 
 /** Where a device's memory segment lies, and what an earlier daemon left of it. */
@@ -72,15 +70,15 @@ final class SegmentFile {
      *
      * @param state what the image's state file says, if it can be read
      */
-    static Leftovers look(FileBacking backing, @Nullable StateFile state, Collection<Path> directories) throws Refusal {
+    static Leftovers look(Image image, @Nullable StateFile state, Collection<Path> directories) throws Refusal {
         List<Path> files = new ArrayList<>();
         Leftovers worst = new Leftovers(Memory.NONE, files, null, null);
         for (Path directory : directories) {
-            try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "*" + suffix(backing))) {
+            try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "*" + suffix(image.identity()))) {
                 for (Path file : found) {
                     files.add(file);
                     LeftoverReport report = SharedSegment.inspect(file);
-                    Memory memory = memory(report, backing, state);
+                    Memory memory = memory(report, image, state);
                     if (weight(memory) > weight(worst.memory())) {
                         worst = new Leftovers(memory, files, file, report);
                     }
@@ -95,15 +93,14 @@ final class SegmentFile {
         return worst;
     }
 
-    private static Memory memory(LeftoverReport report, FileBacking backing, @Nullable StateFile state)
-            throws IOException {
+    private static Memory memory(LeftoverReport report, Image image, @Nullable StateFile state) throws IOException {
         return switch (report.leftover()) {
             case NONE, UNFINISHED -> Memory.NONE;
             case IN_USE -> Memory.IN_USE;
             case UNREADABLE -> Memory.UNREADABLE;
             case WHOLE -> {
                 boolean isChanged = report.dirtyChunks() > 0;
-                if (isOfAttachment(report, backing, state)) {
+                if (isOfAttachment(report, image, state)) {
                     yield isChanged ? Memory.CHANGES : Memory.LOADED;
                 }
                 yield isChanged ? Memory.FOREIGN : Memory.NONE;
@@ -111,7 +108,7 @@ final class SegmentFile {
         };
     }
 
-    private static boolean isOfAttachment(LeftoverReport report, FileBacking backing, @Nullable StateFile state)
+    private static boolean isOfAttachment(LeftoverReport report, Image image, @Nullable StateFile state)
             throws IOException {
         SegmentLayout layout = report.layout();
         return state != null
@@ -120,8 +117,8 @@ final class SegmentFile {
                 && report.generation() == state.generation()
                 && state.deviceId().equals(report.device())
                 && report.isOfThisBoot()
-                && identity(backing).equals(report.image())
-                && backing.sizeBytes() == layout.sizeBytes();
+                && image.identity().equals(report.image())
+                && image.sizeBytes() == layout.sizeBytes();
     }
 
     /** Of several segments the one counts of which most must be said. */
@@ -137,31 +134,29 @@ final class SegmentFile {
     }
 
     /** The image's identity is part of the name, so that what was left is found under any device name. */
-    private static String suffix(FileBacking backing) throws IOException {
-        ImageIdentity identity = identity(backing);
+    private static String suffix(ImageIdentity identity) {
         return String.format("-%x-%x.ram", identity.device(), identity.inode());
     }
 
     /** Where the memory of a device is going to lie. */
-    static Path path(DeviceOptions options, FileBacking backing) throws Refusal {
+    static Path path(DeviceOptions options, Image image) throws Refusal {
         try {
-            return options.ramDirectory().resolve(options.name() + suffix(backing));
+            return options.ramDirectory().resolve(options.name() + suffix(image.identity()));
         } catch (IOException e) {
             throw notTaken(options, e);
         }
     }
 
     /** Takes the memory of a device. What was found of earlier memory has been dealt with. */
-    static SharedSegment create(DeviceOptions options, FileBacking backing) throws Refusal {
+    static SharedSegment create(DeviceOptions options, Image image) throws Refusal {
         try {
             prepareDirectory(options.ramDirectory());
-            SegmentLayout layout =
-                    new SegmentLayout(backing.sizeBytes(), options.chunkBytes(), options.clientCountMax());
-            Path path = path(options, backing);
+            SegmentLayout layout = new SegmentLayout(image.sizeBytes(), options.chunkBytes(), options.clientCountMax());
+            Path path = path(options, image);
             if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
                 throw new IOException("memory segment " + path + " is in the way");
             }
-            return SharedSegment.create(path, layout, options.ram() == RamMode.SPARSE, identity(backing));
+            return SharedSegment.create(path, layout, options.ram() == RamMode.SPARSE, image.identity());
         } catch (MemoryShortageException e) {
             throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
         } catch (IOException e) {
@@ -195,13 +190,6 @@ final class SegmentFile {
                 Refusal.Kind.FAILED,
                 "memory in --ram-dir " + options.ramDirectory() + " can't be taken: " + e.getMessage(),
                 e);
-    }
-
-    static ImageIdentity identity(FileBacking backing) throws IOException {
-        FileStatus status = backing.status();
-        return backing.blockDevice()
-                ? new ImageIdentity(status.specialDevice(), 0)
-                : new ImageIdentity(status.device(), status.inode());
     }
 
     /** Creates the directory for its owner alone, or checks that it is such a one: /dev/shm is everybody's. */

@@ -97,7 +97,9 @@ class BadInputTest {
     void upNeedsAnImage() {
         assertRefused(2, "missing required parameter: 'IMAGE'; see 'ramback help up'", "up");
         assertRefused(2, "bad IMAGE '': not a path", "up", "");
-        assertRefused(2, "this version serves no remote image", "up", "nbd://localhost/x");
+        assertRefused(2, "bad IMAGE 'nbd:///x': it names no host; write nbd://HOST[:PORT]/EXPORT", "up", "nbd:///x");
+        assertRefused(2, "bad IMAGE 'nbds://h/x': this version speaks no TLS to a server", "up", "nbds://h/x");
+        assertRefused(2, "pass one with --name", "up", "nbd://localhost");
         assertRefused(2, "pass one with --name", "up", "/x/My Disk.img");
     }
 
@@ -169,8 +171,8 @@ class BadInputTest {
                 "check|missing required parameter: 'IMAGE'",
                 "recover x --to-epoch -1|bad --to-epoch '-1': must be the number of an epoch",
                 "recover x --to-epoch last|bad --to-epoch 'last'",
-                "recover nbd://localhost/x|this version serves no remote image",
-                "check nbd://localhost/x|this version serves no remote image",
+                "recover nbd://localhost:0/x|port '0' is not 1 to 65535",
+                "check nbd+unix://x?socket=s|a Unix socket has no host 'x'; write three slashes",
                 "check x --to-epoch 1|unknown options: '--to-epoch', '1'",
                 "flush --now|unknown option"
             })

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -34,12 +35,18 @@ class UpDownTest {
 
     /** An {@code up} in the background. */
     private final class Up {
-        final ShellOnPaper shell = new ShellOnPaper(run());
+        final ShellOnPaper shell = new ShellOnPaper(environment());
         final CompletableFuture<Integer> exitCode;
 
         Up(String image, String... options) {
             String[] arguments = Stream.concat(
-                            Stream.of("up", directory.resolve(image).toString(), "--ram-dir", ram().toString()),
+                            Stream.of(
+                                    "up",
+                                    image.startsWith("nbd")
+                                            ? image
+                                            : directory.resolve(image).toString(),
+                                    "--ram-dir",
+                                    ram().toString()),
                             Stream.concat(smallJournal(options), Stream.of(options)))
                     .toArray(String[]::new);
             exitCode = CompletableFuture.supplyAsync(() -> shell.run(arguments), UpDownTest::startThread);
@@ -65,6 +72,14 @@ class UpDownTest {
         return isSaid ? Stream.of() : Stream.of("--journal-size", "2M");
     }
 
+    private Map<String, String> environment() {
+        return Map.of(
+                "RAMBACK_RUN_DIR",
+                run().toString(),
+                "RAMBACK_STATE_DIR",
+                directory.resolve("state").toString());
+    }
+
     private Path run() {
         return directory.resolve("run");
     }
@@ -79,7 +94,7 @@ class UpDownTest {
     }
 
     private ShellOnPaper ramback(int exitCode, String... arguments) {
-        ShellOnPaper shell = new ShellOnPaper(run());
+        ShellOnPaper shell = new ShellOnPaper(environment());
         assertThat(shell.run(arguments)).as(shell.out() + shell.err()).isEqualTo(exitCode);
         return shell;
     }
@@ -228,6 +243,31 @@ class UpDownTest {
     }
 
     @Test
+    void anExportOfAnotherServerIsAnImage() throws Exception {
+        new Up("far.img", "--size", "1M").awaitReady();
+        String uri = "nbd+unix:///far?socket=" + run().resolve("far/nbd.sock");
+        String journal = directory.resolve("near.journal").toString();
+        assertRefused(2, "a journal beside the remote image " + uri + " is not possible", uri, "--name", "near");
+        assertRefused(2, "not the 2097152 of --size", uri, "--name", "near", "--journal", "none", "--size", "2M");
+        assertRefused(1, "has no export 'away'", uri.replace("///far", "///away"), "--journal", "none");
+
+        Up near = new Up(uri, "--name", "near", "--journal", journal, "--journal-size", "2M").awaitReady();
+        assertThat(ramback(0, "status", "near", "--json").out()).contains("\"backing\":{\"uri\":\"" + uri + "\"");
+        assertRefused(1, "is in use by another process", uri, "--name", "other", "--journal", journal);
+        assertRefused(1, "is in use: its memory segment", uri, "--name", "other", "--journal", "none");
+        ramback(0, "down", "near");
+        assertThat(near.exitCode.join()).isZero();
+        assertThat(ramback(0, "check", uri).out()).contains(uri + " is clean", "journal " + journal + " holds 0 of ");
+        // From now on the state file says where the journal is.
+        new Up(uri, "--name", "near", "--journal-size", "2M").awaitReady();
+        ramback(0, "down", "near");
+        assertThat(ramback(0, "recover", uri).out()).contains(uri + " is clean: nothing to recover");
+
+        ramback(0, "down", "far");
+        assertRefused(1, "no connection to " + uri, uri, "--name", "near", "--journal", "none");
+    }
+
+    @Test
     void itIsServedOnTheSocketAndThePortThatWereAsked() throws Exception {
         Path socket = directory.resolve("my.sock");
         Up up = new Up("disk.img", "--size", "1M", "--socket", socket.toString(), "--listen", "127.0.0.1:0")
@@ -263,7 +303,7 @@ class UpDownTest {
     @Test
     void watchingGoesOnUntilASignal() throws Exception {
         new Up("disk.img", "--size", "1M").awaitReady();
-        ShellOnPaper watch = new ShellOnPaper(run());
+        ShellOnPaper watch = new ShellOnPaper(environment());
         CompletableFuture<Integer> exitCode =
                 CompletableFuture.supplyAsync(() -> watch.run("status", "--watch"), UpDownTest::startThread);
         watch.awaitOut("committed", 2);
@@ -274,7 +314,7 @@ class UpDownTest {
     @Test
     void watchingADeviceThatStopsEndsWithALine() throws Exception {
         new Up("disk.img", "--size", "1M").awaitReady();
-        ShellOnPaper watch = new ShellOnPaper(run());
+        ShellOnPaper watch = new ShellOnPaper(environment());
         CompletableFuture<Integer> exitCode =
                 CompletableFuture.supplyAsync(() -> watch.run("status", "--watch"), UpDownTest::startThread);
         watch.awaitOut("committed", 1);

@@ -8,6 +8,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import ramback.engine.ImageName;
 import ramback.engine.Refusal;
 
 class DeviceNameTest {
@@ -37,12 +38,26 @@ class DeviceNameTest {
         "/x/a..img,a."
     })
     void theImagesFileNameWithoutItsSuffixIsTheName(String image, String name) throws Refusal {
-        assertThat(DeviceName.ofImage(Path.of(image))).isEqualTo(name);
+        assertThat(DeviceName.ofImage(new ImageName.Local(Path.of(image)))).isEqualTo(name);
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"/x/Disk.img", "/x/my disk.img", "/", "/x/..img"})
     void anImageWhoseFileNameIsNoNameAsksForOne(String image) {
-        assertThatThrownBy(() -> DeviceName.ofImage(Path.of(image))).hasMessageEndingWith("; pass one with --name");
+        assertThatThrownBy(() -> DeviceName.ofImage(new ImageName.Local(Path.of(image))))
+                .hasMessageEndingWith("; pass one with --name");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"nbd://h/disk.qcow2,disk", "nbd://h/vm/a.b,a", "nbd+unix:///x?socket=/y/z,x"})
+    void anExportsNameWithoutItsSuffixIsTheName(String image, String name) throws Refusal {
+        assertThat(DeviceName.ofImage(ImageName.ofUri(image))).isEqualTo(name);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"nbd://h", "nbd://h/%C3%A9", "nbd://h/a/", "nbd://h/.."})
+    void anExportWhoseNameIsNoNameAsksForOne(String image) {
+        assertThatThrownBy(() -> DeviceName.ofImage(ImageName.ofUri(image)))
+                .hasMessageEndingWith("; pass one with --name");
     }
 }

@@ -33,24 +33,24 @@ class AttachmentTest {
 
     private Path journal;
     private Path state;
-    private FileBacking image;
+    private Image.Local image;
 
     @BeforeEach
     void makeImage() throws IOException {
         Path file = Files.write(directory.resolve("disk.img"), new byte[IMAGE_BYTES]);
         journal = directory.resolve("disk.img.journal");
         state = directory.resolve("disk.img.ramback");
-        image = FileBacking.open(file, false);
+        image = new Image.Local(FileBacking.open(file, false));
     }
 
     @AfterEach
     void closeImage() throws IOException {
-        image.close();
+        image.backing().close();
     }
 
     private DeviceOptions options(boolean acceptTorn) {
         return new DeviceOptions(
-                image.path(),
+                new ImageName.Local(image.backing().path()),
                 OptionalLong.empty(),
                 "disk",
                 Mode.WRITEBACK,
@@ -77,8 +77,8 @@ class AttachmentTest {
                 DEVICE,
                 4096,
                 IMAGE_BYTES,
-                image.status().device(),
-                image.status().inode());
+                image.backing().status().device(),
+                image.backing().status().inode());
     }
 
     private void writeState(long generation, boolean withJournal) throws IOException {

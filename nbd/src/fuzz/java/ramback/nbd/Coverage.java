@@ -25,7 +25,6 @@ final class Coverage {
             "Handshake",
             "HandshakeOption",
             "MemoryWindows",
-            "Protocol",
             "Replies",
             "Transmission",
             "Wire");

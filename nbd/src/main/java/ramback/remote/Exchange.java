@@ -44,6 +44,9 @@ final class Exchange implements AutoCloseable {
     static final int REQUEST_COUNT = 64;
     static final int LINK_COUNT_MAX = 4;
 
+    /** A further connection is waited for less: a server that takes one client alone may leave it in its queue. */
+    private static final int FURTHER_LINK_SHARE = 5;
+
     private static final System.Logger LOG = System.getLogger(Exchange.class.getName());
     private static final long NONE = -1;
 
@@ -535,11 +538,11 @@ final class Exchange implements AutoCloseable {
         List<Link> made = new ArrayList<>();
         boolean isComplete = false;
         try {
-            Link first = connectOne(before);
+            Link first = connectOne(before, patience.handshakeNanos());
             made.add(first);
             while (first.terms().allowsConnections() && made.size() < LINK_COUNT_MAX) {
                 try {
-                    made.add(connectOne(first.terms()));
+                    made.add(connectOne(first.terms(), patience.handshakeNanos() / FURTHER_LINK_SHARE));
                 } catch (IOException e) {
                     // A server that takes no more clients is spoken with over those that it took.
                     LOG.log(System.Logger.Level.DEBUG, "connection {0} to {1}: {2}", made.size() + 1, uri, reason(e));
@@ -555,8 +558,8 @@ final class Exchange implements AutoCloseable {
         }
     }
 
-    private Link connectOne(@Nullable Terms before) throws IOException {
-        long deadlineNanos = clock.nanoTime() + patience.handshakeNanos();
+    private Link connectOne(@Nullable Terms before, long timeNanos) throws IOException {
+        long deadlineNanos = clock.nanoTime() + timeNanos;
         SocketChannel channel = sockets.connect(uri.endpoint(), deadlineNanos);
         boolean isAgreed = false;
         try {

@@ -76,10 +76,14 @@ final class DiskServer implements AutoCloseable {
     volatile byte[] content;
     private byte[] durable;
     volatile @Nullable Hook hook;
+    /** What is answered instead of every reply; null for replies. */
+    volatile byte @Nullable [] babble;
+
     final List<Done> log = new CopyOnWriteArrayList<>();
     final List<SocketChannel> clients = new CopyOnWriteArrayList<>();
     private final List<Thread> threads = new CopyOnWriteArrayList<>();
     private @Nullable ServerSocketChannel listener;
+    private @Nullable Thread acceptor;
     private int connectionCount;
 
     DiskServer(int sizeBytes, Ways ways, boolean isTcp) throws IOException {
@@ -124,7 +128,7 @@ final class DiskServer implements AutoCloseable {
             opened.bind(tcp);
         }
         listener = opened;
-        startThread(() -> {
+        acceptor = startThread(() -> {
             while (true) {
                 SocketChannel client = opened.accept();
                 clients.add(client);
@@ -141,6 +145,9 @@ final class DiskServer implements AutoCloseable {
     void kill() throws IOException {
         if (listener != null) {
             listener.close();
+        }
+        if (acceptor != null) {
+            join(acceptor); // until then it takes another client, and keeps its port
         }
         for (SocketChannel client : clients) {
             client.close();
@@ -179,7 +186,7 @@ final class DiskServer implements AutoCloseable {
         void run() throws IOException, InterruptedException;
     }
 
-    private void startThread(Work work) {
+    private Thread startThread(Work work) {
         Thread thread = Thread.ofPlatform().daemon().unstarted(() -> {
             try {
                 work.run();
@@ -189,6 +196,7 @@ final class DiskServer implements AutoCloseable {
         });
         threads.add(thread);
         thread.start();
+        return thread;
     }
 
     // ---------------------------------------------------------------------------------------------- handshake
@@ -284,6 +292,25 @@ final class DiskServer implements AutoCloseable {
     // ---------------------------------------------------------------------------------------------- transmission
 
     private void transmit(SocketChannel client, int number, boolean isStructured) throws IOException {
+        List<Thread> underWay = new ArrayList<>();
+        try {
+            receive(client, number, isStructured, underWay);
+        } finally {
+            // As the specification wants it: what was asked is done before the connection is closed.
+            underWay.forEach(DiskServer::join);
+        }
+    }
+
+    private static void join(Thread thread) {
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void receive(SocketChannel client, int number, boolean isStructured, List<Thread> underWay)
+            throws IOException {
         while (true) {
             ByteBuffer header = read(client, Protocol.REQUEST_BYTES);
             int magic = header.getInt();
@@ -296,7 +323,8 @@ final class DiskServer implements AutoCloseable {
                 return;
             }
             ByteBuffer payload = command == Protocol.CMD_WRITE ? read(client, length) : ByteBuffer.allocate(0);
-            startThread(() -> carryOut(client, number, isStructured, command, cookie, offset, length, payload));
+            underWay.add(startThread(
+                    () -> carryOut(client, number, isStructured, command, cookie, offset, length, payload)));
         }
     }
 
@@ -351,6 +379,10 @@ final class DiskServer implements AutoCloseable {
             } else {
                 reply.add(chunk(cookie, Protocol.REPLY_NONE, true, ByteBuffer.allocate(0)));
             }
+        }
+        byte[] instead = babble;
+        if (instead != null) {
+            reply = List.of(ByteBuffer.wrap(instead));
         }
         synchronized (client) {
             for (ByteBuffer part : reply) {
