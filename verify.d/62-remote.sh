@@ -255,6 +255,22 @@ recovered() {
     rm crash.*
 }
 
+goes_on() { # the memory is there: nothing is lost, in any mode
+    truncate -s 16M memory.img
+    serve_file memory.img
+    up "$URI" --journal none --name memory --mode unsafe
+    sh_nbd "$UP_URI" 'h.pwrite(b"more" * 4096, 1 << 20)'
+    kill -KILL "$UP_PID"
+    wait_for 30 gone "$UP_PID"
+    up "$URI" --journal none --name memory --mode unsafe
+    sh_nbd "$UP_URI" 'assert h.pread(16384, 1 << 20) == b"more" * 4096'
+    down
+    end_server TERM
+    cmp -n 16384 -i $((1 << 20)):0 memory.img <(for _ in {1..4096}; do printf more; done)
+    rm memory.*
+}
+
+check 'SIGKILL: up goes on from the memory' goes_on
 check 'SIGKILL and the memory gone: check says what is needed, recover brings it back' recovered
 
 # --- what is refused ---
