@@ -132,6 +132,7 @@ public final class ImageDevice implements Device {
     void sessionReleased(int index) {
         opening.lock();
         try {
+            segment.releaseStaging(index);
             sessions[index] = null;
         } finally {
             opening.unlock();

@@ -28,6 +28,7 @@ public final class SharedSegment implements AutoCloseable {
     private final SegmentLayout layout;
     private final MemorySegment mapping;
     private final @Nullable Granules granules;
+    private final MemoryLock lock;
 
     private SharedSegment(Path path, int fd, SegmentLayout layout, MemorySegment mapping, boolean sparse) {
         this.path = path;
@@ -37,6 +38,7 @@ public final class SharedSegment implements AutoCloseable {
         this.granules = sparse
                 ? new Granules(fd, layout, mapping.asSlice(layout.granulesOffset(), layout.granulesBytes()))
                 : null;
+        this.lock = lock(mapping, layout, sparse);
     }
 
     /**
@@ -75,6 +77,10 @@ public final class SharedSegment implements AutoCloseable {
                             + " is not on tmpfs, so the device would not be in memory; give a directory on tmpfs such as /dev/shm");
         }
         long needBytes = sparse ? layout.stagingOffset() : layout.reservedBytes();
+        MemoryCgroup cgroup = MemoryCgroup.ofThisProcess();
+        if (cgroup != null && needBytes > cgroup.limitBytes()) {
+            throw new MemoryShortageException(needBytes, cgroup.limitBytes(), "memory cgroup (" + cgroup.file() + ")");
+        }
         long memoryBytes = SystemMemory.availableBytes();
         if (needBytes > memoryBytes) {
             throw new MemoryShortageException(needBytes, memoryBytes, "memory (MemAvailable)");
@@ -139,6 +145,30 @@ public final class SharedSegment implements AutoCloseable {
         if (first != null) {
             throw first;
         }
+    }
+
+    /**
+     * Locks what the process may lock. The data of a sparse segment is left out: it may outgrow the memory, and then be
+     * slow rather than have processes killed.
+     */
+    private static MemoryLock lock(MemorySegment mapping, SegmentLayout layout, boolean sparse) {
+        MemorySegment states = mapping.asSlice(0, layout.stagingOffset());
+        MemorySegment data = mapping.asSlice(layout.dataOffset(), layout.dataBytes());
+        MemoryLock lock = MemoryLock.NONE;
+        try {
+            Posix.lock(states, false);
+            lock = MemoryLock.STATES;
+            if (sparse) {
+                // A process that is locked as a whole has locked it.
+                Posix.unlock(data);
+            } else {
+                Posix.lock(mapping.asSlice(layout.stagingOffset()), true);
+                lock = MemoryLock.ALL;
+            }
+        } catch (PosixException e) {
+            // Not permitted; who starts the device says so where it matters.
+        }
+        return lock;
     }
 
     private static void discard(Path path, int fd) {
@@ -342,6 +372,11 @@ public final class SharedSegment implements AutoCloseable {
         return layout;
     }
 
+    /** How much of this segment can't be swapped out. */
+    public MemoryLock lock() {
+        return lock;
+    }
+
     /** The segment's file. */
     public Path path() {
         return path;
@@ -379,6 +414,16 @@ public final class SharedSegment implements AutoCloseable {
                 mapping,
                 layout.redoOffset() + (long) index * SegmentLayout.REDO_SLOT_BYTES,
                 area + layout.stagingBytes());
+    }
+
+    /** Gives the memory of a session's staging area back, until its next use; none of its redo slots may have begun. */
+    public void releaseStaging(int session) {
+        long begin = layout.stagingOffset() + (long) session * layout.sessionBytes();
+        try {
+            Posix.fallocate(fd, Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE, begin, layout.sessionBytes());
+        } catch (PosixException ignored) {
+            // Then the next client of that number finds it taken.
+        }
     }
 
     /** The device's data, in whole chunks. */

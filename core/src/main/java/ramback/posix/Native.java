@@ -257,6 +257,51 @@ final class Native {
         }
     }
 
+    static int mlock2(MemorySegment memory, long lengthBytes, int flags) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Mlock2.CALL.invokeExact(state, memory, lengthBytes, flags), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int munlock(MemorySegment memory, long lengthBytes) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Munlock.CALL.invokeExact(state, memory, lengthBytes), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int mlockall(int flags) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Mlockall.CALL.invokeExact(state, flags), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int prlimit(int pid, int resource, MemorySegment newLimits, MemorySegment oldLimits) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Prlimit.CALL.invokeExact(state, pid, resource, newLimits, oldLimits), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int prctl(int option, long second, long third, long fourth, long fifth) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Prctl.CALL.invokeExact(state, option, second, third, fourth, fifth), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static String strerror(int errno) {
         MemorySegment state = STATE.get();
         try {
@@ -426,6 +471,27 @@ final class Native {
 
     private static final class Fcntl {
         static final MethodHandle CALL = link("fcntl", JAVA_INT, 2, JAVA_INT, JAVA_INT, JAVA_INT);
+    }
+
+    private static final class Mlock2 {
+        static final MethodHandle CALL = link("mlock2", JAVA_INT, NOT_VARIADIC, ADDRESS, JAVA_LONG, JAVA_INT);
+    }
+
+    private static final class Munlock {
+        static final MethodHandle CALL = link("munlock", JAVA_INT, NOT_VARIADIC, ADDRESS, JAVA_LONG);
+    }
+
+    private static final class Mlockall {
+        static final MethodHandle CALL = link("mlockall", JAVA_INT, NOT_VARIADIC, JAVA_INT);
+    }
+
+    private static final class Prlimit {
+        static final MethodHandle CALL = link("prlimit", JAVA_INT, NOT_VARIADIC, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
+    }
+
+    private static final class Prctl {
+        static final MethodHandle CALL =
+                link("prctl", JAVA_INT, 1, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     }
 
     private static final class Strerror {

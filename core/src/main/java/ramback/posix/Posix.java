@@ -72,6 +72,9 @@ public final class Posix {
     /** Linux 5.14: maps all pages of the range, writable, and fails instead of raising a signal where it cannot. */
     public static final int MADV_POPULATE_WRITE = 23;
 
+    /** A limit of {@link LockedMemoryLimits} that is none. */
+    public static final long UNLIMITED = -1;
+
     /** What {@link #seekData} and {@link #seekHole} answer where there is nothing any more. */
     public static final long NONE = -1;
 
@@ -89,6 +92,10 @@ public final class Posix {
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
     private static final int MAP_SHARED = 1;
+    private static final int MLOCK_ONFAULT = 1;
+    private static final int MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4;
+    private static final int RLIMIT_MEMLOCK = 8;
+    private static final int PR_GET_IO_FLUSHER = 58;
     private static final int AT_EMPTY_PATH = 0x1000;
     private static final int STATX_BASIC_STATS = 0x7FF;
     private static final int STATX_DIOALIGN = 0x2000;
@@ -394,6 +401,23 @@ public final class Posix {
         check("madvise", Native.madvise(memory, memory.byteSize(), advice), null);
     }
 
+    /**
+     * Keeps a range of memory from being swapped out, until it is unmapped or unlocked: all of it, taking what is not there
+     * yet, or each page from its first touch on.
+     *
+     * @param memory begins on a page
+     * @throws PosixException ENOMEM or EPERM where the limit on locked memory is lower and the process may not pass it; ENOMEM
+     *     and EAGAIN also where the pages can't be had
+     */
+    public static void lock(MemorySegment memory, boolean onFault) throws PosixException {
+        check("mlock2", Native.mlock2(memory, memory.byteSize(), onFault ? MLOCK_ONFAULT : 0), null);
+    }
+
+    /** Lets a range of memory be swapped out again, whether it was locked or not. */
+    public static void unlock(MemorySegment memory) throws PosixException {
+        check("munlock", Native.munlock(memory, memory.byteSize()), null);
+    }
+
     // ---------------------------------------------------------------------------------------------- process
 
     /**
@@ -428,6 +452,46 @@ public final class Posix {
     /** The user that the process acts as; 0 is root. */
     public static int effectiveUserId() {
         return Native.geteuid();
+    }
+
+    /**
+     * Keeps all of the process from being swapped out, what it maps later too, each page from its first touch on. Only for
+     * who has no limit on locked memory: under one, later mappings fail.
+     */
+    public static void lockProcess() throws PosixException {
+        check("mlockall", Native.mlockall(MCL_CURRENT_FUTURE_ONFAULT), null);
+    }
+
+    /**
+     * How much memory the process may lock.
+     *
+     * @param softBytes what holds, or {@link #UNLIMITED}
+     * @param hardBytes what it may be raised to, or {@link #UNLIMITED}
+     */
+    public record LockedMemoryLimits(long softBytes, long hardBytes) {}
+
+    /** Raises the limit on locked memory as far as the process may, and returns what it was before. */
+    public static LockedMemoryLimits raiseLockedMemoryLimit() throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            // struct rlimit64: 0 soft, 8 hard
+            MemorySegment limits = arena.allocate(2 * Long.BYTES, Long.BYTES);
+            check("prlimit", Native.prlimit(0, RLIMIT_MEMLOCK, MemorySegment.NULL, limits), null);
+            LockedMemoryLimits before = new LockedMemoryLimits(limits.get(JAVA_LONG, 0), limits.get(JAVA_LONG, 8));
+            limits.set(JAVA_LONG, 0, before.hardBytes());
+            check("prlimit", Native.prlimit(0, RLIMIT_MEMLOCK, limits, MemorySegment.NULL), null);
+            return before;
+        }
+    }
+
+    /**
+     * Whether the calling thread counts as one that carries out I/O for others (PR_GET_IO_FLUSHER of prctl(2)): memory that
+     * the kernel needs for it is then never waited for by way of a filesystem or block device, which might be the one that it
+     * serves. Threads have it from the thread that made them.
+     *
+     * @throws PosixException EPERM where the process may not ask, nor be one: it needs CAP_SYS_RESOURCE; EINVAL before Linux 5.6
+     */
+    public static boolean isIoFlusher() throws PosixException {
+        return check("prctl PR_GET_IO_FLUSHER", Native.prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0), null) != 0;
     }
 
     private static int check(String call, int result, @Nullable Path path) throws PosixException {

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import ramback.memory.SharedSegment.Leftover;
 import ramback.memory.SharedSegment.LeftoverReport;
+import ramback.posix.Posix;
 
 class SharedSegmentTest {
     private static final ImageIdentity IMAGE = new ImageIdentity(1, 2);
@@ -58,6 +59,60 @@ class SharedSegmentTest {
         segment.populate(5000, 1);
         segment.close();
         assertThat(path).doesNotExist();
+    }
+
+    /** The kernel's word on the parts of the mapping: which of them are locked, each as "begin-end lo" or "begin-end". */
+    private String lockedParts() throws IOException {
+        StringBuilder parts = new StringBuilder();
+        boolean isOurs = false;
+        for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+            if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+                isOurs = line.endsWith(path.toString());
+            } else if (isOurs && line.startsWith("VmFlags:")) {
+                parts.append(line.contains(" lo") ? "locked " : "free ");
+            }
+        }
+        return parts.toString();
+    }
+
+    @Test
+    void whatCanNotBeSwappedOutIsWhatTheSegmentSays() throws IOException {
+        for (boolean sparse : new boolean[] {false, true}) {
+            try (SharedSegment segment = SharedSegment.create(path, SMALL, sparse, IMAGE)) {
+                switch (segment.lock()) {
+                    case ALL -> assertThat(lockedParts()).matches("(locked )+");
+                    case STATES -> assertThat(lockedParts()).isEqualTo("locked free ");
+                    case NONE -> assertThat(lockedParts()).isEqualTo("free ");
+                }
+                assertThat(segment.lock() == MemoryLock.ALL && sparse)
+                        .as("a sparse device's data is never locked")
+                        .isFalse();
+                assertThat(segment.lock())
+                        .as("the least that any system lets a process lock is 64 KiB")
+                        .isNotEqualTo(MemoryLock.NONE);
+            }
+        }
+    }
+
+    @Test
+    void aStagingAreasMemoryIsGivenBack() throws IOException {
+        try (SharedSegment segment = SharedSegment.create(path, SMALL, false, IMAGE)) {
+            long before = allocatedBytes();
+            segment.staging(1).fill((byte) 1);
+            assertThat(allocatedBytes()).isEqualTo(before + SMALL.sessionBytes());
+            segment.releaseStaging(1);
+            assertThat(allocatedBytes()).isEqualTo(before);
+            assertThat(segment.staging(1).toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
+        }
+    }
+
+    private long allocatedBytes() throws IOException {
+        int fd = Posix.open(path, Posix.O_RDONLY, 0);
+        try {
+            return Posix.status(fd).allocatedBytes();
+        } finally {
+            Posix.close(fd);
+        }
     }
 
     @Test

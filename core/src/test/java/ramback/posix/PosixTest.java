@@ -352,6 +352,43 @@ class PosixTest {
     }
 
     @Test
+    void memoryIsLockedAsFarAsTheLimitGoes() throws IOException {
+        Posix.LockedMemoryLimits before = Posix.raiseLockedMemoryLimit();
+        assertThat(Posix.raiseLockedMemoryLimit())
+                .isEqualTo(new Posix.LockedMemoryLimits(before.hardBytes(), before.hardBytes()));
+        MemorySegment memory = Posix.mmapAnonymous(16 * KIB);
+        long otherKibibytes = lockedKibibytes();
+        try {
+            Posix.lock(memory.asSlice(0, 4 * KIB), false);
+            assertThat(lockedKibibytes()).isEqualTo(otherKibibytes + 4);
+            Posix.lock(memory, true);
+            assertThat(lockedKibibytes()).isEqualTo(otherKibibytes + 16);
+            Posix.unlock(memory);
+            assertThat(lockedKibibytes()).isEqualTo(otherKibibytes);
+        } finally {
+            Posix.munmap(memory);
+        }
+    }
+
+    private static long lockedKibibytes() throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+            if (line.startsWith("VmLck:")) {
+                return Long.parseLong(line.replaceAll("[^0-9]", ""));
+            }
+        }
+        throw new AssertionError("no VmLck");
+    }
+
+    @Test
+    void onlyWhoMayBeOneCanAskWhetherItIsAnIoFlusher() {
+        try {
+            assertThat(Posix.isIoFlusher()).isFalse();
+        } catch (PosixException e) {
+            assertThat(e.errno()).isEqualTo(Errno.EPERM);
+        }
+    }
+
+    @Test
     void onlyLinuxOnTwoProcessorsIsAccepted() {
         assertThat(Abi.of("Linux", "amd64")).isEqualTo(Abi.X86_64);
         assertThat(Abi.of("Linux", "aarch64")).isEqualTo(Abi.AARCH64);

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import ramback.engine.Refusal;
 import ramback.engine.Successor;
+import ramback.host.Host;
 
 /**
  * What a command was started in.
@@ -13,6 +14,7 @@ import ramback.engine.Successor;
  * @param signals how it hears of the signals that ask for an end
  * @param questions whom it may ask
  * @param successors how the process goes on as another program
+ * @param host the machine it runs on
  */
 record Shell(
         PrintStream out,
@@ -20,7 +22,8 @@ record Shell(
         Map<String, String> environment,
         StopSignals signals,
         Questions questions,
-        Successors successors) {
+        Successors successors,
+        Host host) {
 
     /** The signals that ask for an end, or what stands for them. */
     interface StopSignals {
@@ -45,7 +48,13 @@ record Shell(
 
     static Shell ofProcess() {
         return new Shell(
-                System.out, System.err, System.getenv(), Signals::onStop, new Terminal.Asking(), Successor::become);
+                System.out,
+                System.err,
+                System.getenv(),
+                Signals::onStop,
+                new Terminal.Asking(),
+                Successor::become,
+                Host.system());
     }
 
     /** Prints one line on standard error, whatever the message holds. */

@@ -98,6 +98,9 @@ final class StatusScreen {
                 "daemon",
                 "pid " + now.pid() + ", up " + Quantities.ofSeconds(now.uptimeSeconds())
                         + (now.trace() ? ", trace on" : ""));
+        for (String warning : now.process().warnings()) {
+            add(lines, "warning", warning);
+        }
         return lines;
     }
 

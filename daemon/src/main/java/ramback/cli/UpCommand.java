@@ -167,6 +167,7 @@ final class UpCommand extends DeviceCommand {
             started = Daemon.start(options, ending::complete, line);
         }
         daemon = started;
+        started.warnings().forEach(warning -> shell.complain("warning: " + warning));
         StatusReport status = started.status();
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
                 + started.uri());
@@ -199,7 +200,8 @@ final class UpCommand extends DeviceCommand {
                 isMemoryDiscarded,
                 ramDirectory == null ? ImageFiles.RAM_DIRECTORY_DEFAULT : ramDirectory.toAbsolutePath(),
                 ImageFiles.stateDirectory(shell.environment()));
-        return new Daemon.Options(device, runDirectory, socketPath(runDirectory, deviceName), listenAddress());
+        return new Daemon.Options(
+                device, runDirectory, socketPath(runDirectory, deviceName), listenAddress(), shell.host());
     }
 
     private JournalOption journalOption() throws Refusal {

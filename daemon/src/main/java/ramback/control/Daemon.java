@@ -3,6 +3,7 @@ package ramback.control;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ExecutionException;
@@ -14,6 +15,9 @@ import ramback.engine.DeviceOptions;
 import ramback.engine.Engine;
 import ramback.engine.Refusal;
 import ramback.engine.WorkProgress;
+import ramback.host.DeviceMemory;
+import ramback.host.Host;
+import ramback.host.Protection;
 import ramback.nbd.Export;
 import ramback.nbd.NbdServer;
 import ramback.nbd.ServerLimits;
@@ -31,12 +35,14 @@ public final class Daemon {
      * @param runDirectory where the device's directory is made
      * @param socket the Unix socket for NBD, absolute
      * @param listen the TCP address for NBD as well, or null
+     * @param host the machine, which is asked to protect the process
      */
     public record Options(
             DeviceOptions device,
             RunDirectory runDirectory,
             Path socket,
-            @Nullable InetSocketAddress listen) {}
+            @Nullable InetSocketAddress listen,
+            Host host) {}
 
     private final Options options;
     private final Consumer<Ending> onEnding;
@@ -52,7 +58,8 @@ public final class Daemon {
             NbdServer nbd,
             ControlServer control,
             String uri,
-            @Nullable String tcpUri) {}
+            @Nullable String tcpUri,
+            ProcessReport process) {}
 
     private Daemon(Options options, Consumer<Ending> onEnding, DeviceDirectory directory) {
         this.options = options;
@@ -95,6 +102,7 @@ public final class Daemon {
         Engine engine = null;
         NbdServer nbd = null;
         try {
+            Protection protection = options.host().protect();
             engine = Engine.start(options.device(), progress);
             nbd = new NbdServer(List.of(new Export(name, "", engine.device())), ServerLimits.DEFAULT);
             nbd.listenUnix(options.socket());
@@ -103,7 +111,12 @@ public final class Daemon {
                 tcpUri = NbdUri.ofTcp(name, nbd.listenTcp(options.listen()));
             }
             serving = new Serving(
-                    engine, nbd, awaitStart(controlStart), NbdUri.ofUnixSocket(name, options.socket()), tcpUri);
+                    engine,
+                    nbd,
+                    awaitStart(controlStart),
+                    NbdUri.ofUnixSocket(name, options.socket()),
+                    tcpUri,
+                    report(protection, engine.memory()));
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
         } finally {
@@ -111,6 +124,13 @@ public final class Daemon {
                 giveUp(controlStart, nbd, engine);
             }
         }
+    }
+
+    private ProcessReport report(Protection protection, DeviceMemory memory) {
+        List<String> warnings = new ArrayList<>(protection.warnings());
+        warnings.addAll(options.host().threats(memory));
+        return new ProcessReport(
+                protection.ioFlusher(), memory.lockWord(), protection.oomScoreAdjust(), List.copyOf(warnings));
     }
 
     private static ControlServer awaitStart(FutureTask<ControlServer> start) throws IOException {
@@ -151,6 +171,11 @@ public final class Daemon {
     /** The device's URI on its Unix socket. */
     public String uri() {
         return serving().uri();
+    }
+
+    /** What the operator should know of the machine, a line each. */
+    public List<String> warnings() {
+        return serving().process().warnings();
     }
 
     /** The device's status now; what it was last when the device has stopped is not kept. */
@@ -220,7 +245,8 @@ public final class Daemon {
                     running.uri(),
                     running.tcpUri(),
                     ProcessHandle.current().pid(),
-                    (System.nanoTime() - startNanos) / 1e9);
+                    (System.nanoTime() - startNanos) / 1e9,
+                    running.process());
         }
 
         @Override

@@ -20,6 +20,7 @@ public final class StatusJson {
             writeDevice(json, report);
             writeDurability(json, report);
             writeService(json, report);
+            writeProcess(json, report.process());
             json.writeEndObject();
         });
     }
@@ -111,6 +112,19 @@ public final class StatusJson {
         json.writeEndObject();
     }
 
+    private static void writeProcess(JsonGenerator json, ProcessReport process) throws IOException {
+        json.writeObjectFieldStart("process");
+        json.writeBooleanField("ioFlusher", process.ioFlusher());
+        json.writeStringField("memoryLocked", process.memoryLocked());
+        json.writeNumberField("oomScoreAdjust", process.oomScoreAdjust());
+        json.writeArrayFieldStart("warnings");
+        for (String warning : process.warnings()) {
+            json.writeString(warning);
+        }
+        json.writeEndArray();
+        json.writeEndObject();
+    }
+
     /** A histogram: the i-th count is of what took less than 2^i µs, and not less than 2^(i-1). */
     private static void writeCounts(JsonGenerator json, String name, List<Long> counts) throws IOException {
         json.writeArrayFieldStart(name);
@@ -134,6 +148,7 @@ public final class StatusJson {
         Fields backing = top.object("backing");
         Fields waits = top.object("waits");
         Fields requests = top.object("requests");
+        Fields process = top.object("process");
         return new StatusReport(
                 top.text("name"),
                 top.text("uri"),
@@ -185,7 +200,12 @@ public final class StatusJson {
                 requests.count("flushes"),
                 requests.count("trims"),
                 requests.count("zeroes"),
-                requests.count("failed"));
+                requests.count("failed"),
+                new ProcessReport(
+                        process.flag("ioFlusher"),
+                        process.text("memoryLocked"),
+                        Math.toIntExact(process.count("oomScoreAdjust")),
+                        process.texts("warnings")));
     }
 
     /** An object's fields, each defaulted when it is missing or of another kind. */
@@ -216,6 +236,12 @@ public final class StatusJson {
                     ? list.stream()
                             .map(count -> count instanceof Number number ? number.longValue() : 0L)
                             .toList()
+                    : List.of();
+        }
+
+        List<String> texts(String name) {
+            return map.get(name) instanceof List<?> list
+                    ? list.stream().map(String::valueOf).toList()
                     : List.of();
         }
 

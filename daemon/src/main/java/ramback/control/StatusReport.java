@@ -22,6 +22,7 @@ import ramback.nbd.ServerCounts;
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
+ * @param process how the daemon stands on its machine
  */
 public record StatusReport(
         String name,
@@ -74,7 +75,8 @@ public record StatusReport(
         long flushCount,
         long trimCount,
         long zeroCount,
-        long failedCount) {
+        long failedCount,
+        ProcessReport process) {
 
     static StatusReport of(
             DeviceStatus device,
@@ -82,7 +84,8 @@ public record StatusReport(
             String uri,
             @Nullable String tcpUri,
             long pid,
-            double uptimeSeconds) {
+            double uptimeSeconds,
+            ProcessReport process) {
         return new StatusReport(
                 device.name(),
                 uri,
@@ -134,7 +137,8 @@ public record StatusReport(
                 counts.flush().requestCount(),
                 counts.trim().requestCount(),
                 counts.zero().requestCount(),
-                counts.failedCount());
+                counts.failedCount(),
+                process);
     }
 
     /** Returns whether every chunk is in RAM. */

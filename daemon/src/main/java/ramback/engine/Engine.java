@@ -15,6 +15,7 @@ import ramback.clock.Clock;
 import ramback.clock.Signal;
 import ramback.device.Device;
 import ramback.device.Mode;
+import ramback.host.DeviceMemory;
 import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
@@ -290,6 +291,15 @@ public final class Engine implements AutoCloseable {
 
     private static String needsJournal() {
         return "mode checkpoint needs a journal, and this device keeps none; use writeback, writethrough or unsafe";
+    }
+
+    /** The memory that the device takes. */
+    public DeviceMemory memory() {
+        return new DeviceMemory(
+                options.ramDirectory(),
+                segment.layout().reservedBytes(),
+                options.ram() == RamMode.SPARSE,
+                segment.lock());
     }
 
     /** The device to export. */

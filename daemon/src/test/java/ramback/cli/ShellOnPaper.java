@@ -34,7 +34,8 @@ final class ShellOnPaper {
                     listening.countDown();
                 },
                 new Answer(),
-                (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments));
+                (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments),
+                new ProtectedHost());
     }
 
     int run(String... arguments) {

@@ -14,7 +14,7 @@ class StatusScreenTest {
     @Test
     void everythingIsOnOneScreen() {
         var lines = StatusScreen.lines(SampleStatus.loading(), PLAIN);
-        assertThat(lines).hasSizeLessThanOrEqualTo(20);
+        assertThat(lines).hasSizeLessThanOrEqualTo(22);
         assertThat(String.join("\n", lines))
                 .contains(
                         "disk  * amber  loading",
@@ -32,7 +32,9 @@ class StatusScreenTest {
                         "1,000 reads (3.91 MiB), 500 writes (1.95 MiB), 7 flushes, 5 failed",
                         "nbd+unix:///disk?socket=/run/disk/nbd.sock",
                         "nbd://127.0.0.1:10809/disk",
-                        "pid 4711, up 13 s, trace on");
+                        "pid 4711, up 13 s, trace on",
+                        "  warning    swap is on",
+                        "  warning    the tmpfs is small");
     }
 
     @Test

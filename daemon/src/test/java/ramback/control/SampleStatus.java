@@ -66,6 +66,7 @@ public final class SampleStatus {
                 7,
                 8,
                 6,
-                5);
+                5,
+                new ProcessReport(true, "states", -999, List.of("swap is on", "the tmpfs is small")));
     }
 }
