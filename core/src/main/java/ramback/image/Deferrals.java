@@ -11,7 +11,7 @@ import ramback.trace.TraceEvent;
 
 /**
  * The requests of one session that wait. A request in a slot is over when all its parked parts have been stored and, if
- * its mode asks for it, their epoch is committed. Everything here is made once and pooled; the lock is only ever taken
+ * its mode asks for it, their epoch is committed. Everything here is made when it is first needed and then kept; the lock is only ever taken
  * for requests that wait. Loads are finished by loader threads, which only queue the part; stores happen on the
  * session's reply thread.
  */
@@ -96,6 +96,9 @@ final class Deferrals {
     private final Signal requestSignal;
     private final Slot unusedSlot = new Slot();
     private final SlotQueue freeSlots = new SlotQueue();
+    /** How many slots have been made: like parts they are made when they are first needed, and then kept. */
+    private int slotCount;
+
     private final SlotQueue waitingWrites = new SlotQueue();
     private final SlotQueue waitingFlushes = new SlotQueue();
     private final SlotQueue finished = new SlotQueue();
@@ -115,13 +118,6 @@ final class Deferrals {
         this.payloads = new ParkedPayload(device.chunkBytes());
         this.replySignal = new Signal(device.clock);
         this.requestSignal = new Signal(device.clock);
-        for (int i = 0; i < SLOT_COUNT; i++) {
-            freeSlots.add(new Slot());
-        }
-        // A request parks at most its first and last chunk for a load; what is throttled has room for as many again.
-        for (int i = 0; i < PART_COUNT; i++) {
-            freeParts.add(new Part());
-        }
     }
 
     /** First in, first out, of slots; intrusive, so that queueing allocates nothing. */
@@ -199,6 +195,10 @@ final class Deferrals {
             lock.lock();
             try {
                 Slot slot = freeSlots.poll();
+                if (slot == null && slotCount < SLOT_COUNT) {
+                    slot = new Slot();
+                    slotCount++;
+                }
                 if (slot != null) {
                     slot.token = token;
                     slot.parkedParts = 0;
@@ -228,9 +228,12 @@ final class Deferrals {
     private Part takePart(Slot slot) {
         lock.lock();
         try {
+            if (freePartCount == 0) {
+                throw new IllegalStateException("more parked parts than there are");
+            }
             Part part = freeParts.poll();
             if (part == null) {
-                throw new IllegalStateException("more parked parts than there are");
+                part = new Part();
             }
             freePartCount--;
             part.slot = slot;
@@ -561,7 +564,7 @@ final class Deferrals {
             for (Slot slot = freeSlots.peek(); slot != null; slot = slot.next) {
                 free++;
             }
-            device.waitingCount.addAndGet(free - SLOT_COUNT);
+            device.waitingCount.addAndGet(free - slotCount);
         } finally {
             lock.unlock();
         }

@@ -18,6 +18,13 @@ record Exports(List<Export> all) {
         }
     }
 
+    /** How many clients all of them together take. */
+    int sessionCountMax() {
+        return all.stream()
+                .mapToInt(export -> export.device().sessionCountMax())
+                .sum();
+    }
+
     /** Returns the export of this name; the empty name means the only export, and nothing when there are several. */
     @Nullable
     Export find(String name) {

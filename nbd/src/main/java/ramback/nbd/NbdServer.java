@@ -42,6 +42,7 @@ public final class NbdServer implements AutoCloseable {
     private final Exports exports;
     private final ServerLimits limits;
     private final HandshakeRoom handshakes;
+    private final int connectionCountMax;
 
     private final Object lock = new Object();
     private final Set<Connection> connections = new LinkedHashSet<>(); // guarded by lock
@@ -63,6 +64,8 @@ public final class NbdServer implements AutoCloseable {
                 limits.handshakeCountMax(),
                 limits.handshakeTimeout().toNanos(),
                 limits.handshakeStay().toNanos());
+        // All clients, a full handshake, and as many that have ended and are still letting go of what they held.
+        this.connectionCountMax = this.exports.sessionCountMax() + 2 * limits.handshakeCountMax();
         Thread.ofPlatform().daemon().name("nbd-handshakes").start(handshakes::run);
     }
 
@@ -134,6 +137,9 @@ public final class NbdServer implements AutoCloseable {
                 admit(listener.accept());
             } catch (ClosedChannelException e) {
                 return;
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
             } catch (IOException | OutOfMemoryError e) {
                 LOG.log(Level.WARNING, "cannot take a connection: " + e.getMessage());
                 rest();
@@ -149,9 +155,13 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
-    private void admit(SocketChannel channel) throws IOException {
+    private void admit(SocketChannel channel) throws IOException, InterruptedException {
         Connection connection;
         synchronized (lock) {
+            // While too many that have ended still hold their threads, newcomers wait in the system's queue.
+            while (connections.size() >= connectionCountMax && !stopping) {
+                lock.wait();
+            }
             connection = new Connection(++connectionNumber, channel, this);
             if (stopping) {
                 channel.close();
@@ -208,6 +218,13 @@ public final class NbdServer implements AutoCloseable {
 
     // ---------------------------------------------------------------------------------------------------- status
 
+    /** Returns the number of connections that have a thread, whatever they are at. */
+    int connectionCount() {
+        synchronized (lock) {
+            return connections.size();
+        }
+    }
+
     /** Returns the number of connections in the transmission phase. */
     public int clientCount() {
         synchronized (lock) {
@@ -241,6 +258,7 @@ public final class NbdServer implements AutoCloseable {
         List<Connection> open;
         synchronized (lock) {
             stopping = true;
+            lock.notifyAll();
             closeListeners();
             open = List.copyOf(connections);
         }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -387,6 +388,44 @@ final class HandshakeTest {
         fixture.server.close();
         oldest.expectClosed();
         second.expectClosed();
+    }
+
+    @Test
+    void connectionsThatAreSlowToEndKeepNewcomersOutOnlyWhenThereAreTooMany() throws Exception {
+        fixture.close();
+        RamDevice device = RamDevice.ofSize(1);
+        CountDownLatch mayEnd = new CountDownLatch(1);
+        device.afterRelease = () -> awaitUninterruptibly(mayEnd);
+        fixture = new ServerFixture(device, new ServerLimits(1, Duration.ofHours(1), Duration.ZERO, PollingLimits.OFF));
+        int connectionCountMax = device.sessionCountMax() + 2;
+        for (int i = 0; i < connectionCountMax; i++) {
+            NbdClient client = fixture.transmitting();
+            client.close();
+            while (device.openSessionCount.get() > 0) {
+                Thread.sleep(1);
+            }
+        }
+        assertThat(fixture.server.connectionCount()).isEqualTo(connectionCountMax);
+        NbdClient waiting = fixture.connect();
+        Thread accepting = Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().equals("nbd-accept " + fixture.socket))
+                .findFirst()
+                .orElseThrow();
+        while (accepting.getState() != Thread.State.WAITING) {
+            Thread.sleep(1);
+        }
+        assertThat(fixture.server.connectionCount()).isEqualTo(connectionCountMax);
+        mayEnd.countDown();
+        waiting.greet(3).go("disk");
+        assertThat(waiting.read(1, 0, 1)).hasSize(1);
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @Test

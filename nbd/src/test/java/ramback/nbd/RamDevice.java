@@ -47,6 +47,10 @@ final class RamDevice implements Device {
     final BlockingQueue<Seen> log = new LinkedBlockingQueue<>();
     volatile boolean logging = true;
     volatile boolean direct = true;
+
+    /** What a thread does that has given a session back: a test may keep it there. */
+    volatile Runnable afterRelease = () -> {};
+
     volatile boolean stopping;
     volatile @Nullable Predicate<Seen> deferWhere;
     volatile java.util.function.@Nullable Function<Seen, @Nullable Outcome> failWith;
@@ -328,6 +332,7 @@ final class RamDevice implements Device {
             }
             if (count == 2) {
                 openSessionCount.decrementAndGet();
+                afterRelease.run();
             }
         }
     }
