@@ -2,6 +2,7 @@ package ramback.journal;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.UUID;
 import java.util.zip.CRC32C;
@@ -93,8 +94,9 @@ final class JournalFormat {
     /** The CRC-32C of a record without the field that holds it. */
     static int checksumOf(MemorySegment record) {
         CRC32C crc = new CRC32C();
-        crc.update(record.asSlice(0, CHECKSUM).asByteBuffer());
-        crc.update(record.asSlice(CHECKSUM + Integer.BYTES).asByteBuffer());
+        ByteBuffer bytes = record.asByteBuffer();
+        crc.update(bytes.limit(CHECKSUM));
+        crc.update(bytes.limit(bytes.capacity()).position(CHECKSUM + Integer.BYTES));
         return (int) crc.getValue();
     }
 

@@ -57,6 +57,8 @@ public final class LocalJournal implements EpochLog {
     private boolean fenced;
     private boolean suspended;
 
+    private final MemorySegment commitBlock = Arena.ofAuto().allocate(BLOCK_BYTES, BLOCK_BYTES);
+
     // The newest committed epoch.
     private long headEpoch;
     private Instant headTime;
@@ -296,11 +298,8 @@ public final class LocalJournal implements EpochLog {
     }
 
     private void writeCommit(Commit commit) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment block = arena.allocate(BLOCK_BYTES, BLOCK_BYTES);
-            commit.encode(block);
-            file.write(commit.position(), block);
-        }
+        commit.encode(commitBlock);
+        file.write(commit.position(), commitBlock);
         file.sync();
     }
 

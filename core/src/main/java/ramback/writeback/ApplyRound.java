@@ -222,7 +222,10 @@ final class ApplyRound {
                 return -1L;
             }
             long mask = 0;
-            for (Range range : failed) {
+            for (int i = 0;
+                    i < failed.size();
+                    i++) { // for each word of a round: an iterator would be an object each time
+                Range range = failed.get(i);
                 if (ChunkTable.wordOf(range.first) <= word && word <= ChunkTable.wordOf(range.last)) {
                     mask |= ChunkTable.maskOf(word, range.first, range.last);
                 }
