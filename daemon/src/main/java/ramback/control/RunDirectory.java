@@ -43,6 +43,7 @@ public final class RunDirectory {
     public static final String VARIABLE = "RAMBACK_RUN_DIR";
 
     private static final Set<PosixFilePermission> OWNER_ENTERS = PosixFilePermissions.fromString("rwx------");
+    private static final Set<PosixFilePermission> OTHERS_PASS = PosixFilePermissions.fromString("rwxr-xr-x");
     private static final Set<PosixFilePermission> OTHERS_WRITE =
             EnumSet.of(PosixFilePermission.GROUP_WRITE, PosixFilePermission.OTHERS_WRITE);
 
@@ -169,7 +170,7 @@ public final class RunDirectory {
         try {
             Path parent = path.getParent();
             if (parent != null) {
-                Files.createDirectories(parent);
+                Files.createDirectories(parent, PosixFilePermissions.asFileAttribute(OTHERS_PASS));
             }
             makePrivate(path);
             if (uidOf(path) != ownUid()) {

@@ -74,6 +74,14 @@ final class SegmentFile {
         List<Path> files = new ArrayList<>();
         Leftovers worst = new Leftovers(Memory.NONE, files, null, null);
         for (Path directory : directories) {
+            if (Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
+                try {
+                    // What somebody else could have put there is neither believed nor removed.
+                    checkDirectory(directory);
+                } catch (IOException e) {
+                    throw notLookedAt(directory, e);
+                }
+            }
             try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "*" + suffix(image.identity()))) {
                 for (Path file : found) {
                     files.add(file);
@@ -86,8 +94,7 @@ final class SegmentFile {
             } catch (NoSuchFileException | NotDirectoryException e) {
                 // Nobody has had memory there.
             } catch (IOException e) {
-                throw new Refusal(
-                        Refusal.Kind.FAILED, "memory in " + directory + " can't be looked at: " + e.getMessage(), e);
+                throw notLookedAt(directory, e);
             }
         }
         return worst;
@@ -131,6 +138,10 @@ final class SegmentFile {
             case UNREADABLE -> 4;
             case IN_USE -> 5;
         };
+    }
+
+    private static Refusal notLookedAt(Path directory, IOException e) {
+        return new Refusal(Refusal.Kind.FAILED, "memory in " + directory + " can't be looked at: " + e.getMessage(), e);
     }
 
     /** The image's identity is part of the name, so that what was left is found under any device name. */
@@ -197,7 +208,8 @@ final class SegmentFile {
         Set<PosixFilePermission> ownerOnly = PosixFilePermissions.fromString("rwx------");
         Path parent = directory.toAbsolutePath().getParent();
         if (parent != null) {
-            Files.createDirectories(parent);
+            Files.createDirectories(
+                    parent, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
         }
         try {
             Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(ownerOnly));

@@ -1,15 +1,18 @@
 package ramback.engine;
 
+import java.io.BufferedWriter;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import ramback.clock.Agent;
 import ramback.clock.AgentThread;
@@ -48,8 +51,12 @@ final class TraceOutput {
     long dump(Path file) throws Refusal {
         AtomicLong lines = new AtomicLong();
         try {
-            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            try (var writer = Files.newBufferedWriter(file, StandardOpenOption.WRITE)) {
+            try (var writer = new BufferedWriter(Channels.newWriter(
+                    Files.newByteChannel(
+                            file,
+                            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))),
+                    StandardCharsets.UTF_8))) {
                 long first = Math.max(0, trace.eventCount() - Trace.EVENT_COUNT_MAX);
                 trace.copyTo(
                         text -> {
