@@ -37,6 +37,7 @@ CONTRACT = {
     "power": {"state": POWERS, "batteryRuntimeSeconds": NUMBER, "drainSeconds": NUMBER},
     "clients": COUNT,
     "trace": FLAG,
+    "process": {"ioFlusher": FLAG, "memoryLocked": {"all", "states", "none"}},
 }
 # What there is nothing to say of: no journal, no battery, nothing committed yet.
 MAY_BE_NULL = {
