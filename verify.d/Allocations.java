@@ -33,7 +33,7 @@ final class Allocations {
     /** A commit is told with a few small objects; so is a write to the image, of which a disk takes some thousands a second. */
     private static final long BACKGROUND_BYTES_PER_COMMIT_MAX = 2 << 10;
 
-    private static final long BACKGROUND_BYTES_PER_SECOND_MAX = 1 << 20;
+    private static final long BACKGROUND_BYTES_PER_SECOND_MAX = 256 << 10;
     private static final int PLACE_COUNT_SHOWN = 8;
     private static final List<String> SERVING = List.of("nbd-", "reply-");
     private static final List<String> BACKGROUND = List.of("sealer", "journal", "applier-", "loader-", "snapshot");
