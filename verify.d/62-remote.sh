@@ -196,8 +196,8 @@ stays_away() { # red with the cause, and green again
     up "$URI" --journal none --name away --mode unsafe
     wait_for 30 status_is away .state ready
     end_server KILL
+    wait_for 40 status_is away .state degraded # nobody has asked anything of it
     sh_nbd "$UP_URI" 'h.pwrite(b"a" * (1 << 20), 1 << 20); assert h.pread(4, 1 << 20) == b"aaaa"'
-    wait_for 40 status_is away .state degraded
     ramback ls >ls.txt
     grep -q '^away .* red ' ls.txt
     ramback status away >status.txt

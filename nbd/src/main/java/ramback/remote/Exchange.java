@@ -297,6 +297,17 @@ final class Exchange implements AutoCloseable {
         }
     }
 
+    /** Why there is no connection now; null while there is one. */
+    @Nullable
+    String outage() {
+        lock.lock();
+        try {
+            return talking ? null : cause;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private long failedSyncCount() {
         lock.lock();
         try {

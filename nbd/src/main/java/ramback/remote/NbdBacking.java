@@ -11,6 +11,7 @@ import ramback.backing.Backing;
 import ramback.backing.BackingIoException;
 import ramback.backing.BackingIoException.Operation;
 import ramback.backing.BackingOpenException;
+import ramback.backing.Damage;
 import ramback.clock.Clock;
 import ramback.protocol.Protocol;
 
@@ -442,6 +443,21 @@ public final class NbdBacking implements Backing {
     }
 
     // ---------------------------------------------------------------------------------------------- end, checks
+
+    /** An export has nothing that could be looked at but its server: without a connection nobody sees it. */
+    @Override
+    public @Nullable Damage damage() throws IOException {
+        long stamp = enter();
+        try {
+            String outage = exchange.outage();
+            if (outage != null) {
+                throw new BackingIoException(Operation.LOOK, uri.toString(), 0, 0, 0, outage, null);
+            }
+            return null;
+        } finally {
+            closeGate.unlockRead(stamp);
+        }
+    }
 
     @Override
     public void close() throws IOException {

@@ -496,6 +496,32 @@ class NbdBackingTest {
     }
 
     @Test
+    void aLostServerIsSeenByWhoeverLooksAlsoWhenNobodyAsksAnythingOfIt() throws IOException {
+        serve(Ways.RICH, LONG);
+        assertThat(backing.damage()).isNull();
+        server.kill();
+        while (true) {
+            try {
+                assertThat(backing.damage()).isNull();
+            } catch (BackingIoException e) {
+                assertThat(e.operation()).isEqualTo(Operation.LOOK);
+                assertThat(e).hasMessageStartingWith("cannot look at " + server.uri() + ": ");
+                break;
+            }
+        }
+        server.start();
+        while (true) {
+            try {
+                assertThat(backing.damage()).isNull();
+                break;
+            } catch (BackingIoException e) {
+                assertThat(e).hasMessageContaining("connection");
+            }
+        }
+        assertThat(read(0, 1)).containsExactly(0);
+    }
+
+    @Test
     void anotherExportThanBeforeIsNotGoneOnWith() throws IOException {
         serve(
                 Ways.RICH,
