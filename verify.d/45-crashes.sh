@@ -78,7 +78,8 @@ os.kill(int(sys.argv[2]), signal.SIGKILL)' "$1" "$UP_PID")
 
 crash_on() { # FILESYSTEM MODE ROUND
     local image=$1-$2.img worker
-    up "$image" --size "$FS_SIZE" --mode "$2" --interval "${INTERVAL_MILLIS}ms"
+    # Mounted without us the turn before, if there was one.
+    up "$image" --size "$FS_SIZE" --mode "$2" --interval "${INTERVAL_MILLIS}ms" --adopt-image
     attach_nbd "$UP_URI"
     if [[ ! -e $image.formatted ]]; then
         mkfs_on "$1" "$LOOP"

@@ -876,6 +876,103 @@ check 'the state file is damaged' damaged 4 'ramback of image .* can.t be read' 
 check 'the state file is lost: the journal knows its image' state_file_lost
 check 'a file that is no journal is not overwritten' not_a_journal
 
+# --- an image that somebody else changes ---
+
+flip() { # FILE OFFSET: one byte, in place
+    $PYTHON - "$1" "$2" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)[0]
+    file.seek(int(sys.argv[2]))
+    file.write(bytes([byte ^ 0x40]))
+END
+}
+
+left_clean() { # a stopped device with data in every MiB
+    rm -f changed.img*
+    head -c $((8 << 20)) /dev/urandom >changed.img
+    up changed.img "$@"
+    wait_for 60 status_is changed .state ready
+    down
+}
+
+changed_is_refused() {
+    left_clean --journal-size 8M
+    dd if=/dev/urandom of=changed.img bs=4096 count=1 seek=100 conv=notrunc status=none
+    refused_up 4 'changed behind our back since its clean stop: it was last modified at .*--adopt-image' changed.img
+    refused 4 'changed behind our back' ramback check changed.img
+    refused 4 'changed behind our back' ramback recover changed.img
+    cp changed.img changed.copy
+    up changed.img --adopt-image
+    nbdcopy "$UP_URI" - | cmp - changed.copy
+    down
+    cmp changed.img changed.copy
+    up changed.img
+    down
+    rm changed.*
+}
+
+changed_in_secret() { # with the time of the last change put back
+    left_clean --journal-size 8M
+    touch -r changed.img changed.stamp
+    dd if=/dev/urandom of=changed.img bs=4096 count=1 seek=$((5 * 256 + 7)) conv=notrunc status=none
+    touch -r changed.stamp changed.img
+    up changed.img
+    grep -q 'its attributes were last changed at .* is checked while it is loaded' "$UP_LOG"
+    sh_nbd "$UP_URI" '
+def fails(call):
+    try:
+        call()
+    except nbd.Error as error:
+        assert error.errno == "EIO", error
+    else:
+        raise AssertionError("served what somebody else had changed")
+fails(lambda: h.pread(512, 5 << 20))
+fails(lambda: h.pwrite(b"part", 5 << 20))
+h.pread(5 << 20, 0)
+h.pread(2 << 20, 6 << 20)
+h.pwrite(bytes(4096), 5 << 20)
+assert h.pread(4096, 5 << 20) == bytes(4096)
+fails(lambda: h.pread(4096, (5 << 20) + 4096))'
+    contract changed state=degraded light=red backing.changedBytes=$((1 << 20))
+    json changed .backing.lastError | grep -q 'changed behind our back at bytes 5242880 to 6291455'
+    kill -KILL "$UP_PID" # which makes nothing good
+    wait_for 30 gone "$UP_PID"
+    find "$RAM" -name '*.ram' -delete
+    up changed.img
+    wait_for 60 status_is changed .light red
+    down
+    up changed.img --adopt-image
+    sh_nbd "$UP_URI" 'h.pread(8 << 20, 0)'
+    wait_for 60 status_is changed .greenLight true
+    down
+    rm changed.*
+}
+
+block_device_changed() { # which has no times: only its checksums tell
+    rm -f block.img*
+    head -c $((4 << 20)) /dev/urandom >block.img
+    attach_loop "$WORK/in/block.img"
+    up "$LOOP" --name block --journal none
+    wait_for 60 status_is block .state ready
+    down
+    dd if=/dev/zero of="$LOOP" bs=4096 count=1 seek=300 oflag=direct conv=notrunc status=none
+    up "$LOOP" --name block --journal none
+    wait_for 60 status_is block .light red
+    contract block backing.changedBytes=$((1 << 20))
+    down
+    up "$LOOP" --name block --journal none --adopt-image
+    wait_for 60 status_is block .greenLight true
+    down
+    detach "$LOOP"
+    rm block.*
+}
+
+check 'an image that was changed after a clean stop is refused until it is adopted' changed_is_refused
+check 'changed with its time put back: that MiB is EIO and red, over kill -9 and restarts, until it is adopted' changed_in_secret
+check 'a block device that was changed: the same' block_device_changed
+
 # --- journal, snapshot ---
 
 journal_elsewhere() {

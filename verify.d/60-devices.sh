@@ -429,7 +429,7 @@ no_trace_of_cycles() {
     left=$(
         find "$RAM" "$RAMBACK_RUN_DIR" -mindepth 1
         grep -F "$RAMBACK_RUN_DIR" /proc/net/unix || true
-        find . -maxdepth 1 -newer cycles.stamp ! -name . ! -name run ! -name '*.log' ! -name '*.img' ! -name '*.img.journal' ! -name '*.img.ramback' ! -name up.pids ! -name '*.out' ! -name '*.err'
+        find . -maxdepth 1 -newer cycles.stamp ! -name . ! -name run ! -name '*.log' ! -name '*.img' ! -name '*.img.journal' ! -name '*.img.ramback' ! -name '*.img.ramback.crc' ! -name up.pids ! -name '*.out' ! -name '*.err'
     )
     printf '%s' "$left"
     test -z "$left"
@@ -437,7 +437,7 @@ no_trace_of_cycles() {
 
 touch cycles.stamp
 check 'a hundred starts and stops, each finding what the last one left' hundred_cycles
-check 'they left no socket, no memory, no run file, no file beside the image but its journal and state' no_trace_of_cycles
+check 'they left no socket, no memory, no run file, no file beside the image but its journal, state and checksums' no_trace_of_cycles
 rm -f left.img* right.img* cycles.stamp
 
 # --- start-up ---

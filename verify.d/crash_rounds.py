@@ -49,8 +49,9 @@ class Device:
         os.makedirs(options.ram, exist_ok=True)
 
     def files(self):
-        """Image, journal and state file, as far as they exist."""
-        return [self.image + suffix for suffix in ("", ".journal", ".ramback") if os.path.exists(self.image + suffix)]
+        """Image, journal, state file and checksums, as far as they exist."""
+        suffixes = ("", ".journal", ".ramback", ".ramback.crc")
+        return [self.image + suffix for suffix in suffixes if os.path.exists(self.image + suffix)]
 
     def up_command(self, *more):
         options = self.options

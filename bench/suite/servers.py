@@ -83,7 +83,8 @@ def ramback(shop, image, *options, name, loaded=True):
     """`ramback up` on an image; waits for its ready line, and until everything is loaded unless told not to."""
     began = time.perf_counter()
     process = shop.start(
-        *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback"), *options),
+        *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback")),
+        *("--adopt-image", *options),  # images are made anew between two turns
         environment=ramback_environment(shop),
     )
     # A run that is broken off does not wait until everything is in an image that is about to be removed.

@@ -18,7 +18,7 @@ import ramback.journal.StartSituation.State;
  *    foreign,
  *    unread.
  *            any but absent,   any                        any             IMAGE_MISSING
- *              clean
+ *              clean, changed
  *            any               epochs, suspended, fault,  any             IMAGE_MISSING
  *                              damaged, newer format
  *
@@ -50,6 +50,8 @@ import ramback.journal.StartSituation.State;
  *  any other memory:
  *            newer             any                        any             STATE_NEWER
  *            damaged           any                        any             STATE_DAMAGED
+ *            changed           any                        any             IMAGE_CHANGED, unless it is adopted, or the
+ *                                                                         image was made just now
  *
  *  no journal wanted:
  *            absent            epochs, suspended, fault   of the image    JOURNAL_NEEDED
@@ -89,6 +91,8 @@ import ramback.journal.StartSituation.State;
  * <p>An image that was made just now is zeroes. What lies beside it and is not done with belongs to the image that was there before,
  * and would be lost: epochs applied to zeroes are gone from the journal, and in no image.
  *
+ * <p><i>clean</i>, in a state file, is also what was changed since and is adopted.
+ *
  * <p>TORN accepted is START_FRESH without a journal's file, else START_CLEAN, and START_ORDINARY where no journal is wanted.
  *
  * <p>What was found in memory of the image is all that is needed beside the image itself: a chunk that is not in it was never changed. So
@@ -127,6 +131,8 @@ public enum StartDecision {
     STATE_NEWER(true),
     /** Refused: the state file can't be read, so nobody knows what the image needs. */
     STATE_DAMAGED(true),
+    /** Refused: the image was changed behind our back since its clean stop. */
+    IMAGE_CHANGED(true),
     /** Refused: the image needs its journal, and was to be served without. */
     JOURNAL_NEEDED(true),
     /** Refused: the image needs its journal, and the file is not there. */
@@ -178,6 +184,9 @@ public enum StartDecision {
         }
         if (found.state() == State.DAMAGED) {
             return STATE_DAMAGED;
+        }
+        if (found.state() == State.CHANGED && !found.adoptImage() && !found.imageMade()) {
+            return IMAGE_CHANGED;
         }
         if (!found.readOnly()) {
             return found.journalWanted() ? withJournal(found) : withoutJournal(found);
@@ -242,7 +251,7 @@ public enum StartDecision {
     }
 
     private static boolean isDoneWith(State state) {
-        return state == State.ABSENT || state == State.CLEAN;
+        return state == State.ABSENT || state == State.CLEAN || state == State.CHANGED;
     }
 
     private static boolean isDoneWith(Journal journal) {
@@ -265,7 +274,7 @@ public enum StartDecision {
                 };
             case DIRTY_JOURNALLED -> JOURNAL_NEEDED;
             case DIRTY_UNSAFE -> found.acceptTorn() ? START_ORDINARY : TORN;
-            case CLEAN, DIRTY_ORDINARY -> START_ORDINARY;
+            case CLEAN, CHANGED, DIRTY_ORDINARY -> START_ORDINARY;
             case DAMAGED, NEWER -> throw new IllegalArgumentException("decided before");
         };
     }
@@ -276,7 +285,7 @@ public enum StartDecision {
                 switch (found.state()) {
                     case DIRTY_JOURNALLED -> JOURNAL_MISSING;
                     case DIRTY_UNSAFE -> found.acceptTorn() ? START_FRESH : TORN;
-                    case ABSENT, CLEAN, DIRTY_ORDINARY -> START_FRESH;
+                    case ABSENT, CLEAN, CHANGED, DIRTY_ORDINARY -> START_FRESH;
                     case DAMAGED, NEWER -> throw new IllegalArgumentException("decided before");
                 };
             case NOT_A_JOURNAL -> NOT_A_JOURNAL;
@@ -301,7 +310,7 @@ public enum StartDecision {
                     case CURRENT, BEFORE -> afterJournalled(found);
                     case OTHER_TIME, OTHER_IMAGE -> JOURNAL_OF_ANOTHER_TIME;
                 };
-            case CLEAN, DIRTY_ORDINARY, DIRTY_UNSAFE ->
+            case CLEAN, CHANGED, DIRTY_ORDINARY, DIRTY_UNSAFE ->
                 switch (found.journal()) {
                     case EPOCHS, SUSPENDED, MEDIA_FAULT -> JOURNAL_OF_ANOTHER_TIME;
                     default -> found.state() == State.DIRTY_UNSAFE ? torn(found) : START_CLEAN;

@@ -10,6 +10,7 @@ package ramback.journal;
  * @param journalWanted whether it is to be served with a journal
  * @param readOnly whether nothing may be written, anywhere
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
+ * @param adoptImage whether an image that somebody else changed since its clean stop is taken as it is
  * @param discardMemory whether what only the memory of a killed daemon holds is given up
  */
 public record StartSituation(
@@ -22,6 +23,7 @@ public record StartSituation(
         boolean journalWanted,
         boolean readOnly,
         boolean acceptTorn,
+        boolean adoptImage,
         boolean discardMemory) {
 
     /** What the state file says. */
@@ -32,8 +34,10 @@ public record StartSituation(
         DAMAGED,
         /** Its format is newer than this program. */
         NEWER,
-        /** The image was left clean. */
+        /** The image was left clean, and nothing says that it is not as it was left. */
         CLEAN,
+        /** The image was left clean, and was changed by somebody else since. */
+        CHANGED,
         /** Being served, with a journal: the journal knows what the image lacks, whatever the mode. */
         DIRTY_JOURNALLED,
         /** Being served without a journal, in a mode that keeps what was flushed: as an ordinary disk after a power failure. */

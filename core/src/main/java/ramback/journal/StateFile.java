@@ -2,10 +2,13 @@ package ramback.journal;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +33,8 @@ import org.jspecify.annotations.Nullable;
  * <p>ASCII, one {@code key: value} a line. The first and the last line are the same in every version of the format; the last holds the
  * CRC-32C of all bytes before it. After a clean stop {@code clean} is yes and the keys {@code size}, {@code modified} and {@code changed}
  * say what the image was like then. In paths, a backslash and everything that is not printable ASCII is written as
- * backslash, u and four hexadecimal digits a UTF-16 unit. Keys that are not known are passed over.
+ * backslash, u and four hexadecimal digits a UTF-16 unit. Keys that are not known are passed over. The keys {@code export-generation} and
+ * {@code suspect} are there only where they say something. docs/state-format.md describes all of it.
  *
  * @param deviceId of the device that image, journal and memory belong to
  * @param generation of this attachment: random, new at every start; the journal has the same once it is fenced
@@ -40,6 +44,8 @@ import org.jspecify.annotations.Nullable;
  * @param segment the path of the memory segment, or null if there is none
  * @param bootId of the boot in which that was written
  * @param cleanImage what the image was like after its clean stop, or null while it is not clean
+ * @param exportGeneration how often a start had to go on without acknowledged writes
+ * @param suspect blocks in which somebody else changed the image, ascending, until that is accepted
  */
 public record StateFile(
         UUID deviceId,
@@ -49,7 +55,22 @@ public record StateFile(
         @Nullable String journal,
         @Nullable String segment,
         String bootId,
-        @Nullable CleanImage cleanImage) {
+        @Nullable CleanImage cleanImage,
+        long exportGeneration,
+        List<Blocks> suspect) {
+
+    /** A state in which nothing was ever lost, and nothing is suspect. */
+    public StateFile(
+            UUID deviceId,
+            long generation,
+            long generationBefore,
+            String mode,
+            @Nullable String journal,
+            @Nullable String segment,
+            String bootId,
+            @Nullable CleanImage cleanImage) {
+        this(deviceId, generation, generationBefore, mode, journal, segment, bootId, cleanImage, 0, List.of());
+    }
 
     /** The version of the format that is written here, and the newest that is read. */
     public static final int VERSION = 1;
@@ -60,10 +81,13 @@ public record StateFile(
     private static final String NONE = "none";
     private static final String VERSION_KEY = "ramback-state";
     private static final String CHECK_KEY = "crc32c";
+    private static final String EXPORT_KEY = "export-generation";
+    private static final String SUSPECT_KEY = "suspect";
     private static final Pattern WORD = Pattern.compile("[a-z-]{1,32}");
     private static final Pattern BOOT_ID = Pattern.compile("[0-9a-f-]{1,64}");
     private static final Pattern GENERATION = Pattern.compile("[0-9a-f]{16}");
     private static final Pattern COUNT = Pattern.compile("-?[0-9]{1,19}");
+    private static final Pattern BLOCKS = Pattern.compile("([0-9]{1,18})(?:-([0-9]{1,18}))?");
     private static final Pattern DEVICE_ID =
             Pattern.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 
@@ -74,6 +98,16 @@ public record StateFile(
      * @param changedNanos time of the last change of content or attributes, nanoseconds since 1970
      */
     public record CleanImage(long sizeBytes, long modifiedNanos, long changedNanos) {}
+
+    /**
+     * Some blocks of an image, of {@link ImageChecksums#BLOCK_BYTES} each.
+     *
+     * @param last included
+     */
+    public record Blocks(long first, long last) {}
+
+    /** More ranges of suspect blocks are not told apart: the last one then reaches to the last block of all. */
+    public static final int SUSPECT_COUNT_MAX = 1000;
 
     /** What the bytes of a state file turned out to be. */
     public sealed interface Reading {
@@ -99,12 +133,63 @@ public record StateFile(
      * @param keptSegment the path of memory that is kept for the next start, or null
      */
     public StateFile cleaned(CleanImage image, @Nullable String keptSegment) {
-        return new StateFile(deviceId, generation, generationBefore, mode, journal, keptSegment, bootId, image);
+        return new StateFile(
+                deviceId,
+                generation,
+                generationBefore,
+                mode,
+                journal,
+                keptSegment,
+                bootId,
+                image,
+                exportGeneration,
+                suspect);
     }
 
     /** The same device, served in another mode. */
     public StateFile inMode(String word) {
-        return new StateFile(deviceId, generation, generationBefore, word, journal, segment, bootId, cleanImage);
+        return new StateFile(
+                deviceId,
+                generation,
+                generationBefore,
+                word,
+                journal,
+                segment,
+                bootId,
+                cleanImage,
+                exportGeneration,
+                suspect);
+    }
+
+    /** The same, with other blocks suspect. */
+    public StateFile suspecting(List<Blocks> blocks) {
+        return new StateFile(
+                deviceId,
+                generation,
+                generationBefore,
+                mode,
+                journal,
+                segment,
+                bootId,
+                cleanImage,
+                exportGeneration,
+                joined(blocks));
+    }
+
+    private static List<Blocks> joined(List<Blocks> blocks) {
+        if (blocks.size() <= SUSPECT_COUNT_MAX) {
+            return List.copyOf(blocks);
+        }
+        List<Blocks> fewer = new ArrayList<>(blocks.subList(0, SUSPECT_COUNT_MAX));
+        Blocks last = fewer.removeLast();
+        fewer.add(new Blocks(last.first(), blocks.getLast().last()));
+        return List.copyOf(fewer);
+    }
+
+    /** The same device, after a start that went on without acknowledged writes. */
+    public StateFile withExportGeneration(long number) {
+        return new StateFile(
+                deviceId, generation, generationBefore, mode, journal, segment, bootId, cleanImage, number, suspect);
     }
 
     // ----------------------------------------------------------------------------------------------------- writing
@@ -126,6 +211,19 @@ public record StateFile(
             line(text, "size", Long.toString(image.sizeBytes()));
             line(text, "modified", Long.toString(image.modifiedNanos()));
             line(text, "changed", Long.toString(image.changedNanos()));
+        }
+        if (exportGeneration != 0) {
+            line(text, EXPORT_KEY, Long.toString(exportGeneration));
+        }
+        if (!suspect.isEmpty()) {
+            StringBuilder ranges = new StringBuilder();
+            for (Blocks blocks : suspect) {
+                ranges.append(ranges.isEmpty() ? "" : " ").append(blocks.first());
+                if (blocks.last() != blocks.first()) {
+                    ranges.append('-').append(blocks.last());
+                }
+            }
+            line(text, SUSPECT_KEY, ranges.toString());
         }
         byte[] body = text.toString().getBytes(US_ASCII);
         line(text, CHECK_KEY, HexFormat.of().toHexDigits(checksum(body, body.length)));
@@ -239,7 +337,31 @@ public record StateFile(
                 value(values, "boot", BOOT_ID),
                 clean.equals("yes")
                         ? new CleanImage(count(values, "size"), count(values, "modified"), count(values, "changed"))
-                        : null);
+                        : null,
+                values.containsKey(EXPORT_KEY) ? count(values, EXPORT_KEY) : 0,
+                suspect(values.get(SUSPECT_KEY)));
+    }
+
+    private static List<Blocks> suspect(@Nullable String text) throws Unreadable {
+        if (text == null) {
+            return List.of();
+        }
+        List<Blocks> ranges = new ArrayList<>();
+        long after = -1;
+        for (String word : text.split(" ", -1)) {
+            Matcher matcher = BLOCKS.matcher(word);
+            if (!matcher.matches()) {
+                throw new Unreadable("its '" + SUSPECT_KEY + "' can't be read");
+            }
+            long first = Long.parseLong(matcher.group(1));
+            long last = matcher.group(2) == null ? first : Long.parseLong(matcher.group(2));
+            if (first <= after || last < first || ranges.size() == SUSPECT_COUNT_MAX) {
+                throw new Unreadable("its '" + SUSPECT_KEY + "' is not in order");
+            }
+            ranges.add(new Blocks(first, last));
+            after = last;
+        }
+        return List.copyOf(ranges);
     }
 
     private static String value(Map<String, String> values, String key, @Nullable Pattern form) throws Unreadable {

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
+import ramback.posix.FileStatus;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
@@ -24,6 +25,7 @@ public final class StateFileStore implements StateStore {
 
     private static final int OWNER_ONLY = 0600;
     private static final String TEMPORARY_SUFFIX = ".new";
+    private static final String CHECKSUMS_SUFFIX = ".crc";
 
     /** Where it lies if it exists, and where it is tried first if it does not. */
     private Path file;
@@ -52,11 +54,20 @@ public final class StateFileStore implements StateStore {
 
     /** Every path at which something may be written, as far as that is not decided yet: no other file must be there. */
     public List<Path> places() {
-        List<Path> places = new ArrayList<>(List.of(file, temporary(file)));
+        List<Path> places = new ArrayList<>(placesOf(file));
         if (elsewhere != null) {
-            places.addAll(List.of(elsewhere, temporary(elsewhere)));
+            places.addAll(placesOf(elsewhere));
         }
         return places;
+    }
+
+    private static List<Path> placesOf(Path state) {
+        Path checksums = checksums(state);
+        return List.of(state, temporary(state), checksums, temporary(checksums));
+    }
+
+    private static Path checksums(Path state) {
+        return state.resolveSibling(state.getFileName() + CHECKSUMS_SUFFIX);
     }
 
     private static Path temporary(Path file) {
@@ -65,7 +76,7 @@ public final class StateFileStore implements StateStore {
 
     @Override
     public byte @Nullable [] read() throws IOException {
-        byte[] content = read(file);
+        byte[] content = read(file, StateFile.LENGTH_BYTES_MAX);
         if (content == null && elsewhere != null) {
             content = readElsewhere(elsewhere);
             if (content != null) {
@@ -84,7 +95,7 @@ public final class StateFileStore implements StateStore {
      */
     private byte @Nullable [] readElsewhere(Path other) throws IOException {
         try {
-            return read(other);
+            return read(other, StateFile.LENGTH_BYTES_MAX);
         } catch (PosixException e) {
             Path directory = file.getParent();
             if (e.errno() == Errno.EACCES && directory != null && Files.isWritable(directory)) {
@@ -94,7 +105,7 @@ public final class StateFileStore implements StateStore {
         }
     }
 
-    private static byte @Nullable [] read(Path file) throws IOException {
+    private static byte @Nullable [] read(Path file, long lengthBytesMax) throws IOException {
         int fd;
         try {
             fd = Posix.open(file, Posix.O_RDONLY | Posix.O_NOFOLLOW | Posix.O_NONBLOCK, 0);
@@ -108,10 +119,12 @@ public final class StateFileStore implements StateStore {
             throw e;
         }
         try (Arena arena = Arena.ofConfined()) {
-            if (!Posix.status(fd).isRegularFile()) {
+            FileStatus status = Posix.status(fd);
+            if (!status.isRegularFile()) {
                 throw new IOException("it is not a file");
             }
-            MemorySegment buffer = arena.allocate(StateFile.LENGTH_BYTES_MAX + 1L);
+            // No more than is there: the limit of checksums is one for an image full of data.
+            MemorySegment buffer = arena.allocate(Math.min(lengthBytesMax, status.sizeBytes()) + 1);
             long length = 0;
             while (length < buffer.byteSize()) {
                 long count = Posix.pread(fd, buffer, length, buffer.byteSize() - length, length);
@@ -200,8 +213,32 @@ public final class StateFileStore implements StateStore {
 
     @Override
     public void remove() throws IOException {
-        if (Files.deleteIfExists(file)) {
+        boolean isChanged = Files.deleteIfExists(checksums(file));
+        isChanged |= Files.deleteIfExists(file);
+        if (isChanged) {
             Posix.syncDirectory(directoryOf(file));
         }
+    }
+
+    // ----------------------------------------------------------------------------------------------- checksums
+
+    /** Where the checksums of the image lie: beside its state. */
+    public String checksumsPlace() {
+        return checksums(file).toString();
+    }
+
+    /** The file of the image's checksums, as far as it is no longer than that and a byte; null if there is none. */
+    public byte @Nullable [] readChecksums(long lengthBytesMax) throws IOException {
+        return read(checksums(file), lengthBytesMax);
+    }
+
+    /** Puts these checksums in the place of what was there, durably. The state has been written, so its place is decided. */
+    public void replaceChecksums(byte[] content) throws IOException {
+        replace(checksums(file), content);
+    }
+
+    /** Removes the checksums; none is no error. That they are gone is not made durable: they are bound to a state. */
+    public void removeChecksums() throws IOException {
+        Files.deleteIfExists(checksums(file));
     }
 }

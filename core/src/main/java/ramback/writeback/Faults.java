@@ -71,6 +71,15 @@ public final class Faults {
         }
     }
 
+    /** Notes that the image is not what it was left as: as a failed load, but one that can't be tried again. */
+    void noteChanged(String text, long offsetBytes) {
+        loadFailure = text;
+        last = text;
+        count.incrementAndGet();
+        trace.record(TraceEvent.FAULT, Kind.LOAD.ordinal(), offsetBytes);
+        LOG.log(System.Logger.Level.WARNING, text);
+    }
+
     void noteApplied() {
         if (applyFailure != null) {
             applyFailure = null;

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
@@ -20,6 +21,7 @@ import ramback.image.ChunkStore;
 import ramback.image.Demand;
 import ramback.image.DemandQueue;
 import ramback.image.Loading;
+import ramback.journal.ImageChecksums;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.trace.Trace;
@@ -29,7 +31,8 @@ import ramback.trace.TraceEvent;
  * Brings the image into RAM: in the background from its beginning to its end, in large ranges, and ahead of that
  * whatever a request waits for. Several loaders read at once, never the same chunk; holes of the image are not read. A
  * loader reads into a buffer of its own and installs only chunks that nobody has written meanwhile. Sessions are served
- * in turn, so that one with many demands does not hold up the others.
+ * in turn, so that one with many demands does not hold up the others. What an {@link ImageCheck} is pending for is read in whole
+ * blocks, and installed only if it is what the image held at its last clean stop.
  *
  * <p>Safe for use by many threads. The lock guards who reads what; nobody holds it while reading.
  */
@@ -49,6 +52,7 @@ public final class Population implements Loading {
     static final int FAILED_RANGE_COUNT_MAX = 4;
 
     private static final int BUFFER_ALIGNMENT = 4096;
+    private static final int BLOCK_SHIFT = Integer.numberOfTrailingZeros(ImageChecksums.BLOCK_BYTES);
 
     private final SharedSegment segment;
     private final ChunkStore store;
@@ -56,6 +60,7 @@ public final class Population implements Loading {
     private final Clock clock;
     private final Trace trace;
     private final Faults faults;
+    private volatile ImageCheck check;
     private final Rate rate;
     private final int shift;
     private final long chunkCount;
@@ -93,6 +98,7 @@ public final class Population implements Loading {
         this.clock = clock;
         this.trace = trace;
         this.faults = faults;
+        this.check = ImageCheck.none(backing, faults);
         this.rate = new Rate(clock);
         this.shift = store.layout().chunkShift();
         this.chunkCount = store.layout().chunkCount();
@@ -121,6 +127,11 @@ public final class Population implements Loading {
      */
     public void whenLoadedLate(Runnable listener) {
         onLateLoad = listener;
+    }
+
+    /** Tells what the image is to be checked against while it is loaded; before {@link #start}. */
+    public void checkAgainst(ImageCheck imageCheck) {
+        check = imageCheck;
     }
 
     /** Starts the loaders' threads. */
@@ -203,7 +214,9 @@ public final class Population implements Loading {
         /** Make page tables for memory that no range was read into. */
         POPULATE,
         /** A demand turned out to be loaded already. */
-        ANSWER
+        ANSWER,
+        /** A demand is for what was changed behind our back. */
+        REFUSE
     }
 
     private final class Loader implements Agent {
@@ -251,6 +264,7 @@ public final class Population implements Loading {
                 case SCAN -> scan();
                 case POPULATE -> populate();
                 case ANSWER -> answer(true);
+                case REFUSE -> answer(false);
             }
             return 0;
         }
@@ -285,6 +299,10 @@ public final class Population implements Loading {
                     return Work.ANSWER;
                 }
                 next.firstChunk = missing;
+                if (check.isChanged(blockOf(missing))) {
+                    demand = next;
+                    return Work.REFUSE;
+                }
                 if (isBeingRead(missing)) {
                     // Whoever reads it puts the demand back into the round.
                     blocked.add(next);
@@ -324,6 +342,8 @@ public final class Population implements Loading {
                 long missing = store.firstUnloaded(cursorChunk, dataEndChunk - 1);
                 if (missing < 0) {
                     cursorChunk = dataEndChunk;
+                } else if (check.isChanged(blockOf(missing))) {
+                    cursorChunk = Math.min(dataEndChunk, lastOf(blockOf(missing)) + 1);
                 } else if (isBeingRead(missing)) {
                     cursorChunk = missing + 1;
                 } else if (courtesy.mayQueue(backgroundCount())) {
@@ -367,13 +387,20 @@ public final class Population implements Loading {
 
         /** Claims a range: unloaded chunks from the first on, nobody else's, no longer than allowed. */
         private void claim(long from, long atMost, int bytesMax) {
-            long end = Math.min(atMost, from + Math.max(1, bytesMax >>> shift) - 1);
+            long begin = check.isPending(blockOf(from)) ? firstOf(blockOf(from)) : from;
+            long end = check.isPending(blockOf(atMost)) ? lastOf(blockOf(atMost)) : atMost;
+            end = Math.min(end, begin + Math.max(1, bytesMax >>> shift) - 1);
             for (Loader other : loaders) {
                 if (other != this && other.first <= other.last && other.first > from) {
                     end = Math.min(end, other.first - 1);
                 }
             }
-            first = from;
+            // A range is never shorter than a block, so that one that begins with a pending block has all of it.
+            long lastBlock = blockOf(end);
+            if (end < lastOf(lastBlock) && firstOf(lastBlock) > begin && check.isPending(lastBlock)) {
+                end = firstOf(lastBlock) - 1;
+            }
+            first = begin;
             last = end;
         }
 
@@ -412,7 +439,7 @@ public final class Population implements Loading {
             boolean isAny = false;
             try {
                 isWhole = readAndInstall(first, last, offset, length);
-                isAny = isWhole || readOneByOne(first, last);
+                isAny = wasRead || readOneByOne(first, last);
             } finally {
                 // Whatever happened: a claim, or a demand, that nobody works on any more would be waited for for ever.
                 endRead(isWhole ? length : 0, isAny, clock.nanoTime() - beginNanos);
@@ -492,52 +519,109 @@ public final class Population implements Loading {
             }
         }
 
+        /** Whether the range could be read, whatever it turned out to be. */
+        private boolean wasRead;
+
         private boolean readAndInstall(long from, long to, long offset, long length) {
             MemorySegment into = buffer().asSlice(0, length);
+            wasRead = false;
             try {
                 backing.read(offset, into);
                 rate.add(length);
                 segmentPopulate(offset, length);
-                install(from, to, into, offset + length);
-                return true;
+                boolean isWhole = check.isOver()
+                        ? install(from, to, into, offset + length)
+                        : installGood(from, to, into, offset);
+                wasRead = true;
+                return isWhole;
             } catch (IOException e) {
                 faults.note(Faults.Kind.LOAD, offset, e);
                 return false;
             }
         }
 
-        private void install(long from, long to, MemorySegment into, long endBytes) throws IOException {
-            if (!store.install(backoff, from, to, into)) {
+        private boolean install(long from, long to, MemorySegment bytes, long endBytes) throws IOException {
+            if (!store.install(backoff, from, to, bytes)) {
                 throw new IOException("no memory for what was read from the image; free some, or trim the device");
             }
             if (endBytes > backing.intactBytes()) {
                 onLateLoad.run();
             }
+            return true;
+        }
+
+        /** Installs the blocks of a range, in whole or in part, that nobody changed behind our back. */
+        private boolean installGood(long from, long to, MemorySegment bytes, long offset) throws IOException {
+            boolean all = true;
+            long next;
+            for (long chunk = from; chunk <= to; chunk = next) {
+                long block = blockOf(chunk);
+                next = Math.min(to, lastOf(block)) + 1;
+                long at = (chunk - from) << shift;
+                MemorySegment part = bytes.asSlice(at, Math.min((next - chunk) << shift, bytes.byteSize() - at));
+                all &= check.isGood(block, part) && install(chunk, next - 1, part, offset + at + part.byteSize());
+            }
+            return all;
         }
 
         /**
          * After a failure: whatever can be read is loaded, the rest stays unloaded and is tried again later. For a demand only what
-         * that wants: a disk that takes long to fail would keep it waiting for its neighbours.
-         *
-         * @return whether anything could be read
+         * that wants: a disk that takes long to fail would keep it waiting for its neighbours. What is read of a
+         * pending block may make it whole all the same; only if some of it can be read and some can't, its check is given up.
          */
         private boolean readOneByOne(long from, long to) {
             boolean isAny = false;
             Demand served = demand;
             long end = served == null ? to : Math.min(to, served.lastChunk);
-            for (long chunk = from; chunk <= end && from != to; chunk++) {
-                long offset = chunk << shift;
-                MemorySegment into =
-                        buffer().asSlice(0, Math.min(1L << shift, store.layout().sizeBytes() - offset));
+            long next;
+            for (long chunk = from; from != to && chunk <= end; chunk = next) {
+                long block = blockOf(chunk);
+                next = Math.min(to, lastOf(block)) + 1;
+                isAny |= readChunks(block, chunk, check.isPending(block) ? next - 1 : Math.min(end, next - 1));
+            }
+            return isAny;
+        }
+
+        private boolean readChunks(long block, long from, long to) {
+            long begin = from << shift;
+            long end = Math.min(store.layout().sizeBytes(), (to + 1) << shift);
+            MemorySegment bytes = buffer().asSlice(0, end - begin);
+            BitSet isRead = new BitSet();
+            for (long chunk = from; chunk <= to; chunk++) {
                 try {
-                    backing.read(offset, into);
-                    install(chunk, chunk, into, offset + into.byteSize());
-                    isAny = true;
+                    backing.read(chunk << shift, chunkOf(bytes, chunk - from));
+                    isRead.set((int) (chunk - from));
+                } catch (IOException e) {
+                    faults.note(Faults.Kind.LOAD, chunk << shift, e);
+                }
+            }
+            if (isRead.isEmpty()) {
+                return false;
+            }
+            if (isRead.cardinality() != to - from + 1) {
+                check.giveUp(block);
+            }
+            if (check.isGood(block, bytes)) {
+                installEach(from, isRead, bytes);
+            }
+            return true;
+        }
+
+        private void installEach(long from, BitSet isRead, MemorySegment bytes) {
+            for (int i = isRead.nextSetBit(0); i >= 0; i = isRead.nextSetBit(i + 1)) {
+                MemorySegment chunk = chunkOf(bytes, i);
+                long offset = (from + i) << shift;
+                try {
+                    install(from + i, from + i, chunk, offset + chunk.byteSize());
                 } catch (IOException e) {
                     faults.note(Faults.Kind.LOAD, offset, e);
                 }
             }
-            return isAny;
+        }
+
+        private MemorySegment chunkOf(MemorySegment bytes, long index) {
+            long at = index << shift;
+            return bytes.asSlice(at, Math.min(1L << shift, bytes.byteSize() - at));
         }
 
         private void segmentPopulate(long offset, long length) {
@@ -569,18 +653,45 @@ public final class Population implements Loading {
             }
             boolean toTheEnd = dataBegin >= backing.sizeBytes();
             long firstData = toTheEnd ? chunkCount : dataBegin >>> shift;
+            if (!toTheEnd && check.isPending(blockOf(firstData))) {
+                // A block that is partly a hole is read.
+                firstData = Math.max(cursorChunk, firstOf(blockOf(firstData)));
+            }
             if (firstData > cursorChunk) {
-                store.installHole(backoff, cursorChunk, firstData - 1);
+                installHole(cursorChunk, firstData - 1);
+            }
+            long endData = toTheEnd ? chunkCount : Math.min(chunkCount, ((dataEnd - 1) >>> shift) + 1);
+            if (check.isPending(blockOf(endData - 1))) {
+                endData = lastOf(blockOf(endData - 1)) + 1;
             }
             lock.lock();
             try {
                 cursorChunk = firstData;
-                dataEndChunk = toTheEnd ? chunkCount : Math.min(chunkCount, ((dataEnd - 1) >>> shift) + 1);
+                dataEndChunk = endData;
                 scanning = false;
             } finally {
                 lock.unlock();
             }
             wakeAll();
+        }
+
+        private void installHole(long from, long to) {
+            if (check.isOver()) {
+                store.installHole(backoff, from, to);
+                return;
+            }
+            long goodFrom = from;
+            for (long block = blockOf(from); block <= blockOf(to); block++) {
+                if (!check.isGoodHole(block)) {
+                    if (firstOf(block) > goodFrom) {
+                        store.installHole(backoff, goodFrom, firstOf(block) - 1);
+                    }
+                    goodFrom = lastOf(block) + 1;
+                }
+            }
+            if (goodFrom <= to) {
+                store.installHole(backoff, goodFrom, to);
+            }
         }
 
         private void populate() {
@@ -594,6 +705,19 @@ public final class Population implements Loading {
                 lock.unlock();
             }
         }
+    }
+
+    /** The block of checksums that a chunk lies in. */
+    private long blockOf(long chunk) {
+        return chunk << shift >>> BLOCK_SHIFT;
+    }
+
+    private long firstOf(long block) {
+        return block << BLOCK_SHIFT >>> shift;
+    }
+
+    private long lastOf(long block) {
+        return Math.min(chunkCount, firstOf(block + 1)) - 1;
     }
 
     /** Bytes of the image that are still to be loaded. */

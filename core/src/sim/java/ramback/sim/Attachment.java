@@ -156,7 +156,8 @@ final class Attachment {
         if (state != null && scan.generation() != state.generation()) {
             bond = scan.generation() == state.generationBefore() ? Bond.BEFORE : Bond.OTHER_TIME;
         }
-        return new StartSituation(stateFound, journalFound, bond, Memory.NONE, false, false, true, false, false, false);
+        return new StartSituation(
+                stateFound, journalFound, bond, Memory.NONE, false, false, true, false, false, false, false);
     }
 
     private static StateFile decoded(String text) {

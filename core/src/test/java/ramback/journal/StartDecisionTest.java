@@ -34,17 +34,18 @@ class StartDecisionTest {
             for (Journal journal : Journal.values()) {
                 for (Bond bond : Bond.values()) {
                     for (Memory memory : Memory.values()) {
-                        for (int flags = 0; flags < 64; flags++) {
+                        for (int flags = 0; flags < 128; flags++) {
                             all.add(new StartSituation(
                                     state,
                                     journal,
                                     bond,
                                     memory,
-                                    (flags & 32) != 0,
+                                    (flags & 64) != 0,
                                     (flags & 16) != 0,
                                     (flags & 1) != 0,
                                     (flags & 2) != 0,
                                     (flags & 4) != 0,
+                                    (flags & 32) != 0,
                                     (flags & 8) != 0));
                         }
                     }
@@ -75,7 +76,9 @@ class StartDecisionTest {
     private static final List<Row> ROWS = List.of(
             row(s -> s.memory() == Memory.IN_USE, StartDecision.IMAGE_IN_USE),
             row(s -> s.imageMade() && NEEDED.contains(s.memory()) && !s.discardMemory(), StartDecision.IMAGE_MISSING),
-            row(s -> s.imageMade() && !absent(s) && s.state() != State.CLEAN, StartDecision.IMAGE_MISSING),
+            row(
+                    s -> s.imageMade() && !absent(s) && s.state() != State.CLEAN && s.state() != State.CHANGED,
+                    StartDecision.IMAGE_MISSING),
             row(s -> s.imageMade() && UNDONE.contains(s.journal()), StartDecision.IMAGE_MISSING),
             row(
                     s -> (s.memory() == Memory.FOREIGN || s.memory() == Memory.UNREADABLE) && !s.discardMemory(),
@@ -98,6 +101,7 @@ class StartDecisionTest {
             row(s -> takenOver(s), StartDecision.TAKE_OVER),
             row(s -> s.state() == State.NEWER, StartDecision.STATE_NEWER),
             row(s -> s.state() == State.DAMAGED, StartDecision.STATE_DAMAGED),
+            row(s -> s.state() == State.CHANGED && !s.adoptImage() && !s.imageMade(), StartDecision.IMAGE_CHANGED),
             row(
                     s -> !wanted(s)
                             && s.state() == State.ABSENT
@@ -181,7 +185,7 @@ class StartDecisionTest {
         for (StartSituation found : all()) {
             assertThat(StartDecision.of(found)).as("%s", found).isEqualTo(byTheTable(found));
         }
-        assertThat(all()).hasSize(7 * 9 * 4 * 6 * 64);
+        assertThat(all()).hasSize(8 * 9 * 4 * 6 * 128);
     }
 
     @Test
@@ -223,7 +227,10 @@ class StartDecisionTest {
     @Test
     void aJournalIsAppliedOnlyToItsImageAndOnlyWhenItIsWhole() {
         forAll(
-                s -> s.bond() == Bond.OTHER_IMAGE || s.journal() != Journal.EPOCHS || s.state() == State.CLEAN,
+                s -> s.bond() == Bond.OTHER_IMAGE
+                        || s.journal() != Journal.EPOCHS
+                        || s.state() == State.CLEAN
+                        || s.state() == State.CHANGED,
                 decision -> decision != StartDecision.RECOVER);
         forAll(s -> !absent(s) && s.bond() != Bond.CURRENT, decision -> decision != StartDecision.RECOVER);
     }
@@ -242,6 +249,35 @@ class StartDecisionTest {
         forAll(
                 s -> !takenOver(s) && journalled(s) && s.journal() == Journal.SUSPENDED && !s.acceptTorn(),
                 StartDecision::isRefusal);
+    }
+
+    @Test
+    void anImageThatSomebodyElseChangedIsServedOnlyWhenItIsAdopted() {
+        forAll(
+                s -> s.state() == State.CHANGED && !s.adoptImage() && !s.imageMade(),
+                decision -> decision.isRefusal() && decision != StartDecision.TORN);
+        forAll(s -> s.adoptImage(), decision -> decision != StartDecision.IMAGE_CHANGED);
+    }
+
+    @Test
+    void adoptingAnImageChangesNothingElse() {
+        for (StartSituation s : all()) {
+            StartSituation asClean = new StartSituation(
+                    s.state() == State.CHANGED ? State.CLEAN : s.state(),
+                    s.journal(),
+                    s.bond(),
+                    s.memory(),
+                    s.takesMemory(),
+                    s.imageMade(),
+                    s.journalWanted(),
+                    s.readOnly(),
+                    s.acceptTorn(),
+                    false,
+                    s.discardMemory());
+            if (s.adoptImage()) {
+                assertThat(StartDecision.of(s)).as("%s", s).isEqualTo(StartDecision.of(asClean));
+            }
+        }
     }
 
     @Test
@@ -282,6 +318,7 @@ class StartDecisionTest {
                         s.imageMade(),
                         s.journalWanted(),
                         s.readOnly(),
+                        true,
                         true,
                         // Memory that is given up may have been all that made up for a journal.
                         !takenOver(s));

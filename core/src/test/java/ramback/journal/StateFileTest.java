@@ -4,7 +4,9 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.HexFormat;
+import java.util.List;
 import java.util.UUID;
+import java.util.stream.LongStream;
 import java.util.zip.CRC32C;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -72,6 +74,38 @@ class StateFileTest {
         assertThat(clean.isClean()).isTrue();
         assertThat(clean.segment()).isNull();
         assertThat(new String(clean.encode(), US_ASCII)).contains("clean: yes\nsize: 1073741824\nmodified: 1700000000");
+    }
+
+    @Test
+    void whatWasLostAndWhatIsSuspectIsSaidOnlyWhereThereIsSomething() {
+        StateFile told = state.withExportGeneration(3)
+                .suspecting(List.of(new StateFile.Blocks(2, 2), new StateFile.Blocks(7, 9)));
+        assertThat(whole(told.encode())).isEqualTo(told);
+        assertThat(new String(told.encode(), US_ASCII))
+                .contains("clean: no\nexport-generation: 3\nsuspect: 2 7-9\ncrc32c: ");
+        assertThat(told.inMode("unsafe").exportGeneration()).isEqualTo(3);
+        assertThat(told.cleaned(new CleanImage(1, 2, 3), null).suspect()).isEqualTo(told.suspect());
+        assertThat(whole(state.encode()).suspect()).isEmpty();
+    }
+
+    @Test
+    void moreSuspectRangesThanFitAreJoined() {
+        List<StateFile.Blocks> every = LongStream.range(0, 5000)
+                .mapToObj(i -> new StateFile.Blocks(2 * i, 2 * i))
+                .toList();
+        StateFile told = state.suspecting(every);
+        assertThat(told.suspect()).hasSize(StateFile.SUSPECT_COUNT_MAX);
+        assertThat(told.suspect().getLast()).isEqualTo(new StateFile.Blocks(1998, 9998));
+        assertThat(whole(told.encode())).isEqualTo(told);
+    }
+
+    @Test
+    void suspectRangesOutOfOrderAreDamage() {
+        for (String ranges : List.of("", "3 3", "5-4", "7 3", "x", "1-", "-1", "1  2")) {
+            assertThat(reason(sealed(body() + "suspect: " + ranges + "\n")))
+                    .as(ranges)
+                    .contains("'suspect'");
+        }
     }
 
     @Property

@@ -23,7 +23,9 @@ import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
 import ramback.journal.EpochLog;
+import ramback.journal.ImageChecksums;
 import ramback.journal.NoJournal;
+import ramback.journal.StateFile.Blocks;
 import ramback.memory.ImageIdentity;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
@@ -50,6 +52,8 @@ final class DeviceRig implements AutoCloseable {
         private long ringBytes;
         private long firstEpoch;
         private Clock clock = Clock.SYSTEM;
+        private ImageChecksums checksums;
+        private List<Blocks> suspect = List.of();
         private Path parent = Path.of("/dev/shm");
         private final List<Gate> gates = new ArrayList<>();
 
@@ -102,6 +106,13 @@ final class DeviceRig implements AutoCloseable {
             return this;
         }
 
+        /** What the image held at its last clean stop, and where it was found changed since. */
+        Plan checksums(ImageChecksums expected, Blocks... changed) {
+            checksums = expected;
+            suspect = List.of(changed);
+            return this;
+        }
+
         Plan sessionCountMax(int count) {
             sessionCountMax = count;
             return this;
@@ -150,6 +161,10 @@ final class DeviceRig implements AutoCloseable {
     final ImageDevice device;
     final Population population;
     final WriteBehind writeBehind;
+    final ImageCheck check;
+    /** What was to be remembered as changed behind our back. */
+    volatile List<Blocks> changed = List.of();
+
     private final List<RigClient> clients = new ArrayList<>();
     private final List<Gate> gates;
     private boolean closed;
@@ -169,11 +184,15 @@ final class DeviceRig implements AutoCloseable {
         store = new ChunkStore(segment, epochs, versions, dirty, trace);
         device = new ImageDevice("test", false, plan.mode, segment, store, epochs, dirty, clock, trace);
         population = new Population(segment, store, backing, clock, trace, faults);
+        check = plan.checksums == null
+                ? ImageCheck.none(backing, faults)
+                : new ImageCheck(plan.checksums, plan.suspect, backing, faults, blocks -> changed = blocks);
+        population.checkAgainst(check);
         writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
-                backing,
+                check.guarded(),
                 plan.log,
                 versions,
                 clock,
@@ -269,6 +288,11 @@ final class DeviceRig implements AutoCloseable {
 
     /** Stops as the engine does: everything is carried to the image first. Then nothing may be left half done. */
     void stopCleanly() {
+        ImageChecksums _ = stopWithChecksums();
+    }
+
+    /** The same; returns what the image holds then. */
+    ImageChecksums stopWithChecksums() {
         clients.forEach(RigClient::close);
         device.refuseRequests();
         population.stop();
@@ -290,7 +314,9 @@ final class DeviceRig implements AutoCloseable {
                     .isZero();
         }
         closed = true;
+        ImageChecksums held = ChecksumPass.over(store, check);
         release();
+        return held;
     }
 
     private void release() {

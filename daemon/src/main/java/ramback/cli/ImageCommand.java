@@ -38,6 +38,7 @@ abstract class ImageCommand extends DeviceCommand {
                 false,
                 false,
                 isTornAccepted,
+                false,
                 isMemoryDiscarded,
                 ImageFiles.RAM_DIRECTORY_DEFAULT,
                 ImageFiles.stateDirectory(shell.environment()));

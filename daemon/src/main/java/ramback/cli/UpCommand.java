@@ -133,6 +133,11 @@ final class UpCommand extends DeviceCommand {
     private @Nullable String snapshotBuffer;
 
     @Option(
+            names = "--adopt-image",
+            description = "Take an image as it is that somebody else changed since its clean stop.")
+    private boolean isImageAdopted;
+
+    @Option(
             names = "--accept-torn",
             description =
                     "Take an image as it is that an unclean 'unsafe' left without its memory: it may be a mixture of"
@@ -197,6 +202,7 @@ final class UpCommand extends DeviceCommand {
                 maxClients == null ? 256 : Quantities.count("--max-clients", maxClients, 1, CLIENT_COUNT_MAX),
                 isReadOnly,
                 isTornAccepted,
+                isImageAdopted,
                 isMemoryDiscarded,
                 ramDirectory == null ? ImageFiles.RAM_DIRECTORY_DEFAULT : ramDirectory.toAbsolutePath(),
                 ImageFiles.stateDirectory(shell.environment()));

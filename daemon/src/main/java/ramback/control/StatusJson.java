@@ -82,6 +82,7 @@ public final class StatusJson {
         json.writeStringField("lastError", report.backingLastError());
         json.writeStringField("failing", report.backingFailing());
         json.writeBooleanField("directIo", report.directIo());
+        json.writeNumberField("changedBytes", report.backingChangedBytes());
         json.writeEndObject();
         json.writeObjectFieldStart("power");
         json.writeStringField("state", "none");
@@ -190,6 +191,7 @@ public final class StatusJson {
                 waits.counts("lockMicros"),
                 waits.counts("ringMicros"),
                 backing.flag("directIo"),
+                backing.count("changedBytes"),
                 top.flag("readOnly"),
                 top.flag("trace"),
                 Math.toIntExact(top.count("clients")),

@@ -19,6 +19,7 @@ import ramback.nbd.ServerCounts;
  * @param backingFailing what is wrong with the image or the journal now, and why; null if nothing is
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
+ * @param backingChangedBytes of the image that somebody else changed since its clean stop, and that are not served
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
@@ -65,6 +66,7 @@ public record StatusReport(
         List<Long> lockWaits,
         List<Long> ringWaits,
         boolean directIo,
+        long backingChangedBytes,
         boolean readOnly,
         boolean trace,
         int clients,
@@ -127,6 +129,7 @@ public record StatusReport(
                 device.lockWaits(),
                 device.ringWaits(),
                 device.directIo(),
+                device.changedBytes(),
                 device.readOnly(),
                 device.trace(),
                 counts.clientCount(),

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -14,6 +15,7 @@ import ramback.backing.WatchedBacking;
 import ramback.clock.Clock;
 import ramback.device.Mode;
 import ramback.journal.EpochLog;
+import ramback.journal.ImageChecksums;
 import ramback.journal.JournalIdentity;
 import ramback.journal.JournalScan;
 import ramback.journal.LocalJournal;
@@ -21,6 +23,7 @@ import ramback.journal.NoJournal;
 import ramback.journal.Recovery;
 import ramback.journal.StartDecision;
 import ramback.journal.StateFile;
+import ramback.journal.StateFile.Blocks;
 import ramback.journal.StateFileStore;
 import ramback.memory.ImageIdentity;
 import ramback.memory.SharedSegment;
@@ -44,6 +47,8 @@ final class Attachment {
     private final @Nullable StateFileStore store;
     private final boolean stateMade;
     private final Mode mode;
+    private final LeftImage left;
+    private final List<Blocks> suspect;
     private @Nullable StateFile state;
 
     private Attachment(
@@ -55,6 +60,8 @@ final class Attachment {
             @Nullable StateFileStore store,
             boolean stateMade,
             Mode mode,
+            LeftImage left,
+            List<Blocks> suspect,
             @Nullable StateFile state) {
         this.image = image;
         this.log = log;
@@ -64,6 +71,8 @@ final class Attachment {
         this.store = store;
         this.stateMade = stateMade;
         this.mode = mode;
+        this.left = left;
+        this.suspect = suspect;
         this.state = state;
     }
 
@@ -157,7 +166,18 @@ final class Attachment {
             throws Refusal {
         Image image = found.image();
         if (options.readOnly()) {
-            return new Attachment(image, new NoJournal(), null, null, false, null, false, options.mode(), null);
+            return new Attachment(
+                    image,
+                    new NoJournal(),
+                    null,
+                    null,
+                    false,
+                    null,
+                    false,
+                    options.mode(),
+                    found.left(),
+                    suspectOf(found),
+                    null);
         }
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
         FoundJournal journal = null;
@@ -176,6 +196,7 @@ final class Attachment {
             } else {
                 device = deviceOf(found);
             }
+            StateFile before = found.state();
             StateFile state = new StateFile(
                     device,
                     generation(),
@@ -184,7 +205,9 @@ final class Attachment {
                     journal == null ? null : journal.path().toString(),
                     segment.toString(),
                     bootId(),
-                    null);
+                    null,
+                    before == null ? 0 : before.exportGeneration(),
+                    suspectOf(found));
             isStateWritten = true;
             write(found.store(), state);
             WatchedBacking watched = watched(journal);
@@ -202,6 +225,8 @@ final class Attachment {
                     found.store(),
                     found.reading() == null,
                     options.mode(),
+                    found.left(),
+                    state.suspect(),
                     state);
             isComplete = true;
             return attachment;
@@ -213,6 +238,11 @@ final class Attachment {
                 takeBack(found, isStateWritten, journal, isMade);
             }
         }
+    }
+
+    private static List<Blocks> suspectOf(Findings found) {
+        StateFile state = found.state();
+        return state == null || found.request().adoptImage() ? List.of() : state.suspect();
     }
 
     private static UUID deviceOf(Findings found) {
@@ -307,7 +337,9 @@ final class Attachment {
                             : Objects.requireNonNull(found.journal()).path().toString(),
                     segment.toString(),
                     bootId(),
-                    null);
+                    null,
+                    before.exportGeneration(),
+                    suspectOf(found));
             if (before.journal() != null && found.decision() == StartDecision.TAKE_OVER_ANEW) {
                 journal = makeAnew(found, options, state, progress);
             } else {
@@ -328,6 +360,8 @@ final class Attachment {
                     false,
                     // The journal's word: while it says that the image may be torn, nothing else is promised.
                     log.isSuspended() ? Mode.UNSAFE : Mode.ofWord(state.mode()).orElse(options.mode()),
+                    found.left(),
+                    state.suspect(),
                     state);
             isComplete = true;
             return attachment;
@@ -368,7 +402,9 @@ final class Attachment {
                         state.journal(),
                         state.segment(),
                         state.bootId(),
-                        null));
+                        null,
+                        state.exportGeneration(),
+                        state.suspect()));
         JournalIdentity identity = identity(state.deviceId(), options, found.image(), found.identity());
         return FoundJournal.create(
                 journal.path(),
@@ -515,17 +551,54 @@ final class Attachment {
         }
     }
 
+    /** What the image held at its clean stop; where that is not known, that nothing is. */
+    ImageChecksums checksums() {
+        ImageChecksums held = left.checksums();
+        return held == null ? ImageChecksums.unknown(image.sizeBytes()) : held;
+    }
+
+    /** Where the image was found changed by somebody else before this start, and that was not accepted. */
+    List<Blocks> suspect() {
+        return suspect;
+    }
+
+    /** Says durably where the image was found changed by somebody else, so that no crash makes it good. */
+    synchronized void setSuspect(List<Blocks> blocks) {
+        StateFile now = state;
+        if (now != null && store != null) {
+            try {
+                StateFile next = now.suspecting(blocks);
+                store.replace(next.encode());
+                state = next;
+            } catch (IOException e) {
+                warn(e);
+            }
+        }
+    }
+
+    /** The bytes of some blocks, in words. */
+    static String saidOf(List<Blocks> ranges) {
+        Blocks first = ranges.getFirst();
+        String bytes = "bytes " + first.first() * ImageChecksums.BLOCK_BYTES + " to "
+                + ((first.last() + 1) * ImageChecksums.BLOCK_BYTES - 1);
+        return ranges.size() == 1 ? bytes : bytes + " and " + (ranges.size() - 1) + " more ranges";
+    }
+
     // ---------------------------------------------------------------------------------------------- stop
 
     /**
      * Says durably, in the journal and then in the state file, that the image has everything; it has been synced. The state file
      * says so even when the journal can't: what is still in the journal is then refused as of another time, and is never
-     * applied to an image that was used without it.
+     * applied to an image that was used without it. Its checksums come before both: without them the image is as whole, and the next
+     * start says that they are missing.
      *
+     * @param held what the image holds now
+     * @param suspect where somebody else changed it, and nobody has overwritten that
      * @param keptSegment the memory that is left for the next start, or null
      * @throws Refusal when one of the two could not be told, and what to do about it
      */
-    synchronized void setClean(@Nullable Path keptSegment) throws Refusal {
+    synchronized void setClean(ImageChecksums held, List<Blocks> suspect, @Nullable Path keptSegment) throws Refusal {
+        writeChecksums(held);
         IOException unmarked = null;
         try {
             log.markClean();
@@ -535,7 +608,10 @@ final class Attachment {
         StateFile now = state;
         if (now != null && store != null) {
             try {
-                StateFile next = now.cleaned(image.cleanImage(), keptSegment == null ? null : keptSegment.toString());
+                // The times that are noted must be there after a power failure too.
+                image.syncTimes();
+                StateFile next = now.cleaned(image.cleanImage(), keptSegment == null ? null : keptSegment.toString())
+                        .suspecting(suspect);
                 store.replace(next.encode());
                 state = next;
             } catch (IOException e) {
@@ -557,11 +633,23 @@ final class Attachment {
         }
     }
 
+    private void writeChecksums(ImageChecksums held) {
+        StateFile now = state;
+        if (now == null || store == null) {
+            return;
+        }
+        try {
+            store.replaceChecksums(held.encode(now.deviceId(), now.generation()));
+        } catch (IOException e) {
+            warn(e);
+        }
+    }
+
     /** Takes it all back, when nothing was served: as a clean stop, and without what was made. */
     void withdraw() {
         try {
             if (store != null) {
-                setClean(null);
+                setClean(checksums(), suspect(), null);
             }
         } catch (Refusal e) {
             warn(e);

@@ -20,6 +20,7 @@ import ramback.device.Mode;
  * @param clientCountMax how many clients may be connected at once, 1 to 4,096
  * @param readOnly whether changes are refused and the image is opened for reading only
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
+ * @param adoptImage whether an image that somebody else changed since its clean stop is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
  * @param ramDirectory where the memory segment lies, on tmpfs
  * @param stateDirectory where the states of images lie that can't have them beside them
@@ -38,6 +39,7 @@ public record DeviceOptions(
         int clientCountMax,
         boolean readOnly,
         boolean acceptTorn,
+        boolean adoptImage,
         boolean discardMemory,
         Path ramDirectory,
         Path stateDirectory) {}

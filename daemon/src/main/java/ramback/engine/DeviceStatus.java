@@ -33,6 +33,7 @@ import ramback.device.Mode;
  * @param snapshotDoneBytes how much of the device it has been around
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
+ * @param changedBytes of the image that somebody else changed since its clean stop, and that are not served
  * @param directIo whether the image is read and written past the page cache
  */
 public record DeviceStatus(
@@ -71,5 +72,6 @@ public record DeviceStatus(
         List<Long> lockWaits,
         List<Long> ringWaits,
         boolean directIo,
+        long changedBytes,
         boolean readOnly,
         boolean trace) {}

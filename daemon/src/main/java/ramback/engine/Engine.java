@@ -30,8 +30,10 @@ import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
+import ramback.writeback.ChecksumPass;
 import ramback.writeback.DiskWatch;
 import ramback.writeback.Faults;
+import ramback.writeback.ImageCheck;
 import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
 import ramback.writeback.Snapshot;
@@ -73,6 +75,7 @@ public final class Engine implements AutoCloseable {
     private final DirtyCount dirty = new DirtyCount();
     private final Trace trace = new Trace(clock);
     private final Faults faults = new Faults(trace);
+    private final ImageCheck check;
     private final ImageDevice device;
     private final Population population;
     private final WriteBehind writeBehind;
@@ -119,11 +122,16 @@ public final class Engine implements AutoCloseable {
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), attachment.mode(), segment, store, epochs, dirty, clock, trace);
         this.population = new Population(segment, store, watched, clock, trace, faults);
+        this.check =
+                new ImageCheck(attachment.checksums(), attachment.suspect(), watched, faults, attachment::setSuspect);
+        // Memory that is gone on with holds what the image held, whoever changed that since.
+        check.passOver(store);
+        population.checkAgainst(check);
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
-                watched,
+                check.guarded(),
                 log,
                 versions,
                 clock,
@@ -198,6 +206,7 @@ public final class Engine implements AutoCloseable {
                 throw StartRefusals.of(found);
             }
             Attachment.checkJournalSize(found, options);
+            noteLeftImage(found, progress);
             isTakenOver =
                     found.decision() == StartDecision.TAKE_OVER || found.decision() == StartDecision.TAKE_OVER_ANEW;
             if (isTakenOver) {
@@ -247,11 +256,23 @@ public final class Engine implements AutoCloseable {
                 && found.situation().takesMemory()
                 && !options.discardMemory()
                 && !found.situation().imageMade()
+                && !options.adoptImage()
                 && state != null
                 && found.image().hasTimes()
                 && found.image().cleanImage().equals(state.cleanImage())
                 && found.leftovers().chunkBytes() == options.chunkBytes();
         return isUsable ? found.leftovers().segment() : null;
+    }
+
+    private static void noteLeftImage(Findings found, WorkProgress progress) {
+        LeftImage left = found.left();
+        if (left.checksumFault() != null) {
+            progress.note("checksums " + found.store().checksumsPlace() + " can't be used (" + left.checksumFault()
+                    + "), so what somebody else changed in " + found.request().image() + " is not found");
+        } else if (left.isToBeChecked()) {
+            progress.note(String.join("; ", left.differences()) + ": the content of "
+                    + found.request().image() + " is checked while it is loaded");
+        }
     }
 
     private static void giveUp(
@@ -363,6 +384,7 @@ public final class Engine implements AutoCloseable {
                 Arrays.stream(store.waits().lockCounts()).boxed().toList(),
                 Arrays.stream(store.waits().roomCounts()).boxed().toList(),
                 image.image().directIo(),
+                check.changedBytes(),
                 options.readOnly(),
                 trace.isOn());
     }
@@ -675,7 +697,8 @@ public final class Engine implements AutoCloseable {
                             + "' before anything else uses it",
                     e);
         }
-        attachment.setClean(isMemoryKept ? segment.path() : null);
+        attachment.setClean(
+                ChecksumPass.over(store, check), check.changedBlocks(store), isMemoryKept ? segment.path() : null);
         sayWhatIsLost();
     }
 

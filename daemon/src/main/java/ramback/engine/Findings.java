@@ -34,6 +34,7 @@ final class Findings implements AutoCloseable {
     private final @Nullable FoundJournal journal;
     private final @Nullable Path journalElsewhere;
     private final Leftovers leftovers;
+    private final LeftImage left;
     private final StartSituation situation;
     private final StartDecision decision;
 
@@ -46,6 +47,7 @@ final class Findings implements AutoCloseable {
             @Nullable FoundJournal journal,
             @Nullable Path journalElsewhere,
             Leftovers leftovers,
+            LeftImage left,
             boolean imageMade) {
         this.request = request;
         this.image = image;
@@ -55,6 +57,7 @@ final class Findings implements AutoCloseable {
         this.journal = journal;
         this.journalElsewhere = journalElsewhere;
         this.leftovers = leftovers;
+        this.left = left;
         this.situation = new StartSituation(
                 stateSituation(),
                 journalSituation(),
@@ -65,6 +68,7 @@ final class Findings implements AutoCloseable {
                 request.journal().isKept(),
                 request.servedReadOnly(),
                 request.acceptTorn(),
+                request.adoptImage(),
                 request.discardMemory());
         this.decision = StartDecision.of(situation);
     }
@@ -112,8 +116,17 @@ final class Findings implements AutoCloseable {
                         "a journal beside the " + image.kind() + " " + request.image()
                                 + " is not possible; name one with --journal FILE, or serve without one: --journal none");
             }
-            Findings findings =
-                    new Findings(request, image, identity, store, reading, journal, elsewhere, leftovers, imageMade);
+            Findings findings = new Findings(
+                    request,
+                    image,
+                    identity,
+                    store,
+                    reading,
+                    journal,
+                    elsewhere,
+                    leftovers,
+                    LeftImage.look(state, store, image, imageMade || request.adoptImage()),
+                    imageMade);
             isComplete = true;
             return findings;
         } catch (IOException e) {
@@ -178,7 +191,8 @@ final class Findings implements AutoCloseable {
             case null -> State.ABSENT;
             case StateFile.Reading.Damaged _ -> State.DAMAGED;
             case StateFile.Reading.Newer _ -> State.NEWER;
-            case StateFile.Reading.Whole(StateFile state) when state.isClean() -> State.CLEAN;
+            case StateFile.Reading.Whole(StateFile state)
+            when state.isClean() -> left.isChanged() ? State.CHANGED : State.CLEAN;
             case StateFile.Reading.Whole(StateFile state) when state.journal() != null -> State.DIRTY_JOURNALLED;
             case StateFile.Reading.Whole(StateFile state) ->
                 state.mode().equals(Mode.UNSAFE.word()) ? State.DIRTY_UNSAFE : State.DIRTY_ORDINARY;
@@ -282,6 +296,11 @@ final class Findings implements AutoCloseable {
     @Nullable
     Path journalOfState() {
         return journalElsewhere;
+    }
+
+    /** How the image compares with what its clean stop left. */
+    LeftImage left() {
+        return left;
     }
 
     Leftovers leftovers() {

@@ -53,6 +53,9 @@ sealed interface Image {
     /** What is remembered of it when it is clean. */
     CleanImage cleanImage() throws IOException;
 
+    /** Makes the times of its last change durable as well, where it has any. */
+    void syncTimes() throws IOException;
+
     /**
      * Where its state lies.
      *
@@ -123,6 +126,11 @@ sealed interface Image {
         }
 
         @Override
+        public void syncTimes() throws IOException {
+            backing.syncTimes();
+        }
+
+        @Override
         public StateFileStore store(Path systemDirectory) throws IOException {
             return StateLocation.store(backing.path(), backing.status(), backing.sizeBytes(), systemDirectory);
         }
@@ -161,6 +169,11 @@ sealed interface Image {
         @Override
         public boolean directIo() {
             return true;
+        }
+
+        @Override
+        public void syncTimes() {
+            // It has none.
         }
 
         /** Half of the SHA-256 of the URI, in place of the numbers of a device and an inode. */

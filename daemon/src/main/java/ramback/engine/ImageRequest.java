@@ -12,6 +12,7 @@ import java.nio.file.Path;
  * @param servedReadOnly whether it is to be served so, which needs less to be in order
  * @param takesMemory whether it is to be served, and the memory of a daemon that is gone can be gone on with
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
+ * @param adoptImage whether an image that somebody else changed since its clean stop is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
  * @param ramDirectory where memory segments lie; what the state file says is looked at as well
  * @param stateDirectory where the states of images lie that can't have them beside them
@@ -24,6 +25,7 @@ public record ImageRequest(
         boolean servedReadOnly,
         boolean takesMemory,
         boolean acceptTorn,
+        boolean adoptImage,
         boolean discardMemory,
         Path ramDirectory,
         Path stateDirectory) {
@@ -37,6 +39,7 @@ public record ImageRequest(
                 options.readOnly(),
                 !options.readOnly(),
                 options.acceptTorn(),
+                options.adoptImage(),
                 options.discardMemory(),
                 options.ramDirectory(),
                 options.stateDirectory());

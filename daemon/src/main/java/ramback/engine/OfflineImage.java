@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingOpenException;
 import ramback.backing.FileBacking;
 import ramback.device.Mode;
+import ramback.journal.ImageChecksums;
 import ramback.journal.JournalIdentity;
 import ramback.journal.JournalScan;
 import ramback.journal.Recovery;
@@ -77,6 +78,17 @@ public final class OfflineImage implements AutoCloseable {
             lines.add("journal " + journal.path() + " holds " + scan.usedBytes() + " of " + scan.capacityBytes()
                     + " bytes and ends with " + StartRefusals.lastEpoch(scan));
         }
+        String fault = found.left().checksumFault();
+        if (fault != null) {
+            lines.add("checksums " + found.store().checksumsPlace() + " can't be used: " + fault
+                    + "; what somebody else changes in the image is not found");
+        }
+        StateFile state = found.state();
+        if (state != null && !state.suspect().isEmpty()) {
+            lines.add("somebody else changed it at " + Attachment.saidOf(state.suspect())
+                    + ", which is not served; 'ramback up " + found.request().image()
+                    + " --adopt-image' takes it as it is");
+        }
         return lines;
     }
 
@@ -88,21 +100,16 @@ public final class OfflineImage implements AutoCloseable {
         return switch (found.situation().state()) {
             case ABSENT ->
                 "is a plain image with no state file: nobody has served it, and nothing is known to be missing";
-            case CLEAN -> isChanged() ? "is clean, and was changed by somebody else since its clean stop" : "is clean";
+            case CLEAN ->
+                found.left().isToBeChecked()
+                        ? "is clean; " + String.join("; ", found.left().differences())
+                                + ", so its content is checked while it is loaded"
+                        : "is clean";
             case DIRTY_JOURNALLED -> "was not stopped cleanly, and lacks nothing that was committed";
             case DIRTY_ORDINARY ->
                 "was not stopped cleanly, and had no journal: what was flushed is in it, as on any disk after a power failure";
-            case DIRTY_UNSAFE, DAMAGED, NEWER -> "is accepted as it is";
+            case CHANGED, DIRTY_UNSAFE, DAMAGED, NEWER -> "is accepted as it is";
         };
-    }
-
-    private boolean isChanged() {
-        StateFile state = found.state();
-        try {
-            return state != null && !image.cleanImage().equals(state.cleanImage());
-        } catch (IOException e) {
-            return true;
-        }
     }
 
     // ---------------------------------------------------------------------------------------------- recover
@@ -248,6 +255,7 @@ public final class OfflineImage implements AutoCloseable {
 
     private void writeCleanState() throws IOException, Refusal {
         image.backing().sync();
+        image.syncTimes();
         StateFile before = found.state();
         UUID device = before != null ? before.deviceId() : deviceOfJournal();
         if (device == null || (before != null && before.isClean())) {
@@ -264,6 +272,9 @@ public final class OfflineImage implements AutoCloseable {
                         null,
                         Attachment.bootId(),
                         image.cleanImage());
+        found.store()
+                .replaceChecksums(
+                        ImageChecksums.unknown(image.sizeBytes()).encode(clean.deviceId(), clean.generation()));
         Attachment.write(found.store(), clean);
     }
 

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import ramback.journal.ImageChecksums;
 import ramback.journal.JournalScan;
 import ramback.journal.StartDecision;
 import ramback.journal.StartSituation.Bond;
@@ -60,6 +61,7 @@ final class StartRefusals {
                 "state file " + found.store().place() + " of " + image + " can't be read (" + damage()
                         + "), so nobody knows what the image needs; remove it to go by the journal alone, or, where there is"
                         + " none, to take the image as it is";
+            case IMAGE_CHANGED -> imageChanged();
             case JOURNAL_NEEDED ->
                 image + " was not stopped cleanly and needs its journal" + ofState() + ", " + loss()
                         + "; leave --journal none out, or run" + " 'ramback recover "
@@ -116,6 +118,18 @@ final class StartRefusals {
         return image + " does not exist, but one that was there has left what a new one would destroy: "
                 + String.join(", ", needs) + "; put the image back, or, to do without all that, move away "
                 + String.join(" and ", files);
+    }
+
+    private String imageChanged() {
+        ImageChecksums checksums = found.left().checksums();
+        String fault = checksums == null
+                ? found.left().checksumFault()
+                : checksums.unknownCount() == 0 ? null : "there is none for " + checksums.unknownCount() + " MiB";
+        return image + " was changed behind our back since its clean stop: "
+                + String.join("; ", found.left().differences())
+                + (fault == null ? "" : " (its checksums can't be used: " + fault + ")")
+                + "; bring back the image that was left, or take this one as it is: 'ramback up "
+                + found.request().image() + " --adopt-image'";
     }
 
     private String stateInWords() {

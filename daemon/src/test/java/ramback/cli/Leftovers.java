@@ -18,6 +18,7 @@ import java.util.UUID;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import ramback.backing.FileBacking;
+import ramback.journal.ImageChecksums;
 import ramback.journal.JournalIdentity;
 import ramback.journal.JournalScan;
 import ramback.journal.LocalJournal;
@@ -98,8 +99,12 @@ final class Leftovers {
         return this;
     }
 
-    /** A state file that says the image is clean. */
+    /** A state file that says the image is clean, and checksums that say nothing more. */
     Leftovers clean(long generation) throws IOException {
+        FileStatus status;
+        try (FileBacking open = FileBacking.open(image, true)) {
+            status = open.status();
+        }
         write(new StateFile(
                 device,
                 generation,
@@ -108,7 +113,9 @@ final class Leftovers {
                 journal.toString(),
                 null,
                 "b007",
-                new StateFile.CleanImage(IMAGE_BYTES, 1, 1)));
+                new StateFile.CleanImage(IMAGE_BYTES, status.modifiedNanos(), status.changedNanos())));
+        new StateFileStore(state, null)
+                .replaceChecksums(ImageChecksums.unknown(IMAGE_BYTES).encode(device, generation));
         return this;
     }
 

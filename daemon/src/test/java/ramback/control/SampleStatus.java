@@ -56,6 +56,7 @@ public final class SampleStatus {
                 List.of(1L, 2L, 3L),
                 List.of(0L, 4L),
                 true,
+                2 << 20,
                 false,
                 true,
                 3,

@@ -64,6 +64,7 @@ class AttachmentTest {
                 false,
                 acceptTorn,
                 false,
+                false,
                 directory.resolve("ram"),
                 directory.resolve("state"));
     }
