@@ -969,6 +969,121 @@ block_device_changed() { # which has no times: only its checksums tell
     rm block.*
 }
 
+# --- verify ---
+
+verify_finds_and_heals() { # OPTIONS...: a byte flipped in the image underneath, healed from either side
+    rm -f held.img*
+    head -c $((24 << 20)) /dev/urandom >held.img
+    truncate -s 32M held.img
+    up held.img --journal-size 8M "$@"
+    wait_for 60 status_is held .state ready
+    says '^ramback: verify of held: 32.0 MiB compared, nothing differs, in ' ramback verify held
+    cp held.img held.first
+    flip held.img $(((5 << 20) + 4097))
+    flip held.img $((30 << 20))
+    cp held.img held.second
+    local status=0
+    ramback verify held >verify.out 2>verify.err || status=$?
+    cat verify.out verify.err
+    test "$status" = 1
+    test "$(wc -l <verify.err)" = 1
+    grep -q -- '8.00 KiB of held differ between RAM and image; --repair=ram .* --repair=image' verify.err
+    grep -q '^ramback: bytes 5246976 to 5251071 differ$' verify.out
+    grep -q '^ramback: bytes 31457280 to 31461375 differ$' verify.out
+    cmp held.img held.second # only told
+    says '8.00 KiB differed, 8.00 KiB repaired from RAM' ramback verify held --repair=ram
+    cmp held.img held.first
+    says 'nothing differs' ramback verify held
+    flip held.img $(((5 << 20) + 4097))
+    flip held.img $((30 << 20))
+    says '8.00 KiB differed, 8.00 KiB repaired from the image' ramback verify --repair=image --rate 1G
+    nbdcopy "$UP_URI" - | cmp - held.second
+    says 'nothing differs' ramback verify
+    contract held verify=null dirtyBytes=0 state=ready
+    down
+    cmp held.img held.second
+    up held.img # as its checksums say
+    test ! -s "$UP_LOG" || ! grep -q 'changed' "$UP_LOG"
+    wait_for 60 status_is held .greenLight true
+    down
+    rm held.*
+}
+
+verify_refuses() {
+    rm -f held.img*
+    head -c $((16 << 20)) /dev/urandom >held.img
+    up held.img --journal-size 8M
+    wait_for 60 status_is held .state ready
+    refuses 2 "bad --repair 'disk'; use ram.* or image" ramback verify held --repair=disk
+    refuses 2 "bad --rate '1K': must be at least 4 KiB" ramback verify held --rate 1K
+    refuses 3 'no device named nobody' ramback verify nobody
+    background slowly ramback verify held --rate 1M
+    local slowly=$BG_PID
+    wait_for 20 is_verifying
+    refuses 1 'a verify of held is under way' ramback verify held
+    down # a stop ends it
+    ended "$slowly"
+    test "$ENDED" = 1
+    grep -q 'was given up, because the device stops' "$WORK/slowly.log"
+    up held.img --read-only
+    says 'nothing differs' ramback verify held
+    refuses 1 'held is read-only' ramback verify held --repair=ram
+    down
+    rm held.*
+}
+
+is_verifying() {
+    test "$(json held .verify)" != null
+}
+
+verify_beside_writers() { # nothing differs while clients write
+    rm -f busy.img*
+    up busy.img --size 64M --journal-size 16M --mode writeback
+    wait_for 60 status_is busy .state ready
+    background writers sh_nbd "$UP_URI" '
+import random
+end = time.monotonic() + 6
+while time.monotonic() < end:
+    h.pwrite(os.urandom(random.randrange(1, 20000)), random.randrange(0, (64 << 20) - 20000))
+    if random.random() < 0.1: h.flush()'
+    local writers=$BG_PID turn
+    for turn in 1 2 3; do says 'nothing differs' ramback verify busy --rate 1G; done
+    ended "$writers"
+    test "$ENDED" = 0
+    down
+    rm busy.*
+}
+
+old_clients_are_not_resumed() { # whoever asked for NAME@GENERATION
+    rm -f crash.img*
+    up crash.img --size $CRASH_BYTES --journal-size 32M --mode checkpoint
+    contract crash exportGeneration=0
+    local now="${UP_URI/crash?/crash@0?}"
+    nbdinfo --json "$now" >/dev/null
+    sh_nbd "$UP_URI" 'h.pwrite(b"x" * 4096, 0)'
+    machine_is_lost
+    up crash.img
+    contract crash exportGeneration=1
+    local status=0
+    nbdinfo "$now" 2>old.err || status=$?
+    cat old.err
+    test "$status" != 0
+    grep -q 'has generation 1 now' old.err
+    nbdinfo --json "${UP_URI/crash?/crash@1?}" >/dev/null
+    nbdinfo --json "$UP_URI" >/dev/null
+    down
+    up crash.img
+    contract crash exportGeneration=1
+    down
+    rm crash.img* old.err
+}
+
+check 'verify finds a byte that was flipped in the image, and heals it from either side' verify_finds_and_heals
+check 'the same with sparse memory and chunks of 4 KiB in unsafe' verify_finds_and_heals --ram sparse --mode unsafe
+check 'verify: bad words, no second one, a stop ends it, no repair of what is read-only' verify_refuses
+check 'verify finds nothing while clients write' verify_beside_writers
+check 'a client that asks for a generation is not resumed when acknowledged writes are lost' old_clients_are_not_resumed
+
 check 'an image that was changed after a clean stop is refused until it is adopted' changed_is_refused
 check 'changed with its time put back: that MiB is EIO and red, over kill -9 and restarts, until it is adopted' changed_in_secret
 check 'a block device that was changed: the same' block_device_changed

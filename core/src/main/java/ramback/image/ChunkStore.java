@@ -54,6 +54,9 @@ public final class ChunkStore {
     private final @Nullable GiveBack giveBack;
     private final WaitTimes waits = new WaitTimes();
     private final SnapshotCut snapshotCut;
+    /** As many as a chunk has, to be compared with. */
+    private final MemorySegment zeroes;
+
     /** The sealer's, while it captures. */
     private final long[] sealersClaims;
 
@@ -70,6 +73,7 @@ public final class ChunkStore {
         this.dirty = dirty;
         this.trace = trace;
         this.snapshotCut = new SnapshotCut(epochs);
+        this.zeroes = MemorySegment.ofArray(new byte[chunkBytes]).asReadOnly();
         this.sealersClaims = new long[copyRunChunkCountMax()];
         this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
     }
@@ -859,6 +863,156 @@ public final class ChunkStore {
             trace.record(TraceEvent.CLEAN, word << 6, mask & ~left);
         }
         return left;
+    }
+
+    // ------------------------------------------------------------------------------------------- compared with the
+    // image
+
+    /** Chunks of a word that RAM holds and the image has, durably. */
+    public long clean(long word) {
+        long loaded = table.loaded(word);
+        // In this order: a dirty mark goes only when the stale one is there.
+        long dirty = table.dirty(0, word) | table.dirty(1, word);
+        return loaded & ~dirty & ~table.stale(word);
+    }
+
+    /** What {@link #compare} found, as masks of the word. Used by one thread. */
+    public static final class Comparison {
+        private long compared;
+        private long differing;
+
+        /** Nothing yet. */
+        public Comparison() {}
+
+        /** The chunks that were clean all the while. */
+        public long compared() {
+            return compared;
+        }
+
+        /** Those of them that hold something else than the image. */
+        public long differing() {
+            return differing;
+        }
+    }
+
+    /**
+     * Compares chunks of one word, as far as they are clean and stay so, with what was read from the image. As a round's copies,
+     * without their locks unless memory may be given back: whoever changes a chunk marks it first, and the marks are looked at again.
+     *
+     * @param image what was read, or null for zeroes
+     * @param firstChunk where that begins
+     */
+    public void compare(
+            Backoff backoff, long word, long mask, @Nullable MemorySegment image, long firstChunk, Comparison result) {
+        result.compared = 0;
+        result.differing = 0;
+        int step = copyRunChunkCountMax();
+        for (long rest = mask; rest != 0; ) {
+            long run = first(rest, step);
+            rest &= ~run;
+            if (granules != null) {
+                table.lock(word, run, backoff);
+            }
+            long clean = run & clean(word);
+            long differing = differing(word, clean, image, firstChunk);
+            table.orderCopyBeforeMarks();
+            clean &= clean(word);
+            if (granules != null) {
+                table.unlock(word, run);
+            }
+            result.compared |= clean;
+            result.differing |= differing & clean;
+        }
+    }
+
+    private long differing(long word, long mask, @Nullable MemorySegment image, long firstChunk) {
+        long zero = table.zero(word);
+        long differing = 0;
+        for (long rest = mask; rest != 0; rest &= rest - 1) {
+            int at = Long.numberOfTrailingZeros(rest);
+            long chunk = (word << 6) + at;
+            long begin = chunk << shift;
+            long length = Math.min(chunkBytes, layout.sizeBytes() - begin);
+            long from = (chunk - firstChunk) << shift;
+            MemorySegment held = (zero >>> at & 1) != 0 ? zeroes : data.asSlice(begin, length);
+            MemorySegment other = image == null ? zeroes : image.asSlice(from, length);
+            if (MemorySegment.mismatch(held, 0, length, other, 0, length) >= 0) {
+                differing |= 1L << at;
+            }
+        }
+        return differing;
+    }
+
+    /** {@link #mend}: the chunk is not clean any more, nothing was changed. */
+    public static final long NOT_CLEAN = -5;
+
+    /**
+     * Makes a clean chunk dirty, so that it is carried to the image once more: with what it holds, or with something else. Room for one
+     * chunk must have been reserved.
+     *
+     * @param from all of what it is to hold, or null for what it holds
+     * @return the epoch to which it belongs, {@link #NO_MEMORY} or {@link #NOT_CLEAN}
+     */
+    public long mend(Worker worker, long chunk, @Nullable MemorySegment from, long fromOffsetBytes) {
+        while (true) {
+            if (from != null && granules != null && !takeMemory(chunk, chunk)) {
+                dirty.cancel(1);
+                return NO_MEMORY;
+            }
+            long epoch = tryMend(worker, chunk, from, fromOffsetBytes);
+            if (epoch == NOT_CLEAN) {
+                dirty.cancel(1);
+            }
+            if (epoch >= 0 || epoch == NOT_CLEAN) {
+                return epoch;
+            }
+            if (epoch == SNAPSHOT_FULL) {
+                snapshotCut.awaitRoom();
+            }
+        }
+    }
+
+    /** As a store, but of a chunk of which no sealed epoch has anything: it is clean. */
+    private long tryMend(Worker worker, long chunk, @Nullable MemorySegment from, long fromOffsetBytes) {
+        long word = wordOf(chunk);
+        long mask = 1L << chunk;
+        epochs.enter(worker.index);
+        lock(worker, word, mask);
+        try {
+            if ((clean(word) & mask) == 0) {
+                return NOT_CLEAN;
+            }
+            boolean isZero = (table.zero(word) & mask) != 0;
+            if (from != null) {
+                if (granules != null && !granules.holds(chunk << shift, chunkBytes)) {
+                    return MEMORY_GONE;
+                }
+                if (!snapshotCut.mayStore(word, mask, word, 0)) {
+                    return SNAPSHOT_FULL;
+                }
+            }
+            long epoch = epochs.open();
+            if (from == null && isZero) {
+                dirty.cancel(1);
+                markDirtyZero(epoch, word, mask);
+                return epoch;
+            }
+            markDirtyData(epoch, word, mask);
+            if (from != null) {
+                VarHandle.storeStoreFence();
+                long begin = chunk << shift;
+                long length = Math.min(chunkBytes, layout.sizeBytes() - begin);
+                MemorySegment.copy(from, fromOffsetBytes, data, begin, length);
+                if (isZero && length < chunkBytes) {
+                    data.asSlice(begin + length, chunkBytes - length).fill((byte) 0);
+                }
+                publish(word, mask);
+            }
+            return epoch;
+        } finally {
+            table.unlock(word, mask);
+            epochs.leave(worker.index);
+        }
     }
 
     // ---------------------------------------------------------------------------------------------- sparse memory

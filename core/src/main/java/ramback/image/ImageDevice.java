@@ -61,8 +61,13 @@ public final class ImageDevice implements Device {
         this.sessions = new ImageSession[segment.layout().sessionCountMax()];
     }
 
-    /** How many workers the sessions of a device need in its {@link Epochs}. */
+    /** How many workers a device needs in its {@link Epochs}: its sessions', and one that mends. */
     public static int workerCount(int sessionCountMax) {
+        return mendingWorker(sessionCountMax) + 1;
+    }
+
+    /** The number of the worker that belongs to no session, for {@link ChunkStore#mend}. */
+    public static int mendingWorker(int sessionCountMax) {
         return sessionCountMax * WORKERS_PER_SESSION;
     }
 

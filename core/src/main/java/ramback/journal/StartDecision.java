@@ -26,7 +26,8 @@ import ramback.journal.StartSituation.State;
  *  foreign,  any               any                        any             LIVE_MEMORY, unless it is discarded
  *    unread.
  *  changes   absent, damaged,  any                        any             LIVE_MEMORY, unless it is discarded
- *              newer, clean
+ *              newer, clean,
+ *              changed
  *  changes   any               any                        any             LIVE_MEMORY, unless it is discarded,
  *                                                                         where memory is not taken over
  *

@@ -256,11 +256,11 @@ public final class ImageCheck {
     // ----------------------------------------------------------------------------------------------------- writing
 
     /** The image for whoever changes it: settles each block before anything of it is written. */
-    public Backing guarded() {
-        return new Guarded();
+    public GuardedImage guarded() {
+        return new GuardedImage(image, this);
     }
 
-    private void settleBefore(long offsetBytes, long lengthBytes) {
+    void settleBefore(long offsetBytes, long lengthBytes) {
         if (pendingCount.get() == 0 || lengthBytes == 0) {
             return;
         }
@@ -281,81 +281,6 @@ public final class ImageCheck {
             // What is to be written there may be what mends it, and must not wait for ever.
             faults.note(Faults.Kind.LOAD, block * ImageChecksums.BLOCK_BYTES, e);
             giveUp(block);
-        }
-    }
-
-    private final class Guarded implements Backing {
-
-        @Override
-        public void write(long offsetBytes, MemorySegment from) throws IOException {
-            settleBefore(offsetBytes, from.byteSize());
-            image.write(offsetBytes, from);
-        }
-
-        @Override
-        public void zero(long offsetBytes, long lengthBytes) throws IOException {
-            settleBefore(offsetBytes, lengthBytes);
-            image.zero(offsetBytes, lengthBytes);
-        }
-
-        @Override
-        public String uri() {
-            return image.uri();
-        }
-
-        @Override
-        public long sizeBytes() {
-            return image.sizeBytes();
-        }
-
-        @Override
-        public int alignmentBytes() {
-            return image.alignmentBytes();
-        }
-
-        @Override
-        public boolean readOnly() {
-            return image.readOnly();
-        }
-
-        @Override
-        public void read(long offsetBytes, MemorySegment into) throws IOException {
-            image.read(offsetBytes, into);
-        }
-
-        @Override
-        public void sync() throws IOException {
-            image.sync();
-        }
-
-        @Override
-        public long nextDataOffset(long fromBytes) throws IOException {
-            return image.nextDataOffset(fromBytes);
-        }
-
-        @Override
-        public long nextHoleOffset(long fromBytes) throws IOException {
-            return image.nextHoleOffset(fromBytes);
-        }
-
-        @Override
-        public @Nullable Damage damage() throws IOException {
-            return image.damage();
-        }
-
-        @Override
-        public long intactBytes() {
-            return image.intactBytes();
-        }
-
-        @Override
-        public long cutCount() {
-            return image.cutCount();
-        }
-
-        @Override
-        public void close() throws IOException {
-            image.close();
         }
     }
 }

@@ -22,6 +22,7 @@ import ramback.image.ChunkTable;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
+import ramback.image.Worker;
 import ramback.journal.EpochLog;
 import ramback.journal.ImageChecksums;
 import ramback.journal.NoJournal;
@@ -162,6 +163,7 @@ final class DeviceRig implements AutoCloseable {
     final Population population;
     final WriteBehind writeBehind;
     final ImageCheck check;
+    final Verifier verifier;
     /** What was to be remembered as changed behind our back. */
     volatile List<Blocks> changed = List.of();
 
@@ -188,11 +190,12 @@ final class DeviceRig implements AutoCloseable {
                 ? ImageCheck.none(backing, faults)
                 : new ImageCheck(plan.checksums, plan.suspect, backing, faults, blocks -> changed = blocks);
         population.checkAgainst(check);
+        GuardedImage guarded = check.guarded();
         writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
-                check.guarded(),
+                guarded,
                 plan.log,
                 versions,
                 clock,
@@ -203,6 +206,12 @@ final class DeviceRig implements AutoCloseable {
                 device::wakeSessions,
                 sealerSignal));
         population.whenLoadedLate(writeBehind::rewriteImage);
+        verifier = new Verifier(
+                store,
+                guarded,
+                writeBehind.throttle(),
+                clock,
+                new Worker(ImageDevice.mendingWorker(plan.sessionCountMax)));
         device.connect(population, writeBehind, writeBehind.throttle());
         writeBehind.start();
         if (plan.loading) {

@@ -18,7 +18,19 @@ import ramback.engine.Refusal;
 public final class Main {
 
     private static final List<String> COMMANDS = List.of(
-            "up", "ls", "status", "mode", "flush", "trace", "snapshot", "upgrade", "down", "recover", "check", "bench");
+            "up",
+            "ls",
+            "status",
+            "mode",
+            "flush",
+            "trace",
+            "snapshot",
+            "verify",
+            "upgrade",
+            "down",
+            "recover",
+            "check",
+            "bench");
 
     private final Shell shell;
 
@@ -61,6 +73,7 @@ public final class Main {
             case "flush" -> new FlushCommand(shell);
             case "trace" -> new TraceCommand(shell);
             case "snapshot" -> new SnapshotCommand(shell);
+            case "verify" -> new VerifyCommand(shell);
             case "upgrade" -> new UpgradeCommand(shell);
             case "down" -> new DownCommand(shell);
             case "recover" -> new RecoverCommand(shell);

@@ -10,9 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
+import ramback.engine.VerifyReport;
 
 /**
  * Asks a device's daemon over its control socket, one connection a request. Every method throws a {@link Refusal}: the
@@ -96,6 +98,21 @@ public final class ControlClient {
     public long snapshot(Path file) throws Refusal {
         String body = field("file", file.toAbsolutePath().normalize().toString());
         return count(request("POST", "/snapshot", body, UNLIMITED), "writtenBytes");
+    }
+
+    /** Compares RAM with the image, and waits for it and for the repair. */
+    public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) throws Refusal {
+        String body = Json.write(json -> {
+            json.writeStartObject();
+            json.writeStringField("repair", repair.name().toLowerCase(Locale.ROOT));
+            json.writeNumberField("bytesPerSecond", bytesPerSecond);
+            json.writeEndObject();
+        });
+        try {
+            return VerifyJson.read(request("POST", "/verify", body, UNLIMITED));
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
     }
 
     /**

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
+import ramback.engine.VerifyReport;
 
 /**
  * HTTP on the control socket, a virtual thread a connection. The socket lies in a directory that only its owner enters,
@@ -28,6 +29,7 @@ import ramback.engine.Refusal;
  * POST /trace  {"on": BOOLEAN}
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
  * POST /snapshot {"file": FILE}      FILE absolute and new; answers {"writtenBytes": N} when it is durable
+ * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
  * POST /down   {"keepRam": BOOLEAN}  begins a clean stop; answers {"pid": N} at once
  * POST /handover {"launcher": PROGRAM, "layout": N}   the process goes on as that program; answers {"pid": N} at once
  * </pre>
@@ -61,6 +63,7 @@ final class ControlServer implements AutoCloseable {
                         .post("/flush", answer(this::flush))
                         .post("/trace", answer(this::trace))
                         .post("/snapshot", answer(this::snapshot))
+                        .post("/verify", answer(this::verify))
                         .post("/down", answer(this::down))
                         .post("/handover", answer(this::handOver)))
                 .build();
@@ -157,6 +160,24 @@ final class ControlServer implements AutoCloseable {
             json.writeNumberField("writtenBytes", writtenBytes);
             json.writeEndObject();
         });
+    }
+
+    private String verify(ServerRequest request) throws Refusal, IOException, InterruptedException {
+        Map<String, @Nullable Object> body = body(request);
+        VerifyReport.Repair repair = repair(body.get("repair") instanceof String side ? side : "");
+        if (!(body.get("bytesPerSecond") instanceof Number rate) || rate.longValue() <= 0) {
+            throw malformed("\"bytesPerSecond\" is not more than 0");
+        }
+        return VerifyJson.write(device.verify(repair, rate.longValue()));
+    }
+
+    private static VerifyReport.Repair repair(String side) throws Refusal {
+        return switch (side) {
+            case "none" -> VerifyReport.Repair.NONE;
+            case "ram" -> VerifyReport.Repair.RAM;
+            case "image" -> VerifyReport.Repair.IMAGE;
+            default -> throw malformed("\"repair\" is none of none, ram, image");
+        };
     }
 
     private String down(ServerRequest request) throws Refusal, IOException {

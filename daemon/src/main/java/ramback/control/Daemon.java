@@ -14,6 +14,7 @@ import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
 import ramback.engine.Engine;
 import ramback.engine.Refusal;
+import ramback.engine.VerifyReport;
 import ramback.engine.WorkProgress;
 import ramback.host.DeviceMemory;
 import ramback.host.Host;
@@ -104,7 +105,8 @@ public final class Daemon {
         try {
             Protection protection = options.host().protect();
             engine = Engine.start(options.device(), progress);
-            nbd = new NbdServer(List.of(new Export(name, "", engine.device())), ServerLimits.DEFAULT);
+            nbd = new NbdServer(
+                    List.of(new Export(name, "", engine.device(), engine.exportGeneration())), ServerLimits.DEFAULT);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {
@@ -277,6 +279,12 @@ public final class Daemon {
         @Override
         public long snapshot(Path file) throws Refusal, InterruptedException {
             return running().engine().snapshot(file);
+        }
+
+        @Override
+        public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond)
+                throws Refusal, InterruptedException {
+            return running().engine().verify(repair, bytesPerSecond);
         }
 
         @Override

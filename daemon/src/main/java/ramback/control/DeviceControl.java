@@ -3,6 +3,7 @@ package ramback.control;
 import java.nio.file.Path;
 import ramback.device.Mode;
 import ramback.engine.Refusal;
+import ramback.engine.VerifyReport;
 
 /** What can be asked of a running device over its control socket. Safe for use by many threads. */
 interface DeviceControl {
@@ -37,6 +38,14 @@ interface DeviceControl {
      * @return how many bytes were written to it
      */
     long snapshot(Path file) throws Refusal, InterruptedException;
+
+    /**
+     * Compares RAM with the image; returns when that is done and what was repaired is durable, however long that takes.
+     *
+     * @param repair which side is right where they differ
+     * @param bytesPerSecond how fast the image is read at most, more than 0
+     */
+    VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) throws Refusal, InterruptedException;
 
     /**
      * Asks for the end and returns at once.

@@ -75,6 +75,14 @@ public final class StatusJson {
             json.writeNumberField("doneBytes", report.snapshotDoneBytes());
             json.writeEndObject();
         }
+        if (report.verifying()) {
+            json.writeObjectFieldStart("verify");
+            json.writeNumberField("doneBytes", report.verifyDoneBytes());
+            json.writeNumberField("differingBytes", report.verifyDifferingBytes());
+            json.writeEndObject();
+        } else {
+            json.writeNullField("verify");
+        }
         json.writeObjectFieldStart("backing");
         json.writeStringField("uri", report.backingUri());
         json.writeNumberField("errors", report.backingErrors());
@@ -92,6 +100,7 @@ public final class StatusJson {
     }
 
     private static void writeService(JsonGenerator json, StatusReport report) throws IOException {
+        json.writeNumberField("exportGeneration", report.exportGeneration());
         json.writeNumberField("clients", report.clients());
         json.writeBooleanField("trace", report.trace());
         json.writeStringField("tcpUri", report.tcpUri());
@@ -146,6 +155,7 @@ public final class StatusJson {
         Fields commit = top.object("lastCommit");
         Fields journal = top.object("journal");
         Fields snapshot = top.object("snapshot");
+        Fields verify = top.object("verify");
         Fields backing = top.object("backing");
         Fields waits = top.object("waits");
         Fields requests = top.object("requests");
@@ -192,6 +202,10 @@ public final class StatusJson {
                 waits.counts("ringMicros"),
                 backing.flag("directIo"),
                 backing.count("changedBytes"),
+                top.count("exportGeneration"),
+                top.has("verify"),
+                verify.count("doneBytes"),
+                verify.count("differingBytes"),
                 top.flag("readOnly"),
                 top.flag("trace"),
                 Math.toIntExact(top.count("clients")),
@@ -218,6 +232,10 @@ public final class StatusJson {
             return map.get(name) instanceof Map<?, ?> inner
                     ? new Fields((Map<String, @Nullable Object>) inner)
                     : new Fields(Map.of());
+        }
+
+        boolean has(String name) {
+            return map.get(name) != null;
         }
 
         String text(String name) {

@@ -20,6 +20,7 @@ import ramback.nbd.ServerCounts;
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param backingChangedBytes of the image that somebody else changed since its clean stop, and that are not served
+ * @param exportGeneration how often a start had to go on without acknowledged writes
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
@@ -67,6 +68,10 @@ public record StatusReport(
         List<Long> ringWaits,
         boolean directIo,
         long backingChangedBytes,
+        long exportGeneration,
+        boolean verifying,
+        long verifyDoneBytes,
+        long verifyDifferingBytes,
         boolean readOnly,
         boolean trace,
         int clients,
@@ -130,6 +135,10 @@ public record StatusReport(
                 device.ringWaits(),
                 device.directIo(),
                 device.changedBytes(),
+                device.exportGeneration(),
+                device.verifying(),
+                device.verifyDoneBytes(),
+                device.verifyDifferingBytes(),
                 device.readOnly(),
                 device.trace(),
                 counts.clientCount(),

@@ -49,6 +49,7 @@ final class Attachment {
     private final Mode mode;
     private final LeftImage left;
     private final List<Blocks> suspect;
+    private final long exportGeneration;
     private @Nullable StateFile state;
 
     private Attachment(
@@ -62,6 +63,7 @@ final class Attachment {
             Mode mode,
             LeftImage left,
             List<Blocks> suspect,
+            long exportGeneration,
             @Nullable StateFile state) {
         this.image = image;
         this.log = log;
@@ -73,6 +75,7 @@ final class Attachment {
         this.mode = mode;
         this.left = left;
         this.suspect = suspect;
+        this.exportGeneration = exportGeneration;
         this.state = state;
     }
 
@@ -177,6 +180,7 @@ final class Attachment {
                     options.mode(),
                     found.left(),
                     suspectOf(found),
+                    exportGenerationOf(found),
                     null);
         }
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
@@ -196,7 +200,6 @@ final class Attachment {
             } else {
                 device = deviceOf(found);
             }
-            StateFile before = found.state();
             StateFile state = new StateFile(
                     device,
                     generation(),
@@ -206,7 +209,7 @@ final class Attachment {
                     segment.toString(),
                     bootId(),
                     null,
-                    before == null ? 0 : before.exportGeneration(),
+                    exportGenerationOf(found),
                     suspectOf(found));
             isStateWritten = true;
             write(found.store(), state);
@@ -227,6 +230,7 @@ final class Attachment {
                     options.mode(),
                     found.left(),
                     state.suspect(),
+                    state.exportGeneration(),
                     state);
             isComplete = true;
             return attachment;
@@ -238,6 +242,11 @@ final class Attachment {
                 takeBack(found, isStateWritten, journal, isMade);
             }
         }
+    }
+
+    private static long exportGenerationOf(Findings found) {
+        StateFile state = found.state();
+        return (state == null ? 0 : state.exportGeneration()) + (found.losesAcknowledged() ? 1 : 0);
     }
 
     private static List<Blocks> suspectOf(Findings found) {
@@ -362,6 +371,7 @@ final class Attachment {
                     log.isSuspended() ? Mode.UNSAFE : Mode.ofWord(state.mode()).orElse(options.mode()),
                     found.left(),
                     state.suspect(),
+                    state.exportGeneration(),
                     state);
             isComplete = true;
             return attachment;
@@ -549,6 +559,11 @@ final class Attachment {
             store.replace(next.encode());
             state = next;
         }
+    }
+
+    /** How often a start had to go on without acknowledged writes. */
+    long exportGeneration() {
+        return exportGeneration;
     }
 
     /** What the image held at its clean stop; where that is not known, that nothing is. */

@@ -34,6 +34,10 @@ import ramback.device.Mode;
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param changedBytes of the image that somebody else changed since its clean stop, and that are not served
+ * @param exportGeneration how often a start had to go on without acknowledged writes
+ * @param verifying whether RAM is being compared with the image
+ * @param verifyDoneBytes how much of the device that has been around
+ * @param verifyDifferingBytes of that, what differs
  * @param directIo whether the image is read and written past the page cache
  */
 public record DeviceStatus(
@@ -73,5 +77,9 @@ public record DeviceStatus(
         List<Long> ringWaits,
         boolean directIo,
         long changedBytes,
+        long exportGeneration,
+        boolean verifying,
+        long verifyDoneBytes,
+        long verifyDifferingBytes,
         boolean readOnly,
         boolean trace) {}

@@ -3,6 +3,9 @@ package ramback.engine;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
@@ -21,6 +24,7 @@ import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
 import ramback.image.TakeOver;
+import ramback.image.Worker;
 import ramback.journal.EpochLog;
 import ramback.journal.LocalJournal;
 import ramback.journal.StartDecision;
@@ -33,11 +37,13 @@ import ramback.trace.Trace;
 import ramback.writeback.ChecksumPass;
 import ramback.writeback.DiskWatch;
 import ramback.writeback.Faults;
+import ramback.writeback.GuardedImage;
 import ramback.writeback.ImageCheck;
 import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
 import ramback.writeback.Snapshot;
 import ramback.writeback.Snapshots;
+import ramback.writeback.Verifier;
 import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
 
@@ -62,6 +68,7 @@ public final class Engine implements AutoCloseable {
     static final long RING_BYTES = 32L << 20;
 
     private static final long STOP_RETRY_NANOS = 500_000_000L;
+    private static final long VERIFY_LOOK_NANOS = 1_000_000L;
 
     private final DeviceOptions options;
     private final Clock clock = Clock.SYSTEM;
@@ -76,6 +83,7 @@ public final class Engine implements AutoCloseable {
     private final Trace trace = new Trace(clock);
     private final Faults faults = new Faults(trace);
     private final ImageCheck check;
+    private final Verifier verifier;
     private final ImageDevice device;
     private final Population population;
     private final WriteBehind writeBehind;
@@ -89,6 +97,7 @@ public final class Engine implements AutoCloseable {
     private final Thread modeReturn = Thread.ofPlatform().name("mode-return").unstarted(this::returnToConfiguredMode);
 
     private final boolean isTakenOver;
+    private final AtomicBoolean isVerifying = new AtomicBoolean();
     private volatile boolean isStopping;
     private volatile boolean isAbandoned;
     private volatile boolean isMemoryKept;
@@ -127,11 +136,12 @@ public final class Engine implements AutoCloseable {
         // Memory that is gone on with holds what the image held, whoever changed that since.
         check.passOver(store);
         population.checkAgainst(check);
+        GuardedImage guarded = check.guarded();
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,
                 epochs,
                 dirty,
-                check.guarded(),
+                guarded,
                 log,
                 versions,
                 clock,
@@ -142,6 +152,12 @@ public final class Engine implements AutoCloseable {
                 device::wakeSessions,
                 sealerSignal));
         this.modeSwitch = new ModeSwitch(device, writeBehind, log, attachment::setMode, options.intervalNanos());
+        this.verifier = new Verifier(
+                store,
+                guarded,
+                writeBehind.throttle(),
+                clock,
+                new Worker(ImageDevice.mendingWorker(layout.sessionCountMax())));
         this.snapshots = new Snapshots(store, clock, options.snapshotBufferBytes());
         snapshots.giveUpAfterFailed(population::failedPassCount);
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
@@ -323,6 +339,11 @@ public final class Engine implements AutoCloseable {
                 segment.lock());
     }
 
+    /** How often a start of this device had to go on without acknowledged writes, this one included. */
+    public long exportGeneration() {
+        return attachment.exportGeneration();
+    }
+
     /** The device to export. */
     public Device device() {
         return device;
@@ -339,6 +360,7 @@ public final class Engine implements AutoCloseable {
         boolean isThrottling = writeBehind.throttle().isThrottling() || snapshots.isThrottling();
         Snapshot newest = snapshots.newest();
         Snapshot snapshot = newest == null || newest.state().isFinal() ? null : newest;
+        Verifier.Progress verifying = verifier.progress();
         long dirtyBytes = bytes(dirty.chunkCount(), layout);
         // In unsafe nothing is promised about a mixture of old and new: all of it is at stake while any of it is dirty.
         boolean isAllAtStake = mode == Mode.UNSAFE && dirtyBytes > 0;
@@ -385,6 +407,10 @@ public final class Engine implements AutoCloseable {
                 Arrays.stream(store.waits().roomCounts()).boxed().toList(),
                 image.image().directIo(),
                 check.changedBytes(),
+                attachment.exportGeneration(),
+                verifying != null,
+                verifying == null ? 0 : verifying.doneBytes(),
+                verifying == null ? 0 : verifying.differingBytes(),
                 options.readOnly(),
                 trace.isOn());
     }
@@ -511,6 +537,71 @@ public final class Engine implements AutoCloseable {
         };
     }
 
+    /**
+     * Compares what RAM holds with the image, while the device is in use; returns when it has been around, and what it made dirty is
+     * durable in the image. One at a time. Progress is seen in {@link #status()}.
+     *
+     * @param repair which side is right where they differ
+     * @param bytesPerSecond how fast the image is read at most
+     * @throws Refusal when one is under way, when the device stops before it is done, and when it is to repair and can't
+     */
+    public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) throws Refusal, InterruptedException {
+        if (repair != VerifyReport.Repair.NONE && options.readOnly()) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    options.name()
+                            + " is read-only, so nothing can be repaired; leave --repair out, or start it without"
+                            + " --read-only");
+        }
+        if (!isVerifying.compareAndSet(false, true)) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, "a verify of " + options.name() + " is under way; wait until it is done");
+        }
+        Verifier.Outcome outcome;
+        try {
+            // Not on the caller's thread: it may be a virtual one, which would keep its carrier while the disk is read.
+            FutureTask<Verifier.Outcome> work = new FutureTask<>(() -> verifier.run(side(repair), bytesPerSecond));
+            Thread thread = Thread.ofPlatform().daemon().name("verify").start(work);
+            try {
+                outcome = work.get();
+            } finally {
+                // Whoever asks may be interrupted: the next one still finds this one at work, and a stop waits for it.
+                thread.join();
+            }
+        } catch (ExecutionException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "verify failed: " + e.getCause(), e);
+        } finally {
+            isVerifying.set(false);
+        }
+        if (outcome.isStopped()) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, "verify of " + options.name() + " was given up, because the device stops");
+        }
+        if (outcome.repairedBytes() > 0) {
+            flush();
+        }
+        return new VerifyReport(
+                outcome.comparedBytes(),
+                outcome.unloadedBytes(),
+                outcome.busyBytes(),
+                outcome.unreadableBytes(),
+                outcome.lastError(),
+                outcome.differingBytes(),
+                outcome.repairedBytes(),
+                outcome.differences().stream()
+                        .map(found -> new VerifyReport.Range(found.offsetBytes(), found.lengthBytes()))
+                        .toList(),
+                outcome.differenceCount());
+    }
+
+    private static Verifier.Repair side(VerifyReport.Repair repair) {
+        return switch (repair) {
+            case NONE -> Verifier.Repair.NONE;
+            case RAM -> Verifier.Repair.RAM;
+            case IMAGE -> Verifier.Repair.IMAGE;
+        };
+    }
+
     /** Switches the trace on or off. While on, events also go to standard error, as text, as far as it keeps up. */
     public void trace(boolean on) {
         traceOutput.set(on);
@@ -551,6 +642,7 @@ public final class Engine implements AutoCloseable {
                 return;
             }
             snapshots.stop();
+            endVerify();
             // A load that hangs must not keep from the image what it takes.
             population.end();
             drainForGood();
@@ -578,6 +670,7 @@ public final class Engine implements AutoCloseable {
                 return;
             }
             snapshots.stop();
+            endVerify();
             population.stop();
             endModeReturn();
             writeBehind.stop();
@@ -655,6 +748,15 @@ public final class Engine implements AutoCloseable {
             return watched.damage();
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** It writes to memory that is about to be unmapped, and to an image that is about to be closed. */
+    private void endVerify() {
+        verifier.stop();
+        Signal never = new Signal(clock);
+        while (isVerifying.get()) {
+            never.await(clock.nanoTime() + VERIFY_LOOK_NANOS);
         }
     }
 

@@ -307,6 +307,32 @@ final class Findings implements AutoCloseable {
         return leftovers;
     }
 
+    /**
+     * Whether who goes on from here may lack something that was acknowledged, or find something else than was written: the memory of an
+     * unclean image is gone, in a mode that acknowledges from memory; or somebody else changed the image, and that is accepted.
+     */
+    boolean losesAcknowledged() {
+        if (decision == StartDecision.TAKE_OVER || decision == StartDecision.TAKE_OVER_ANEW) {
+            return false;
+        }
+        StateFile state = state();
+        if (state == null) {
+            return situation.journal() == Journal.EPOCHS || situation.journal() == Journal.SUSPENDED;
+        }
+        if (situation.state() == State.CHANGED
+                || (request.adoptImage() && !state.suspect().isEmpty())) {
+            return true;
+        }
+        return !state.isClean() && !state.mode().equals(Mode.WRITETHROUGH.word()) && !isMemoryWhole(state);
+    }
+
+    /** Whether the daemon's memory is still there, and holds nothing that the image lacks. */
+    private boolean isMemoryWhole(StateFile state) {
+        return state.segment() != null
+                && (leftovers.memory() == Memory.NONE || leftovers.memory() == Memory.LOADED)
+                && leftovers.files().contains(Path.of(state.segment()));
+    }
+
     StartSituation situation() {
         return situation;
     }

@@ -55,7 +55,7 @@ record LeftImage(
                     + ", and then had been at " + time(left.changedNanos()));
         }
         if (isTaken) {
-            return new LeftImage(differences, isChanged || !differences.isEmpty(), null, null);
+            return new LeftImage(differences, !differences.isEmpty(), null, null);
         }
         ImageChecksums checksums = null;
         String fault = null;

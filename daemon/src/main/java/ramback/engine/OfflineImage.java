@@ -235,7 +235,7 @@ public final class OfflineImage implements AutoCloseable {
                 image.backing().sync();
                 Recovery.discard(journal, scan);
             }
-            writeCleanState();
+            writeCleanState(plan.loss() != null || found.losesAcknowledged());
             found.leftovers().remove(null);
         } catch (IOException e) {
             throw new Refusal(
@@ -253,7 +253,8 @@ public final class OfflineImage implements AutoCloseable {
         return isOpen && !found.decision().isRefusal();
     }
 
-    private void writeCleanState() throws IOException, Refusal {
+    /** A state that says clean; with another generation of the export if something acknowledged may be missing. */
+    private void writeCleanState(boolean isLossy) throws IOException, Refusal {
         image.backing().sync();
         image.syncTimes();
         StateFile before = found.state();
@@ -272,6 +273,9 @@ public final class OfflineImage implements AutoCloseable {
                         null,
                         Attachment.bootId(),
                         image.cleanImage());
+        if (isLossy) {
+            clean = clean.withExportGeneration(clean.exportGeneration() + 1);
+        }
         found.store()
                 .replaceChecksums(
                         ImageChecksums.unknown(image.sizeBytes()).encode(clean.deviceId(), clean.generation()));

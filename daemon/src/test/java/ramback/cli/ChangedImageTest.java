@@ -147,10 +147,17 @@ class ChangedImageTest {
         flip(12345);
         assertProtected("it was last modified at ", ", and then had been at ");
         byte[] content = Files.readAllBytes(image);
+        assertThat(generation()).isZero();
         assertThat(serve("--adopt-image")).isEmpty();
         assertThat(say(0, "check", image.toString())).contains("disk.img is clean");
         assertThat(serve()).isEmpty();
+        assertThat(generation()).isOne();
         assertThat(image).hasBinaryContent(content);
+    }
+
+    /** Of the export, as the state file has it. */
+    private long generation() throws IOException {
+        return Leftovers.exportGeneration(images.resolve("disk.img.ramback"));
     }
 
     @Test

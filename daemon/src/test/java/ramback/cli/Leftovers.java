@@ -193,6 +193,13 @@ final class Leftovers {
 
     // ---------------------------------------------------------------------------------------------- looks
 
+    /** How often a start had to go on without acknowledged writes, as a state file has it. */
+    static long exportGeneration(Path state) throws IOException {
+        return StateFile.decode(Files.readAllBytes(state)) instanceof StateFile.Reading.Whole(StateFile whole)
+                ? whole.exportGeneration()
+                : -1;
+    }
+
     /** The first byte of a chunk of the image. */
     int imageByte(int chunk) throws IOException {
         byte[] bytes = Files.readAllBytes(image);

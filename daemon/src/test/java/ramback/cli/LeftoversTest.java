@@ -258,6 +258,51 @@ class LeftoversTest {
         }
     }
 
+    // ------------------------------------------------------------------------------------------- who had connected
+
+    private long generation() throws IOException {
+        return Leftovers.exportGeneration(crash.state);
+    }
+
+    @Test
+    void whoeverGoesOnWithoutAcknowledgedWritesIsAnotherGeneration() throws Exception {
+        crash = Leftovers.ofACrash(crash.image);
+        Served served = start();
+        assertThat(say(0, "status", "--json")).contains("\"exportGeneration\":1,");
+        assertThat(served.stop()).isZero();
+        assertThat(generation()).isOne();
+        // Nothing is lost by a clean stop.
+        serve();
+        assertThat(generation()).isOne();
+
+        crash = Leftovers.ofACrash(images.resolve("recovered.img"));
+        say(0, "recover", crash.image.toString());
+        assertThat(generation()).isOne();
+        serve();
+        assertThat(generation()).isOne();
+        say(0, "recover", crash.image.toString());
+        assertThat(generation()).isOne();
+    }
+
+    @Test
+    void nothingAcknowledgedIsLostInWritethrough() throws Exception {
+        crash.image().journal(7, 3).served("writethrough", true, 7, 0);
+        serve();
+        assertImageIsAtEpoch(3);
+        assertThat(generation()).isZero();
+    }
+
+    @Test
+    void whatIsGivenUpIsAnotherGenerationInAnyMode() throws Exception {
+        crash.image().journal(7, 3).served("writethrough", true, 7, 0);
+        crash.flipByte(crash.journal, crash.offsetOfPayload(3));
+        say(0, "recover", crash.image.toString(), "--to-epoch", "2", "--yes");
+        assertThat(generation()).isOne();
+        crash = new Leftovers(images.resolve("torn.img")).image().served("unsafe", false, 7, 0);
+        serve("--journal", "none", "--accept-torn");
+        assertThat(generation()).isOne();
+    }
+
     // ------------------------------------------------------------------------------------------- the journal is wrong
 
     @Test

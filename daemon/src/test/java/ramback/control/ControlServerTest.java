@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Mode;
 import ramback.engine.Refusal;
+import ramback.engine.VerifyReport;
 
 /** Both ends of the control socket, with a device that only notes what it is asked. */
 class ControlServerTest {
@@ -72,6 +73,7 @@ class ControlServerTest {
         client.trace(false);
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
+        assertThat(client.verify(VerifyReport.Repair.IMAGE, 5_000_000_000L)).isEqualTo(NotingDevice.FOUND);
         assertThat(client.down(true)).isEqualTo(ProcessHandle.current().pid());
         assertThat(client.handOver("/opt/ramback", 7))
                 .isEqualTo(ProcessHandle.current().pid());
@@ -84,6 +86,7 @@ class ControlServerTest {
                         "trace false",
                         "dump /x/ä \"q\"",
                         "snapshot /x/ß",
+                        "verify IMAGE 5000000000",
                         "Stop[keepsMemory=true]",
                         "HandOver[launcher=/opt/ramback, layoutVersion=7]");
     }
@@ -212,6 +215,16 @@ class ControlServerTest {
     }
 
     private static final class NotingDevice implements DeviceControl {
+        static final VerifyReport FOUND = new VerifyReport(
+                1,
+                2,
+                3,
+                4,
+                "a \"b\"",
+                5,
+                6,
+                List.of(new VerifyReport.Range(7, 8), new VerifyReport.Range(1L << 40, 9)),
+                10);
 
         final List<String> asked = new ArrayList<>();
         final CountDownLatch flushBegan = new CountDownLatch(1);
@@ -262,6 +275,12 @@ class ControlServerTest {
         public long dumpTrace(Path file) {
             note("dump " + file);
             return 42;
+        }
+
+        @Override
+        public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) {
+            asked.add("verify " + repair + " " + bytesPerSecond);
+            return FOUND;
         }
 
         @Override

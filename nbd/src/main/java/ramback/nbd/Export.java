@@ -11,8 +11,15 @@ import ramback.protocol.Protocol;
  * @param name 1 to 4,096 bytes of UTF-8 without NUL ("Conventions")
  * @param description for people, as {@code nbdinfo} shows it; may be empty, at most 4,096 bytes
  * @param device what is served
+ * @param generation another one whenever the device came back without something that it had acknowledged: a client that asks for
+ *     {@code NAME@GENERATION} and not just for {@code NAME} is refused then, instead of going on as if nothing had happened
  */
-public record Export(String name, String description, Device device) {
+public record Export(String name, String description, Device device, long generation) {
+
+    /** An export of the first generation. */
+    public Export(String name, String description, Device device) {
+        this(name, description, device, 0);
+    }
 
     /** Refuses what the specification's rules for strings do not allow. */
     public Export {

@@ -8,6 +8,9 @@ import org.jspecify.annotations.Nullable;
 /** What a server offers, in the order in which LIST shows it. Immutable. */
 record Exports(List<Export> all) {
 
+    /** Between an export's name and its generation. */
+    private static final char GENERATION = '@';
+
     Exports {
         all = List.copyOf(all);
         Set<String> names = new HashSet<>();
@@ -25,17 +28,37 @@ record Exports(List<Export> all) {
                 .sum();
     }
 
-    /** Returns the export of this name; the empty name means the only export, and nothing when there are several. */
+    /**
+     * Returns the export of this name, or of this name and generation; the empty name means the only export, and nothing when there are
+     * several.
+     */
     @Nullable
     Export find(String name) {
         if (name.isEmpty()) {
             return all.size() == 1 ? all.getFirst() : null;
         }
         for (Export export : all) {
-            if (export.name().equals(name)) {
+            if (export.name().equals(name) || name.equals(generationName(export))) {
                 return export;
             }
         }
         return null;
+    }
+
+    private static String generationName(Export export) {
+        return export.name() + GENERATION + export.generation();
+    }
+
+    /** What is said to a client that asks for an export which is not there, or not any more. */
+    String refusal(String name) {
+        for (Export export : all) {
+            if (name.startsWith(export.name() + GENERATION)) {
+                return "export " + export.name() + " has generation " + export.generation()
+                        + " now: it came back without"
+                        + " something that it had acknowledged; check what is on it, and connect anew as "
+                        + generationName(export);
+            }
+        }
+        return "no export of that name here; LIST shows the names";
     }
 }

@@ -120,7 +120,7 @@ final class Handshake {
     private Agreed takeByExportName(String name) throws IOException {
         Export export = exports.find(name);
         if (export == null) {
-            throw new ProtocolViolation("EXPORT_NAME asks for an unknown export");
+            throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + exports.refusal(name));
         }
         DeviceSession session;
         try {
@@ -139,7 +139,7 @@ final class Handshake {
     private @Nullable Agreed inform(int code, HandshakeOption.Info option) throws IOException {
         Export export = exports.find(option.name());
         if (export == null) {
-            refuse(code, Protocol.REP_ERR_UNKNOWN, "no export of that name here; LIST shows the names");
+            refuse(code, Protocol.REP_ERR_UNKNOWN, exports.refusal(option.name()));
             return null;
         }
         DeviceSession session = null;

@@ -256,6 +256,31 @@ final class HandshakeTest {
     }
 
     @Test
+    void aGenerationThatIsOverIsRefusedAndTheNameAloneIsNot() throws IOException {
+        fixture.close();
+        RamDevice device = RamDevice.ofSize(1);
+        fixture = new ServerFixture(device, ServerLimits.DEFAULT, List.of(new Export("disk", "", device, 4)));
+        greeted().go("disk");
+        greeted().go("disk@4");
+        greeted().go("");
+        NbdClient late = greeted();
+        for (String name : List.of("disk@3", "disk@5", "disk@04", "disk@", "disk@4 ")) {
+            List<NbdClient.OptionReply> replies = late.option(Protocol.OPT_GO, NbdClient.infoData(name));
+            assertThat(replies).extracting(NbdClient.OptionReply::type).containsExactly(Protocol.REP_ERR_UNKNOWN);
+            assertThat(replies.getFirst().text())
+                    .contains("export disk has generation 4 now")
+                    .contains("connect anew as disk@4");
+        }
+        assertThat(late.option(Protocol.OPT_GO, NbdClient.infoData("disc@4"))
+                        .getFirst()
+                        .text())
+                .contains("no export of that name");
+        NbdClient old = greeted();
+        old.sendOption(Protocol.OPT_EXPORT_NAME, "disk@3".getBytes(UTF_8));
+        old.expectClosed();
+    }
+
+    @Test
     void listWithDataIsInvalid() throws IOException {
         expectError(greeted(), Protocol.OPT_LIST, new byte[1], Protocol.REP_ERR_INVALID);
         expectError(greeted(), Protocol.OPT_LIST, new byte[30_000], Protocol.REP_ERR_INVALID);
