@@ -11,7 +11,6 @@ import java.util.function.Consumer;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
-import ramback.backing.Damage;
 import ramback.image.ChunkStore;
 import ramback.journal.ImageChecksums;
 import ramback.journal.StateFile.Blocks;

@@ -529,9 +529,8 @@ public final class Population implements Loading {
                 backing.read(offset, into);
                 rate.add(length);
                 segmentPopulate(offset, length);
-                boolean isWhole = check.isOver()
-                        ? install(from, to, into, offset + length)
-                        : installGood(from, to, into, offset);
+                boolean isWhole =
+                        check.isOver() ? install(from, to, into, offset + length) : installGood(from, to, into, offset);
                 wasRead = true;
                 return isWhole;
             } catch (IOException e) {
