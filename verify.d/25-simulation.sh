@@ -1,10 +1,10 @@
-# what: a simulated device under power failures at every moment: the real recovery, an oracle that knows what was promised
+# what: a simulated device under power failures and kills at every moment: the real recovery and take over, an oracle that knows what was promised
 # budget: 150
 # long: yes
 
-# From the run's seed on, one seed after the other: a device with its journal and clients, one without, or the journal
-# alone, on one thread under a simulated clock and simulated disks; then every crash image of its recording is recovered
-# and judged (core/src/sim, docs/mutants.md). The long form goes on until its time is up; the next seed that its last line
+# From the run's seed on, one seed after the other: a device with its journal and clients, one without, one whose process is
+# killed, or the journal alone, on one thread under a simulated clock and simulated disks; then every crash image of its
+# recording is recovered and judged (core/src/sim, docs/mutants.md). The long form goes on until its time is up; the next seed that its last line
 # names resumes it.
 
 readonly IMAGES=200000
@@ -26,7 +26,7 @@ compile() {
 if ! compiled; then must 'the simulation compiles' compile; fi
 
 campaign() { # ARGS...
-    "$JAVA_HOME/bin/java" -Xmx512m -XX:+UseSerialGC -ea --enable-native-access=ALL-UNNAMED \
+    "$JAVA_HOME/bin/java" -Xmx512m -XX:+UseSerialGC -ea --enable-native-access=ALL-UNNAMED -Dramback.mutants=allowed \
         -cp "$classes:$ROOT/core/target/classes:$(cat "$path")" ramback.sim.Campaign "$@"
 }
 
@@ -63,6 +63,10 @@ next_seeds() { # of each campaign
     sed -n 's/^done: .*; next seed \([0-9]*\)$/\1/p' "$WORK"/campaign-*.log | paste -sd ' '
 }
 
+kills() { # of all campaigns that came to their end
+    sed -n 's/^done: .* and \([0-9,]*\) kills of .*/\1/p' "$WORK"/campaign-*.log | tr -d , | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
 images=$(counted)
 check "at least $IMAGES crash images were looked at" test "$images" -ge "$IMAGES"
-note "$(printf "%'d" "$images") crash images; next seeds $(next_seeds)"
+note "$(printf "%'d" "$images") crash images, $(printf "%'d" "$(kills)") kills; next seeds $(next_seeds)"

@@ -12,6 +12,7 @@ import ramback.memory.Granules;
 import ramback.memory.RedoSlot;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.mutant.KillPoint;
 import ramback.mutant.Mutant;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
@@ -272,6 +273,10 @@ public final class ChunkStore {
             }
             if (redo != null) {
                 redo.begin(offsetBytes, lengthBytes, from, fromOffsetBytes);
+                KillPoint.pass();
+            }
+            if (Mutant.BYTES_BEFORE_DIRTY.isOn()) {
+                put(from, fromOffsetBytes, offsetBytes, lengthBytes);
             }
             markDirtyData(epoch, lowWord, lowMask);
             if (highMask != 0) {
@@ -280,11 +285,7 @@ public final class ChunkStore {
             // The dirty mark is in memory before the first changed byte: a killed process leaves no unmarked change.
             VarHandle.storeStoreFence();
             fillPartialZeroes(first, last, offsetBytes, lengthBytes);
-            if (from == null) {
-                data.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
-            } else {
-                MemorySegment.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
-            }
+            put(from, fromOffsetBytes, offsetBytes, lengthBytes);
             publish(lowWord, lowMask);
             if (highMask != 0) {
                 publish(highWord, highMask);
@@ -294,12 +295,37 @@ public final class ChunkStore {
             if (redo != null) {
                 // Before the unlock: done again later it would undo what somebody else stores next.
                 redo.end();
+                KillPoint.pass();
             }
             if (highMask != 0) {
                 table.unlock(highWord, highMask);
             }
             table.unlock(lowWord, lowMask);
             epochs.leave(worker.index);
+        }
+    }
+
+    /**
+     * Changes bytes of the device; under L, or while nobody else uses the store.
+     *
+     * @param from the bytes, or null for zeroes
+     */
+    void put(@Nullable MemorySegment from, long fromOffsetBytes, long offsetBytes, long lengthBytes) {
+        long half = 0;
+        if (KillPoint.isVisited()) {
+            half = lengthBytes / 2;
+            putAtOnce(from, fromOffsetBytes, offsetBytes, half);
+            KillPoint.pass();
+        }
+        putAtOnce(from, fromOffsetBytes + half, offsetBytes + half, lengthBytes - half);
+        KillPoint.pass();
+    }
+
+    private void putAtOnce(@Nullable MemorySegment from, long fromOffsetBytes, long offsetBytes, long lengthBytes) {
+        if (from == null) {
+            data.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
+        } else {
+            MemorySegment.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
         }
     }
 
@@ -347,9 +373,12 @@ public final class ChunkStore {
         // In this order: a chunk that is neither stale nor dirty is one that the image has.
         if (keepsVersions) {
             table.markNewer(word, captured);
+            KillPoint.pass();
         }
         table.markStale(word, captured);
+        KillPoint.pass();
         table.clearDirty(parity, word, captured);
+        KillPoint.pass();
         if (trace.isOn()) {
             trace.record(TraceEvent.CAPTURE, word << 6, captured);
         }
@@ -393,6 +422,7 @@ public final class ChunkStore {
                 Long.bitCount(mask & ~before),
                 Long.bitCount(newly));
         noteDirty(epoch, word, newly);
+        KillPoint.pass();
     }
 
     private void markDirtyZero(long epoch, long word, long mask) {
@@ -409,6 +439,7 @@ public final class ChunkStore {
                 Long.bitCount(newly),
                 (mask & ~(inEpoch & zero)) == 0 ? 0 : 1);
         noteDirty(epoch, word, newly);
+        KillPoint.pass();
     }
 
     private void noteDirty(long epoch, long word, long newly) {
@@ -430,7 +461,7 @@ public final class ChunkStore {
 
     private void fillPartialZero(long chunk, long offsetBytes, int lengthBytes) {
         if ((table.zero(wordOf(chunk)) >>> chunk & 1) != 0 && !coversWhole(chunk, offsetBytes, lengthBytes)) {
-            data.asSlice(chunk << shift, chunkBytes).fill((byte) 0);
+            put(null, 0, chunk << shift, chunkBytes);
         }
     }
 
@@ -440,7 +471,9 @@ public final class ChunkStore {
 
     private void publish(long word, long mask) {
         loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
+        KillPoint.pass();
         table.publishData(word, mask);
+        KillPoint.pass();
     }
 
     /**
@@ -478,7 +511,9 @@ public final class ChunkStore {
             markDirtyZero(epoch, word, mask);
             VarHandle.storeStoreFence();
             table.markZero(word, mask);
+            KillPoint.pass();
             loadedChunks.add(Long.bitCount(table.publishLoaded(word, mask)));
+            KillPoint.pass();
             if (giveBack != null) {
                 // Still under L, and after the mark: see giveMemoryBack.
                 giveBack.note(
@@ -530,12 +565,13 @@ public final class ChunkStore {
                 long chunk = (word << 6) + Long.numberOfTrailingZeros(rest);
                 if (granules == null || granules.holds(chunk << shift, chunkBytes)) {
                     long at = (chunk - first) << shift;
-                    MemorySegment.copy(from, at, data, chunk << shift, Math.min(chunkBytes, from.byteSize() - at));
+                    put(from, at, chunk << shift, Math.min(chunkBytes, from.byteSize() - at));
                 } else {
                     install &= ~Long.lowestOneBit(rest);
                 }
             }
             loadedChunks.add(Long.bitCount(table.publishLoaded(word, install)));
+            KillPoint.pass();
             table.unlock(word, held);
             missing = mask & ~table.loaded(word);
         }
@@ -552,7 +588,9 @@ public final class ChunkStore {
                 long install = held & ~table.loaded(word);
                 if (install != 0) {
                     table.markZero(word, install);
+                    KillPoint.pass();
                     loadedChunks.add(Long.bitCount(table.publishLoaded(word, install)));
+                    KillPoint.pass();
                     noteHole(word, install);
                 }
                 table.unlock(word, held);
@@ -695,6 +733,7 @@ public final class ChunkStore {
             long held = table.lockSome(word, rest, backoff);
             long carried = held & table.stale(word) & ~table.dirty(parity, word);
             table.markDirty(parity, word, carried);
+            KillPoint.pass();
             long zero = table.zero(word);
             dirty.noteCarried(parity, Long.bitCount(carried & ~zero), Long.bitCount(carried & zero));
             if (carried != 0) {
@@ -849,6 +888,7 @@ public final class ChunkStore {
                 newer = 0;
             }
             table.clearStale(word, held & ~newer);
+            KillPoint.pass();
             long cleaned = held & ~newer & ~open;
             dirty.addAll(-Long.bitCount(cleaned));
             dirty.addData(-Long.bitCount(cleaned & ~table.zero(word)));

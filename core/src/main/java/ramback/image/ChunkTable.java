@@ -7,6 +7,8 @@ import java.util.function.IntFunction;
 import ramback.clock.Backoff;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.mutant.KillPoint;
+import ramback.mutant.Mutant;
 
 /**
  * One bit a chunk in each of seven planes of long words, 64 chunks a word, and a summary bit a word for the planes that
@@ -288,11 +290,13 @@ public final class ChunkTable {
     long takeOver(int parity, long word) {
         long at = word << 3;
         long present = (long) WORD.getVolatile(loaded, at);
-        long changed = present & (dirty(0, word) | dirty(1, word) | stale(word) | (long) WORD.getVolatile(locks, at));
-        setTo(zero, at, zero(word) & present);
+        long lacking = Mutant.TAKE_OVER_FORGETS_STALE.isOn() ? 0 : stale(word);
+        long counted = Mutant.DIRTY_UNLOADED.isOn() ? -1 : present;
+        long changed = counted & (dirty(0, word) | dirty(1, word) | lacking | (long) WORD.getVolatile(locks, at));
+        setTo(zero, at, Mutant.TAKE_OVER_KEEPS_Z.isOn() ? zero(word) : zero(word) & present);
         setTo(dirty[parity], at, changed);
         setTo(dirty[parity ^ 1], at, 0);
-        setTo(stale, at, stale(word) & present);
+        setTo(stale, at, Mutant.TAKE_OVER_CLEARS_STALE.isOn() ? 0 : stale(word) & present);
         setTo(newer, at, 0);
         setTo(locks, at, 0);
         setSummary(parity, word, changed != 0);
@@ -310,6 +314,7 @@ public final class ChunkTable {
     private static void setTo(MemorySegment plane, long at, long bits) {
         if ((long) WORD.getVolatile(plane, at) != bits) {
             WORD.setVolatile(plane, at, bits);
+            KillPoint.pass();
         }
     }
 

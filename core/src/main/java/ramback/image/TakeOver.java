@@ -5,9 +5,10 @@ import static ramback.image.ChunkTable.wordOf;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
-import org.jspecify.annotations.Nullable;
 import ramback.memory.RedoSlot;
 import ramback.memory.SharedSegment;
+import ramback.mutant.KillPoint;
+import ramback.mutant.Mutant;
 import ramback.posix.PosixException;
 
 /**
@@ -60,8 +61,11 @@ public final class TakeOver {
         for (int i = 0; i < store.layout().redoSlotCount(); i++) {
             RedoSlot slot = segment.redoSlot(i);
             if (slot.isBegun()) {
-                redo(slot);
+                if (!Mutant.TAKE_OVER_WITHOUT_REDO.isOn()) {
+                    redo(slot);
+                }
                 slot.end();
+                KillPoint.pass();
             }
         }
         long loaded = 0;
@@ -96,22 +100,17 @@ public final class TakeOver {
         long last = (offset + length - 1) >>> shift;
         for (long word = wordOf(first); word <= wordOf(last); word++) {
             table.markRedone(parity, word, maskOf(word, first, last));
+            KillPoint.pass();
         }
         VarHandle.storeStoreFence();
         store.fillPartialZeroes(first, last, offset, length);
-        copy(bytes, offset, length);
+        store.put(bytes, 0, offset, length);
         VarHandle.storeStoreFence();
         for (long word = wordOf(first); word <= wordOf(last); word++) {
             table.publishLoaded(word, maskOf(word, first, last));
+            KillPoint.pass();
             table.publishData(word, maskOf(word, first, last));
-        }
-    }
-
-    private void copy(@Nullable MemorySegment bytes, long offset, int length) {
-        if (bytes == null) {
-            store.data().asSlice(offset, length).fill((byte) 0);
-        } else {
-            MemorySegment.copy(bytes, 0, store.data(), offset, length);
+            KillPoint.pass();
         }
     }
 }

@@ -140,6 +140,8 @@ public final class Recovery {
             extentCount = scan.epochs().extentCount(last);
         }
         if (extentCount > 0) {
+            // What was read may be in the kernel's memory alone, left by a process that was killed before it synced it.
+            file.sync();
             if (epoch > slots.durable().applyEpoch()) {
                 slots.put(slots.durable().withApplyEpoch(epoch));
             }

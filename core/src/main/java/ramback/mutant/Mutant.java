@@ -75,7 +75,23 @@ public enum Mutant {
     /** A stricter mode is reported before what was acknowledged before it is committed. */
     MODE_EARLY,
     /** In {@code checkpoint}, writes do not wait when the oldest change is older than the interval. */
-    NO_INTERVAL_WAIT;
+    NO_INTERVAL_WAIT,
+
+    // Memory that outlives the process: what a kill leaves, and the take over.
+    /** Bytes are changed before their chunks are marked as dirty. */
+    BYTES_BEFORE_DIRTY,
+    /** What was being stored when the process was killed is not stored again. */
+    TAKE_OVER_WITHOUT_REDO,
+    /** What the image lacks although it was captured does not go into the first epoch. */
+    TAKE_OVER_FORGETS_STALE,
+    /** What goes into the first epoch is not stale any more. */
+    TAKE_OVER_CLEARS_STALE,
+    /** Chunks that are not loaded keep their marks. */
+    DIRTY_UNLOADED,
+    /** Chunks that are not loaded go on reading as zeroes once they are. */
+    TAKE_OVER_KEEPS_Z,
+    /** An attach states in the superblock what it has read of a journal that was in use, without syncing that first. */
+    FENCE_UNSYNCED;
 
     private static final String PROPERTY = "ramback.mutants";
     private static final boolean ALLOWED = System.getProperty(PROPERTY) != null;
@@ -102,8 +118,16 @@ public enum Mutant {
      */
     public static void plant(@Nullable Mutant mutant) {
         if (!ALLOWED) {
-            throw new IllegalStateException("start the process with -D" + PROPERTY + "=allowed");
+            throw notAllowed();
         }
         planted = mutant;
+    }
+
+    static boolean areAllowed() {
+        return ALLOWED;
+    }
+
+    static IllegalStateException notAllowed() {
+        return new IllegalStateException("start the process with -D" + PROPERTY + "=allowed");
     }
 }

@@ -20,9 +20,13 @@ import ramback.journal.StartSituation.Memory;
 import ramback.journal.StartSituation.State;
 import ramback.journal.StateFile;
 import ramback.journal.StateFile.CleanImage;
+import ramback.memory.SharedSegment;
+import ramback.memory.SharedSegment.Leftover;
+import ramback.memory.SharedSegment.LeftoverReport;
 import ramback.sim.Oracle.Outcome;
 import ramback.sim.Oracle.StateFileSink;
 import ramback.sim.Oracle.Verdict;
+import ramback.writeback.WriteBehind;
 
 /**
  * What the engine does about an image and what lies beside it, step by step in its order: look, decide by the table, recover, write the
@@ -65,6 +69,64 @@ final class Attachment {
                 new StateFile(DEVICE, chance.getAsLong() | 1, scan.generation(), mode.word(), JOURNAL, null, "b", null);
         sink.replace(text(state));
         return new Attachment(journal, sink, chance, image.sizeBytes(), state);
+    }
+
+    /**
+     * Looks at what a killed process left, in front of {@link #open}.
+     *
+     * @param memory what was found of its memory
+     * @return what goes on with that memory; or null when nobody was ever served from it, and the start is one after a clean stop
+     */
+    static @Nullable Attachment takeOver(
+            SimDisk image,
+            SimDisk journal,
+            @Nullable String stateFile,
+            LeftoverReport memory,
+            long ringBytes,
+            StateFileSink sink,
+            LongSupplier chance)
+            throws IOException {
+        StateFile state = stateFile == null ? null : decoded(stateFile);
+        JournalScan scan = JournalScan.ofRecords(journal);
+        StartDecision decision = StartDecision.of(situation(scan, state, memory));
+        switch (decision) {
+            case START_CLEAN -> {
+                return null;
+            }
+            case TAKE_OVER -> makeRoom(image, journal, scan, memory, ringBytes);
+            case TAKE_OVER_ANEW -> Recovery.suspend(journal, scan);
+            default ->
+                throw new AssertionError("a killed process left what is called " + decision + ", journal "
+                        + scan.verdict() + ": " + scan.fault().orElse("no more is known"));
+        }
+        return new Attachment(journal, sink, chance, image.sizeBytes(), state);
+    }
+
+    /** As {@code Attachment.withRoom} of the engine. */
+    private static void makeRoom(
+            SimDisk image, SimDisk journal, JournalScan scan, LeftoverReport memory, long ringBytes)
+            throws IOException {
+        long neededBytes = WriteBehind.journalBytesOf(
+                memory.layout().chunkBytes(), ringBytes, memory.dirtyDataChunks(), memory.dirtyZeroRuns());
+        boolean fits = scan.usedBytes() + neededBytes <= scan.capacityBytes() && scan.mayBeFenced();
+        if (!fits && scan.verdict() == JournalScan.Verdict.EPOCHS) {
+            JournalScan whole = JournalScan.of(journal);
+            if (whole.verdict() == JournalScan.Verdict.EPOCHS) {
+                Recovery.run(journal, whole, image, whole.lastEpoch(), false, (done, total) -> {});
+            } else {
+                Recovery.suspend(journal, whole);
+            }
+        }
+    }
+
+    /** Whose changes the memory holds from now on. */
+    void bind(SharedSegment segment) {
+        segment.bind(DEVICE, state.generation());
+    }
+
+    /** The mode that what is there is good for. */
+    Mode mode(LocalJournal log) {
+        return log.isSuspended() ? Mode.UNSAFE : Mode.ofWord(state.mode()).orElseThrow();
     }
 
     private static String text(StateFile state) {
@@ -112,7 +174,8 @@ final class Attachment {
             SimDisk image, SimDisk journal, @Nullable String stateFile, StateFileSink sink, boolean goesOn) {
         try {
             JournalScan scan = JournalScan.of(journal);
-            StartDecision decision = StartDecision.of(situation(scan, stateFile));
+            StateFile state = stateFile == null ? null : decoded(stateFile);
+            StartDecision decision = StartDecision.of(situation(scan, state, null));
             Verdict verdict = switch (decision) {
                 case RECOVER -> {
                     Recovery.Outcome outcome =
@@ -139,8 +202,8 @@ final class Attachment {
         }
     }
 
-    private static StartSituation situation(JournalScan scan, @Nullable String stateFile) {
-        StateFile state = stateFile == null ? null : decoded(stateFile);
+    private static StartSituation situation(
+            JournalScan scan, @Nullable StateFile state, @Nullable LeftoverReport report) {
         State stateFound = state == null ? State.ABSENT : state.isClean() ? State.CLEAN : State.DIRTY_JOURNALLED;
         Journal journalFound = switch (scan.verdict()) {
             case NOT_A_JOURNAL -> Journal.NOT_A_JOURNAL;
@@ -148,16 +211,32 @@ final class Attachment {
             case DAMAGED, TRUNCATED -> Journal.DAMAGED;
             case MEDIA_FAULT -> Journal.MEDIA_FAULT;
             case SUSPENDED -> Journal.SUSPENDED;
-            case EPOCHS -> Journal.EPOCHS;
+            case EPOCHS -> endsTooEarly(scan, state, report) ? Journal.MEDIA_FAULT : Journal.EPOCHS;
             case CLEAN -> Journal.CLEAN;
-            case EMPTY -> Journal.EMPTY;
+            case EMPTY -> endsTooEarly(scan, state, report) ? Journal.MEDIA_FAULT : Journal.EMPTY;
         };
         Bond bond = Bond.CURRENT;
         if (state != null && scan.generation() != state.generation()) {
             bond = scan.generation() == state.generationBefore() ? Bond.BEFORE : Bond.OTHER_TIME;
         }
+        Memory memory = !isOfAttachment(state, report)
+                ? Memory.NONE
+                : report.dirtyChunks() > 0 ? Memory.CHANGES : Memory.LOADED;
         return new StartSituation(
-                stateFound, journalFound, bond, Memory.NONE, false, false, true, false, false, false, false);
+                stateFound, journalFound, bond, memory, true, false, true, false, false, false, false);
+    }
+
+    private static boolean isOfAttachment(@Nullable StateFile state, @Nullable LeftoverReport report) {
+        return state != null
+                && report != null
+                && report.leftover() == Leftover.WHOLE
+                && report.generation() == state.generation()
+                && DEVICE.equals(report.device());
+    }
+
+    /** Memory knows what the journal had. */
+    private static boolean endsTooEarly(JournalScan scan, @Nullable StateFile state, @Nullable LeftoverReport report) {
+        return isOfAttachment(state, report) && scan.lastEpoch() < report.committedEpoch();
     }
 
     private static StateFile decoded(String text) {

@@ -3,6 +3,7 @@ package ramback.sim;
 import java.util.Locale;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import org.jspecify.annotations.Nullable;
 import ramback.sim.Exploration.Kind;
 import ramback.sim.Exploration.Result;
 
@@ -10,8 +11,8 @@ import ramback.sim.Exploration.Result;
  * Explores seed after seed, until enough crash images have been looked at or the time is up, or something is wrong.
  *
  * <pre>
- *   Campaign --images N | --minutes N   [--seed S]     seeds from S on
- *   Campaign --replay KIND SEED                        one seed, with what it found
+ *   Campaign --images N | --minutes N   [--seed S] [--kind KIND]     seeds from S on, each of its kind or all of one
+ *   Campaign --replay KIND SEED                                      one seed, with what it found
  * </pre>
  *
  * The last line says the counts and the next seed, with which a later campaign goes on.
@@ -26,6 +27,7 @@ final class Campaign {
     private long imageCount;
     private long againCount;
     private long rotCount;
+    private long killCount;
     private long seedCount;
     private final long beginNanos = System.nanoTime();
 
@@ -36,6 +38,7 @@ final class Campaign {
         return switch ((int) Math.floorMod(seed, 8L)) {
             case 0 -> Kind.ORDINARY;
             case 1, 2 -> Kind.JOURNAL;
+            case 3, 6 -> Kind.KILL;
             default -> Kind.DEVICE;
         };
     }
@@ -51,15 +54,17 @@ final class Campaign {
         long images = Long.MAX_VALUE;
         double minutes = Double.MAX_VALUE;
         long seed = 1;
+        Kind kind = null;
         for (int i = 0; i + 1 < args.length; i += 2) {
             switch (args[i]) {
                 case "--images" -> images = Long.parseLong(args[i + 1]);
                 case "--minutes" -> minutes = Double.parseDouble(args[i + 1]);
                 case "--seed" -> seed = Long.parseLong(args[i + 1]);
+                case "--kind" -> kind = Kind.valueOf(args[i + 1].toUpperCase(Locale.ROOT));
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
-        if (!new Campaign().explore(seed, images, minutes)) {
+        if (!new Campaign().explore(kind, seed, images, minutes)) {
             System.exit(1);
         }
     }
@@ -67,19 +72,26 @@ final class Campaign {
     private static void replay(Kind kind, long seed) {
         Result result = Exploration.of(kind, seed);
         if (kind != Kind.JOURNAL) {
-            System.out.println(kind == Kind.DEVICE ? Scenario.withJournal(seed) : Scenario.withoutJournal(seed));
+            System.out.println(
+                    switch (kind) {
+                        case DEVICE -> Scenario.withJournal(seed);
+                        case ORDINARY -> Scenario.withoutJournal(seed);
+                        case KILL -> Scenario.withKills(seed);
+                        case JOURNAL -> throw new IllegalStateException();
+                    });
         }
         System.out.println(result);
     }
 
-    private boolean explore(long firstSeed, long images, double minutes) {
+    private boolean explore(@Nullable Kind only, long firstSeed, long images, double minutes) {
         long seed = firstSeed;
         long reportNanos = beginNanos + REPORT_NANOS;
         while (imageCount < images && minutesSince(beginNanos) < minutes) {
-            Result result = Exploration.of(kindOf(seed), seed);
+            Result result = Exploration.of(only == null ? kindOf(seed) : only, seed);
             imageCount += result.imageCount();
             againCount += result.againCount();
             rotCount += result.rotCount();
+            killCount += result.killCount();
             seedCount++;
             if (result.violation() != null) {
                 System.out.println("seed " + seed + ": " + result.violation().what());
@@ -107,12 +119,13 @@ final class Campaign {
         double seconds = (System.nanoTime() - beginNanos) / 1e9;
         System.out.printf(
                 Locale.ROOT,
-                "%s: %,d crash images (%,d of a recovery cut short, %,d of a spoiled journal) of %,d runs, seeds %d to %d, in %.0f s,"
-                        + " %,.0f a second; next seed %d%n",
+                "%s: %,d crash images (%,d of a recovery cut short, %,d of a spoiled journal) and %,d kills of %,d runs,"
+                        + " seeds %d to %d, in %.0f s, %,.0f images a second; next seed %d%n",
                 how,
                 imageCount,
                 againCount,
                 rotCount,
+                killCount,
                 seedCount,
                 firstSeed,
                 nextSeed - 1,

@@ -13,6 +13,7 @@ import ramback.sim.History.MayTear;
 import ramback.sim.History.One;
 import ramback.sim.History.Promise;
 import ramback.sim.History.Request;
+import ramback.sim.History.TakenOver;
 
 /**
  * Judges what a device's recovery made of a crash by its {@link History}: a recovered image must be a cut, byte for byte, and
@@ -30,6 +31,8 @@ final class DeviceOracle implements Oracle {
     private final List<Request> floorRequests = new ArrayList<>();
     private int answersSeen;
     private int boundedAnswers;
+    /** When the memory of a killed process was taken over for the last time. */
+    private long takenOverNanos;
     /** What the present life began with; epochs are counted anew from life to life. */
     private int firstCut;
 
@@ -48,6 +51,7 @@ final class DeviceOracle implements Oracle {
         floorRequests.clear();
         answersSeen = 0;
         boundedAnswers = 0;
+        takenOverNanos = 0;
         firstCut = 0;
     }
 
@@ -67,11 +71,13 @@ final class DeviceOracle implements Oracle {
 
     /**
      * In {@code checkpoint} nobody is answered who asks when a change was answered an interval ago that is not durable: when
-     * the disk is too slow, clients wait, and that time does not count. That holds from the moment the mode is reported.
+     * the disk is too slow, clients wait, and that time does not count. That holds from the moment the mode is reported. Whoever takes
+     * over does not know how old a change is, so its interval begins anew.
      */
     private void bound(long newestIssueNanos) {
         while (boundedAnswers < history.answers.size()
-                && history.answers.get(boundedAnswers).nanos() < newestIssueNanos - history.intervalNanos) {
+                && Math.max(takenOverNanos, history.answers.get(boundedAnswers).nanos())
+                        < newestIssueNanos - history.intervalNanos) {
             raiseTo(history.answers.get(boundedAnswers).tick());
             boundedAnswers++;
         }
@@ -91,6 +97,7 @@ final class DeviceOracle implements Oracle {
                 firstCut = ends.cutCount();
                 mayBeTorn &= !ends.isClean();
             }
+            case TakenOver takenOver -> takenOverNanos = takenOver.nanos();
             case MayTear _ -> {
                 // Nothing more is promised from here on; what was promised before holds until the image is touched.
                 mayBeTorn = true;

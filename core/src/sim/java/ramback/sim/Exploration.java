@@ -22,7 +22,9 @@ final class Exploration {
         /** A whole device without a journal: an ordinary disk. */
         ORDINARY,
         /** The journal alone, under a scripted writer. */
-        JOURNAL
+        JOURNAL,
+        /** A whole device, with a journal or without, whose process is killed. */
+        KILL
     }
 
     /**
@@ -31,6 +33,7 @@ final class Exploration {
      * @param imageCount crash images looked at, in all
      * @param againCount of them, those of a recovery that the power cut short
      * @param rotCount of them, those of a spoiled journal
+     * @param killCount kills of the process, done or looked at; of a take over, too
      * @param hash of everything that the run did
      * @param violation what is wrong, or null
      */
@@ -41,6 +44,7 @@ final class Exploration {
             long imageCount,
             long againCount,
             long rotCount,
+            long killCount,
             long hash,
             @Nullable Violation violation) {
 
@@ -64,25 +68,34 @@ final class Exploration {
             case DEVICE -> device(kind, Scenario.withJournal(seed), imageCountWanted);
             case ORDINARY -> device(kind, Scenario.withoutJournal(seed), imageCountWanted);
             case JOURNAL -> journal(seed, imageCountWanted);
+            case KILL -> device(kind, Scenario.withKills(seed), imageCountWanted);
         };
     }
 
-    private static Result device(Kind kind, Scenario scenario, double imageCountWanted) {
+    /** Runs and explores a device of any scenario. */
+    static Result device(Kind kind, Scenario scenario, double imageCountWanted) {
         World world = new World(scenario);
         Throwable failure = failureOf(world::run);
         String settled = world.history().settle();
+        Kills kills = world.kills();
         Violation violation = settled == null ? null : new Violation(settled, "by the run", 0);
+        if (kills.violation() != null) {
+            violation = new Violation(kills.violation(), kills.violationMade(), 0);
+        }
         Oracle oracle = new DeviceOracle(world.history());
         CrashExplorer explorer = new CrashExplorer(
                 world.recording().events(),
                 world.start(),
                 oracle,
-                kind == Kind.ORDINARY ? Exploration::asItIs : Attachment::restore,
+                scenario.journalBytes() == 0 ? Exploration::asItIs : Attachment::restore,
                 scenario.seed(),
                 share(world.recording().events(), imageCountWanted),
                 AGAIN_SHARE,
-                kind == Kind.ORDINARY ? null : new JournalRot(oracle, scenario.sizeBytes(), scenario.journalBytes()));
-        return result(kind, scenario.seed(), world.recording(), explorer, world.hash(), violation, failure);
+                scenario.journalBytes() == 0
+                        ? null
+                        : new JournalRot(oracle, scenario.sizeBytes(), scenario.journalBytes()));
+        return result(
+                kind, scenario.seed(), world.recording(), explorer, kills.count(), world.hash(), violation, failure);
     }
 
     private static Result journal(long seed, double imageCountWanted) {
@@ -100,7 +113,7 @@ final class Exploration {
                         world.oracle(),
                         world.start().imageBytes(),
                         world.start().journalBytes()));
-        return result(Kind.JOURNAL, seed, world.recording(), explorer, world.hash(), null, failure);
+        return result(Kind.JOURNAL, seed, world.recording(), explorer, 0, world.hash(), null, failure);
     }
 
     private static Oracle.Verdict asItIs(
@@ -134,6 +147,7 @@ final class Exploration {
             long seed,
             Recording recording,
             CrashExplorer explorer,
+            long killCount,
             TraceHash hash,
             @Nullable Violation settled,
             @Nullable Throwable failure) {
@@ -151,6 +165,7 @@ final class Exploration {
                 explorer.imageCount(),
                 explorer.againCount(),
                 explorer.rotCount(),
+                killCount,
                 hash.value(),
                 violation);
     }

@@ -79,6 +79,9 @@ final class History {
     /** The switch to {@code unsafe} has begun. */
     record MayTear() implements Promise {}
 
+    /** The process was killed, and the next one goes on with its memory: an interval begins now. */
+    record TakenOver(long nanos) implements Promise {}
+
     /** What the device held when an epoch was cut; the newest moment for which that is consistent, and what is there. */
     static final class Cut {
         final long epoch;
@@ -104,6 +107,9 @@ final class History {
     final Mode firstMode;
     final boolean hasJournal;
     private final Request beginning;
+    /** How many cuts there were when the memory that is in use was made: what follows is counted in one order of epochs. */
+    private int firstCut;
+
     private int tick;
     private int requestCount;
 
@@ -209,6 +215,7 @@ final class History {
 
     /** Notes that the device has stopped and that the image has all that it held. */
     void lifeEnds(long nanos) {
+        firstCut = cuts.size();
         promise(new LifeEnds(cuts.size(), false), nanos);
     }
 
@@ -224,6 +231,91 @@ final class History {
     private void promise(Promise promise, long nanos) {
         promises.add(promise);
         recording.add(new Recording.Promised(nanos, promises.size() - 1));
+    }
+
+    // ---------------------------------------------------------------------------------------------------- kills
+
+    /**
+     * What is wrong with what a killed process has left, as the next one finds it, or null: everything that was answered is there, in any
+     * mode, and of what was under way each chunk's part as a whole or not at all.
+     *
+     * @param pages what the device holds
+     */
+    @Nullable
+    String judgeLeft(byte[][] pages, int chunkBytes) {
+        int chunkSectors = chunkBytes / SECTOR_BYTES;
+        for (int begin = 0; begin < sectorCount; begin += chunkSectors) {
+            int present = 0;
+            int absent = 0;
+            for (int sector = begin; sector < Math.min(sectorCount, begin + chunkSectors); sector++) {
+                List<Change> made = changes.get(sector);
+                int found = stampOf(pages, sector);
+                boolean isThere = isThere(made.getLast(), found);
+                boolean isBefore = isOneBefore(made, found);
+                if (!isThere && !isBefore) {
+                    return "sector " + sector + " holds " + found + ", its history is " + describe(sector);
+                }
+                // Zeroes over zeroes are there, and are not.
+                if (isUnderWay(made) && isThere && !isBefore) {
+                    present = made.getLast().request.number;
+                } else if (isUnderWay(made) && !isThere) {
+                    absent = made.getLast().request.number;
+                }
+                if (present != 0 && present == absent) {
+                    return "of request " + present + " a part of chunk " + begin / chunkSectors
+                            + " is there and the rest is not";
+                }
+            }
+        }
+        return null;
+    }
+
+    private static boolean isUnderWay(List<Change> made) {
+        return made.getLast().request.answerTick == NEVER;
+    }
+
+    /** Whether a sector may hold what it held before a change that was never answered, or failed. */
+    private static boolean isOneBefore(List<Change> made, int found) {
+        int at = made.size() - 1;
+        while (made.get(at).request.answerTick == NEVER) {
+            at--;
+            if (isThere(made.get(at), found)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean isThere(Change change, int found) {
+        return found == (change.isZero ? Stamp.ZERO : change.request.number);
+    }
+
+    /** Notes that all clients are gone, and will never hear what became of what they asked for. */
+    void killed() {
+        Arrays.fill(claimed, false);
+    }
+
+    /**
+     * Notes what the next process found in the memory of a killed one: as much of what was under way is done as is there; and epochs that
+     * are not in the journal will never be.
+     */
+    void takenOver(byte[][] pages, long headEpoch, long nanos) {
+        tick++;
+        for (int sector = 0; sector < sectorCount; sector++) {
+            List<Change> made = changes.get(sector);
+            int found = stampOf(pages, sector);
+            while (isUnderWay(made) && !isThere(made.getLast(), found)) {
+                made.removeLast();
+            }
+        }
+        for (List<Change> made : changes) {
+            Request newest = made.getLast().request;
+            newest.answerTick = Math.min(newest.answerTick, tick);
+        }
+        while (cuts.size() > firstCut && cuts.getLast().epoch > headEpoch) {
+            cuts.removeLast();
+        }
+        promise(new TakenOver(nanos), nanos);
     }
 
     /** Whether a sector of this content is what its newest change made it; for sectors under no request. */

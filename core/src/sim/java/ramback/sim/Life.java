@@ -3,10 +3,10 @@ package ramback.sim;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import ramback.clock.Agent;
 import ramback.clock.Clock;
 import ramback.clock.Signal;
@@ -18,8 +18,7 @@ import ramback.image.DirtyCount;
 import ramback.image.Epochs;
 import ramback.image.ImageDevice;
 import ramback.journal.EpochLog;
-import ramback.memory.ImageIdentity;
-import ramback.memory.SegmentLayout;
+import ramback.journal.LocalJournal;
 import ramback.memory.SharedSegment;
 import ramback.trace.Trace;
 import ramback.writeback.Faults;
@@ -31,7 +30,9 @@ import ramback.writeback.WriteBehind;
 /** A device from its start to its stop, put together as the engine does it, with its clients and an operator who switches modes. */
 final class Life implements AutoCloseable {
 
-    private static final int SESSION_COUNT_MAX = 4;
+    static final int SESSION_COUNT_MAX = 4;
+
+    private static final int START_NANOS_MAX = 3_000_000;
     private static final long STOP_RETRY_NANOS = 100_000_000L;
 
     private final World world;
@@ -51,6 +52,8 @@ final class Life implements AutoCloseable {
     private final WriteBehind writeBehind;
     private final ModeSwitch modes;
     private final List<SimClient> clients = new ArrayList<>();
+    private final boolean isTakenOver;
+    private final long headEpoch;
     private long lookedAtEpoch;
     private int taskCount;
     private boolean operatorIsOver;
@@ -59,21 +62,23 @@ final class Life implements AutoCloseable {
     /**
      * Assembles a device.
      *
-     * @param file where its memory is made
+     * @param segment its memory
+     * @param beginning what the image holds of chunks that are not in it
+     * @param isTakenOver whether the memory is that of a killed process
      * @param onMode writes a mode down
      * @param number of this life, from 0
      */
     Life(
             World world,
             Scenario scenario,
-            Path file,
+            SharedSegment segment,
+            byte[][] beginning,
+            boolean isTakenOver,
             SimDisk image,
             EpochLog log,
-            long firstEpoch,
             Mode mode,
             ModeSwitch.ModeRecord onMode,
-            int number)
-            throws IOException {
+            int number) {
         this.world = world;
         this.scenario = scenario;
         this.scheduler = world.scheduler();
@@ -81,9 +86,15 @@ final class Life implements AutoCloseable {
         this.clock = new SimClock(scheduler);
         this.random = new Random(TraceHash.mix(scenario.seed() + 2 + 7919L * number));
         this.mode = mode;
-        this.beginning = history.newestPages();
-        SegmentLayout layout = new SegmentLayout(scenario.sizeBytes(), scenario.chunkBytes(), SESSION_COUNT_MAX);
-        this.segment = SharedSegment.create(file, layout, false, new ImageIdentity(1, 2));
+        this.beginning = beginning;
+        this.segment = segment;
+        this.isTakenOver = isTakenOver;
+        long firstEpoch = 0;
+        if (log instanceof LocalJournal journal) {
+            firstEpoch = journal.headEpoch() + 1;
+            journal.tellCommits(segment::noteCommitted);
+        }
+        this.headEpoch = firstEpoch - 1;
         Signal sealerSignal = new Signal(clock);
         Trace trace = new Trace(clock);
         Faults faults = new Faults(trace);
@@ -139,6 +150,11 @@ final class Life implements AutoCloseable {
 
     /** Lets everybody begin. */
     void start() {
+        if (isTakenOver) {
+            LeftMemory.takeOver(store, segment, epochs, dirty);
+            history.takenOver(content(), headEpoch, scheduler.nanoTime());
+            history.inForce(mode, 0, scheduler.nanoTime());
+        }
         scheduler.onSwitch(this::look);
         writeBehind.agents().forEach(this::spawn);
         population.agents().forEach(this::spawn);
@@ -185,6 +201,23 @@ final class Life implements AutoCloseable {
         scheduler.onSwitch(() -> {});
     }
 
+    /** What the image lacks of what the device holds once everything was carried there, or null. */
+    @Nullable
+    String lackingIn(SimDisk image) {
+        byte[][] content = content();
+        for (int page = 0; page < content.length; page++) {
+            if (!Write.areEqual(content[page], image.pages()[page])) {
+                return "page " + page + " of the image is not as in memory, and everything was carried to it";
+            }
+        }
+        return null;
+    }
+
+    /** What the image held of chunks that are not in memory. */
+    byte[][] beginning() {
+        return beginning;
+    }
+
     /** Gives the memory back; when nobody uses it any more. */
     @Override
     public void close() {
@@ -201,6 +234,9 @@ final class Life implements AutoCloseable {
 
     private void operate() {
         try {
+            if (isTakenOver) {
+                goOnAfterKill();
+            }
             for (int i = 0; i < scenario.switchCount(); i++) {
                 scheduler.sleepUntil("operator", clock.nanoTime() + random.nextInt(40_000_000));
                 if (random.nextInt(4) == 0) {
@@ -214,6 +250,17 @@ final class Life implements AutoCloseable {
         }
         operatorIsOver = true;
         scheduler.noteProgress();
+    }
+
+    /** As whoever starts the device does once all threads run; he may lose the processor before. */
+    private void goOnAfterKill() throws InterruptedException {
+        if (random.nextBoolean()) {
+            scheduler.sleepUntil("start", clock.nanoTime() + random.nextInt(START_NANOS_MAX));
+        }
+        writeBehind.demandOpen();
+        if (random.nextBoolean()) {
+            switchTo(scenario.mode());
+        }
     }
 
     private void switchTo(Mode next) throws InterruptedException {

@@ -2,6 +2,7 @@ package ramback.sim;
 
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -74,22 +75,28 @@ final class MutantReport {
         hunts.put(Mutant.STALE_NOT_CARRIED, new Hunt(Kind.DEVICE, 126));
         hunts.put(Mutant.MODE_EARLY, new Hunt(Kind.DEVICE, 12));
         hunts.put(Mutant.NO_INTERVAL_WAIT, new Hunt(Kind.DEVICE, 49));
+        // These need a process that is killed.
+        for (Mutant mutant : EnumSet.range(Mutant.BYTES_BEFORE_DIRTY, Mutant.FENCE_UNSYNCED)) {
+            hunts.put(mutant, new Hunt(Kind.KILL, 1));
+        }
+        hunts.put(Mutant.TAKE_OVER_KEEPS_Z, new Hunt(Kind.KILL, 25));
+        hunts.put(Mutant.FENCE_UNSYNCED, new Hunt(Kind.KILL, 22));
         // Nobody can be preempted in the middle of a copy here: threads find it, and the model.
         hunts.remove(Mutant.APPLY_WITHOUT_SECOND_LOOK);
         return hunts;
     }
 
     /**
-     * Prints the table of docs/mutants.md; with {@code search} and names of mutants, if not all of them, the first seed that finds each
+     * Prints the table of docs/mutants.md, or its rows of the mutants named; with {@code search} and names of mutants, if not all of them, the first seed that finds each
      * in each kind, up to {@code -Dseeds=N}, instead.
      */
     public static void main(String[] args) {
         LOG.setLevel(Level.OFF);
-        if (args.length > 0) {
+        if (args.length > 0 && args[0].equals("search")) {
             search(args);
             return;
         }
-        table().forEach(System.out::println);
+        table(List.of(args)).forEach(System.out::println);
     }
 
     private static void search(String[] args) {
@@ -97,7 +104,7 @@ final class MutantReport {
             if (args.length > 1 && !List.of(args).contains(mutant.name())) {
                 continue;
             }
-            for (Kind kind : new Kind[] {Kind.DEVICE, Kind.JOURNAL}) {
+            for (Kind kind : new Kind[] {Kind.DEVICE, Kind.JOURNAL, Kind.KILL}) {
                 long begin = System.nanoTime();
                 Catch found = hunt(mutant, new Hunt(kind, 1), Integer.getInteger("seeds", SEED_COUNT_MAX));
                 System.out.printf(
@@ -142,11 +149,13 @@ final class MutantReport {
     }
 
     /** The lines of the generated part of docs/mutants.md. */
-    static List<String> table() {
+    private static List<String> table(List<String> names) {
         List<String> lines = new ArrayList<>();
         lines.add("| mutant | found by | in | after crash images | seed |");
         lines.add("|---|---|---|--:|--:|");
-        hunted().forEach(mutant -> lines.add(line(hunt(mutant))));
+        hunted().stream()
+                .filter(mutant -> names.isEmpty() || names.contains(mutant.name()))
+                .forEach(mutant -> lines.add(line(hunt(mutant))));
         return lines;
     }
 

@@ -14,6 +14,8 @@ import ramback.device.Mode;
  * @param lifeCount how often the device is started; in between it is stopped cleanly
  * @param imageFailShare of the image's operations that fail, while disks fail
  * @param calmNanos when disks stop failing
+ * @param killCount how often the process is killed, at most
+ * @param lookGap about how many moments at which it might be killed there are between two at which is looked what it would leave
  */
 record Scenario(
         long seed,
@@ -36,9 +38,18 @@ record Scenario(
         double journalFailShare,
         double slowShare,
         double stuckShare,
-        long calmNanos) {
+        long calmNanos,
+        int killCount,
+        int lookGap) {
 
     private static final int KIB = 1024;
+    /** A process that is killed has been busy. */
+    private static final int REQUEST_COUNT_MIN = 20;
+
+    /** Of disks that let loading last. */
+    private static final double SLOW_SHARE = 0.4;
+
+    private static final Mode[] NO_JOURNAL_MODES = {Mode.WRITETHROUGH, Mode.WRITEBACK, Mode.UNSAFE};
     private static final int JOURNAL_BYTES_MIN = (64 + 1024) * KIB;
 
     /** With a journal, and with every kind of fault that the seed draws. */
@@ -49,6 +60,47 @@ record Scenario(
     /** Without a journal, in a mode that keeps what was flushed. */
     static Scenario withoutJournal(long seed) {
         return draw(seed, false, (TraceHash.mix(seed) & 1) == 0 ? Mode.WRITEBACK : Mode.WRITETHROUGH);
+    }
+
+    /** With a journal or, now and then, without; the process is killed now and then, and only the image's disk fails. */
+    static Scenario withKills(long seed) {
+        Random random = new Random(TraceHash.mix(seed ^ 0x6b111));
+        boolean hasJournal = random.nextInt(4) != 0;
+        Mode mode = hasJournal
+                ? Mode.values()[random.nextInt(3)]
+                : NO_JOURNAL_MODES[random.nextInt(NO_JOURNAL_MODES.length)];
+        Scenario drawn = draw(seed, hasJournal, mode);
+        double slowShare = random.nextInt(3) == 0 ? SLOW_SHARE : drawn.slowShare;
+        int requestCount = Math.max(drawn.requestCount, REQUEST_COUNT_MIN);
+        return drawn.killed(requestCount, slowShare, 1 + random.nextInt(3), 60);
+    }
+
+    /** The same, but that fewer requests are made, and the process is killed. */
+    Scenario killed(int newRequestCount, double newSlowShare, int newKillCount, int newLookGap) {
+        return new Scenario(
+                seed,
+                sizeBytes,
+                chunkBytes,
+                stretchPages,
+                isBlank,
+                clientCount,
+                newRequestCount,
+                thinkNanos,
+                mode,
+                switchCount,
+                lifeCount,
+                lagNanos,
+                intervalNanos,
+                limitBytes,
+                ringBytes,
+                journalBytes,
+                imageFailShare,
+                0,
+                newSlowShare,
+                stuckShare,
+                calmNanos,
+                newKillCount,
+                newLookGap);
     }
 
     private static Scenario draw(long seed, boolean hasJournal, Mode mode) {
@@ -83,6 +135,8 @@ record Scenario(
                 fails && random.nextInt(3) != 0 ? 0.02 * (1 + random.nextInt(10)) : 0,
                 random.nextInt(2) == 0 ? 0.05 : 0,
                 random.nextInt(6) == 0 ? 0.005 : 0,
-                20_000_000_000L);
+                20_000_000_000L,
+                0,
+                0);
     }
 }

@@ -54,6 +54,13 @@ final class Scheduler {
         @Nullable
         Object blocker;
 
+        /** Its process was killed: it ends where it is. */
+        boolean isEnding;
+
+        /** What it is to throw when it goes on. */
+        @Nullable
+        Error told;
+
         boolean done;
         long stepCount;
         volatile boolean hasTurn;
@@ -154,6 +161,49 @@ final class Scheduler {
         stopping = true;
     }
 
+    /**
+     * Ends every task where it is, as when its process is killed, but for one that goes on with an error. By a task; does not return.
+     */
+    Error kill(String survivor, Error told) {
+        for (Task task : tasks) {
+            if (task.name.equals(survivor)) {
+                task.told = told;
+            } else {
+                task.isEnding = true;
+            }
+        }
+        onSwitch = () -> {};
+        progress++;
+        throw endOf(current);
+    }
+
+    /** Waits until all those have ended that were killed; by the one that was not. */
+    void awaitKilled() {
+        while (tasks.stream().anyMatch(task -> task.isEnding && !task.done)) {
+            handOn("killed tasks", nowNanos, true);
+        }
+    }
+
+    private static boolean isToEnd(Task task) {
+        return task.isEnding || task.told != null;
+    }
+
+    private static Error endOf(Task task) {
+        Error told = task.told;
+        task.told = null;
+        return told == null ? new Stopped() : told;
+    }
+
+    /** Whether a task runs, which is the one who asks. */
+    boolean isRunning() {
+        return current != null && Thread.currentThread().equals(current.thread);
+    }
+
+    /** Who runs. */
+    String running() {
+        return current.name;
+    }
+
     long nanoTime() {
         return nowNanos;
     }
@@ -194,9 +244,7 @@ final class Scheduler {
         if (task == null) {
             throw new IllegalStateException("only tasks may wait");
         }
-        if (stopping) {
-            throw new Stopped();
-        }
+        endIfTold(task);
         onSwitch.run();
         task.blocker = blocker;
         task.deadlineNanos = deadlineNanos;
@@ -208,15 +256,22 @@ final class Scheduler {
             handOver(next);
             awaitTurn(task);
         }
+        endIfTold(task);
+    }
+
+    private void endIfTold(Task task) {
         if (stopping) {
             throw new Stopped();
+        }
+        if (isToEnd(task)) {
+            throw endOf(task);
         }
     }
 
     private void runTask(Task task, Runnable body) {
         awaitTurn(task);
         try {
-            if (!stopping) {
+            if (!stopping && !task.isEnding) {
                 body.run();
                 onSwitch.run();
             }
@@ -268,7 +323,7 @@ final class Scheduler {
                 }
                 isAnyLeft = true;
                 boolean isDue = task.deadlineNanos <= nowNanos;
-                if (stopping || isDue || (!task.isFirm && task.seenProgress != progress)) {
+                if (stopping || isToEnd(task) || isDue || (!task.isFirm && task.seenProgress != progress)) {
                     candidates++;
                     if (random.nextInt(candidates) == 0) {
                         chosen = task;

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
 import ramback.backing.BackingIoException;
 import ramback.backing.BackingIoException.Operation;
+import ramback.mutant.KillPoint;
 import ramback.posix.Errno;
 
 /**
@@ -155,6 +156,7 @@ public final class SimDisk implements Backing {
             }
         }
         temper.hash(number, offsetBytes, lengthBytes, from);
+        KillPoint.pass();
         temper.pass(operation, lengthBytes);
         write.isDone = true;
         if (errno != 0) {
@@ -225,6 +227,7 @@ public final class SimDisk implements Backing {
         if (fails) {
             throw failure(Operation.SYNC, 0, 0, Errno.EIO);
         }
+        KillPoint.pass();
     }
 
     private BackingIoException failure(Operation operation, long offsetBytes, long lengthBytes, int errno) {
@@ -258,6 +261,11 @@ public final class SimDisk implements Backing {
     @Override
     public void close() {
         closed = true;
+    }
+
+    /** Whoever used it was killed: what he had begun to write is in its cache. */
+    synchronized void settle() {
+        pending.forEach(write -> write.isDone = true);
     }
 
     /** Opens it again; what it has not synced is still in its cache. */

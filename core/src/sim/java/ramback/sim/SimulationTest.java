@@ -14,6 +14,8 @@ import ramback.sim.Exploration.Result;
 
 class SimulationTest {
 
+    private static final long KILL_COUNT_MIN = 300;
+
     private static final Logger LOG = Logger.getLogger("ramback");
 
     @BeforeAll
@@ -39,7 +41,7 @@ class SimulationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"DEVICE, 20, 8", "ORDINARY, 20, 3", "JOURNAL, 20, 4"})
+    @CsvSource({"DEVICE, 20, 8", "ORDINARY, 20, 3", "JOURNAL, 20, 4", "KILL, 5, 4"})
     void everyPowerFailureLeavesWhatWasPromised(Kind kind, long firstSeed, int count) {
         for (long seed = firstSeed; seed < firstSeed + count; seed++) {
             Result result = Exploration.of(kind, seed, 500);
@@ -48,5 +50,14 @@ class SimulationTest {
                     .as("images of %s, seed %d", kind, seed)
                     .isPositive();
         }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"3", "5"})
+    void aKillAtEachMomentOfAShortRunLeavesEverythingThatWasAnswered(long seed) {
+        Scenario drawn = Scenario.withKills(seed);
+        Result result = Exploration.device(Kind.KILL, drawn.killed(4, drawn.slowShare(), 1, 1), 50);
+        assertThat(result.violation()).as("seed %d", seed).isNull();
+        assertThat(result.killCount()).as("kills of seed %d", seed).isGreaterThan(KILL_COUNT_MIN);
     }
 }

@@ -1,6 +1,7 @@
 package ramback.sim;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
@@ -9,14 +10,22 @@ import ramback.device.Mode;
 import ramback.journal.EpochLog;
 import ramback.journal.LocalJournal;
 import ramback.journal.NoJournal;
+import ramback.memory.ImageIdentity;
+import ramback.memory.SegmentLayout;
+import ramback.memory.SharedSegment;
+import ramback.memory.SharedSegment.LeftoverReport;
+import ramback.mutant.KillPoint;
 import ramback.writeback.ModeSwitch;
 
 /**
- * An image, its journal and its state file, and the lives of the device that is served from them: started, used, stopped cleanly,
- * started again; the last life ends with the recording. Running it leaves a recording of what was done to the disks and a
+ * An image, its journal and its state file, and the lives of the device that is served from them: started, used, stopped cleanly or
+ * killed, started again; the last life ends with the recording. Running it leaves a recording of what was done to the disks and a
  * history of what was promised.
  */
 final class World {
+
+    /** The task that starts and ends the lives. */
+    static final String LIVES = "lives";
 
     private static final long STATE_FILE_NANOS = 400_000;
 
@@ -27,7 +36,12 @@ final class World {
     private final History history;
     private final Random random;
     private final CrashExplorer.Start start;
+    private final Kills kills;
     private @Nullable String stateFile;
+    private @Nullable String nextStateFile;
+    private @Nullable SharedSegment segment;
+    private @Nullable LocalJournal log;
+    private byte[][] beginning = {};
     private @Nullable Life life;
     private int modeChangeCount;
     private int failedRequestCount;
@@ -44,6 +58,7 @@ final class World {
         byte[][] formatted = hasJournal ? formatted() : new byte[0][];
         CrashImage media = new CrashImage(new byte[][][] {initial, formatted}, null, "before everything");
         this.start = new CrashExplorer.Start(scenario.sizeBytes(), scenario.journalBytes(), media);
+        this.kills = new Kills(scenario, scheduler, history, hash);
     }
 
     private byte[][] formatted() {
@@ -76,6 +91,11 @@ final class World {
         return start;
     }
 
+    /** The kills of the process, done and looked at. */
+    Kills kills() {
+        return kills;
+    }
+
     /** Grows whenever a switch of the mode begins or ends. */
     int modeChangeCount() {
         return modeChangeCount;
@@ -100,23 +120,37 @@ final class World {
         Path directory = null;
         try {
             directory = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-sim");
-            Path file = directory.resolve("segment");
-            scheduler.spawn("lives", () -> live(file));
+            Path lives = directory;
+            scheduler.spawn(LIVES, () -> live(lives));
+            if (scenario.lookGap() > 0) {
+                KillPoint.visit(kills::pass);
+            }
             scheduler.run();
         } catch (IOException e) {
             throw new AssertionError(e);
         } finally {
+            if (scenario.lookGap() > 0) {
+                KillPoint.visit(null);
+            }
             takeAway(directory);
         }
     }
 
     private void takeAway(@Nullable Path directory) {
         Life last = life;
-        if (last != null) {
-            last.close();
-        }
         try {
+            if (last != null) {
+                last.close();
+            } else if (segment != null) {
+                segment.close();
+            }
             if (directory != null) {
+                // Memory that a kill left, and nobody went on with.
+                try (DirectoryStream<Path> left = Files.newDirectoryStream(directory)) {
+                    for (Path file : left) {
+                        Files.delete(file);
+                    }
+                }
                 Files.delete(directory);
             }
         } catch (IOException e) {
@@ -137,73 +171,192 @@ final class World {
         return new SimDisk(number, name, sizeBytes, start.media().pages[number].clone(), recording, temper);
     }
 
-    private void live(Path file) {
+    private void live(Path directory) {
         SimDisk image = disk(CrashImage.IMAGE, "image", scenario.sizeBytes(), scenario.imageFailShare());
         SimDisk journal = disk(CrashImage.JOURNAL, "journal", scenario.journalBytes(), scenario.journalFailShare());
-        for (int number = 0; number < scenario.lifeCount(); number++) {
-            Mode mode = number == 0 ? scenario.mode() : Mode.values()[random.nextInt(3)];
-            boolean isLast = number == scenario.lifeCount() - 1;
-            if (scenario.journalBytes() == 0) {
-                liveWithoutJournal(file, image);
-            } else {
-                liveWithJournal(file, image, journal, mode, number, isLast);
+        kills.begin(directory, image);
+        int cleanEnds = 0;
+        for (int number = 0; cleanEnds < scenario.lifeCount(); number++) {
+            boolean isLast = cleanEnds == scenario.lifeCount() - 1;
+            try {
+                Path file = directory.resolve("segment-" + number);
+                if (scenario.journalBytes() == 0) {
+                    liveWithoutJournal(file, image, number);
+                } else {
+                    liveWithJournal(file, image, journal, number, isLast);
+                }
+                cleanEnds++;
+            } catch (Kills.Killed e) {
+                bury(image, journal);
             }
         }
+        kills.end();
         // What is under way now may end or not.
         scheduler.sleepUntil("end", scheduler.nanoTime() + random.nextInt(20_000_000));
         scheduler.stop();
     }
 
-    private void liveWithoutJournal(Path file, SimDisk image) {
-        Life only = begin(file, image, new NoJournal(), 0, scenario.mode(), next -> {}, 0);
+    private void liveWithoutJournal(Path file, SimDisk image, int number) {
+        boolean isTakenOver = kills.leftMemory() != null && inspectLeft().generation() != 0;
+        if (isTakenOver) {
+            takeMemoryOver();
+        } else {
+            takeMemory(file);
+            segment.bind(
+                    Attachment.identity(scenario.chunkBytes(), scenario.sizeBytes())
+                            .device(),
+                    1);
+        }
+        Life only = begin(isTakenOver, image, new NoJournal(), scenario.mode(), next -> {}, number);
         only.awaitClients();
+        if (scenario.lookGap() > 0) {
+            only.stop();
+            checkEnd(only, image);
+            history.lifeEnds(scheduler.nanoTime());
+        }
     }
 
-    private void liveWithJournal(Path file, SimDisk image, SimDisk journal, Mode mode, int number, boolean isLast) {
-        Attachment attachment =
-                insist(() -> Attachment.begin(image, journal, mode, this::replaceStateFile, random::nextLong));
-        LocalJournal log = insist(attachment::open);
-        if (number > 0) {
-            history.inForce(mode, 0, scheduler.nanoTime());
+    private void liveWithJournal(Path file, SimDisk image, SimDisk journal, int number, boolean isLast) {
+        Mode mode = number == 0 ? scenario.mode() : Mode.values()[random.nextInt(3)];
+        Attachment found = kills.leftMemory() == null
+                ? null
+                : insist(() -> Attachment.takeOver(
+                        image,
+                        journal,
+                        stateFile,
+                        inspectLeft(),
+                        scenario.ringBytes(),
+                        this::replaceStateFile,
+                        random::nextLong));
+        boolean isTakenOver = found != null;
+        Attachment attachment = found;
+        if (isTakenOver) {
+            takeMemoryOver();
+        } else {
+            takeMemory(file);
+            attachment = insist(() -> Attachment.begin(image, journal, mode, this::replaceStateFile, random::nextLong));
         }
-        Life now = begin(file, image, log, log.headEpoch() + 1, mode, attachment::setMode, number);
+        LocalJournal opened = insist(attachment::open);
+        log = opened;
+        if (!isTakenOver) {
+            attachment.bind(segment);
+            if (number > 0) {
+                history.inForce(mode, 0, scheduler.nanoTime());
+            }
+        }
+        Attachment attached = attachment;
+        Life now = begin(
+                isTakenOver, image, opened, isTakenOver ? attached.mode(opened) : mode, attached::setMode, number);
         now.awaitClients();
         if (isLast && random.nextBoolean()) {
             return;
         }
         now.stop();
+        checkEnd(now, image);
         history.lifeEnds(scheduler.nanoTime());
         insist(() -> {
             image.sync();
-            attachment.setClean(log);
+            attached.setClean(opened);
             return true;
         });
         history.isClean(scheduler.nanoTime());
         now.close();
         life = null;
+        segment = null;
+        kills.serves(null);
+        kills.forgetLeft();
         insist(() -> {
-            log.close();
+            opened.close();
             return true;
         });
+        log = null;
         journal.reopen();
     }
 
-    private Life begin(
-            Path file,
-            SimDisk image,
-            EpochLog log,
-            long firstEpoch,
-            Mode mode,
-            ModeSwitch.ModeRecord onMode,
-            int number) {
+    private void checkEnd(Life ended, SimDisk image) {
+        String wrong = ended.lackingIn(image);
+        if (wrong != null) {
+            throw new AssertionError("END: " + wrong);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------- memory
+
+    private void takeMemory(Path file) {
         try {
-            Life begun = new Life(this, scenario, file, image, log, firstEpoch, mode, onMode, number);
-            life = begun;
-            begun.start();
-            return begun;
+            kills.forgetLeft();
+            SegmentLayout layout =
+                    new SegmentLayout(scenario.sizeBytes(), scenario.chunkBytes(), Life.SESSION_COUNT_MAX);
+            segment = SharedSegment.create(file, layout, false, new ImageIdentity(1, 2));
+            beginning = history.newestPages();
+            kills.serves(segment);
         } catch (IOException e) {
             throw new AssertionError(e);
         }
+    }
+
+    private LeftoverReport inspectLeft() {
+        try {
+            return SharedSegment.inspect(kills.leftMemory());
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private void takeMemoryOver() {
+        try {
+            segment = SharedSegment.takeOver(kills.leftMemory());
+            kills.serves(segment);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** Waits until nobody of a killed process is left, and tidies up what the kernel would have. */
+    private void bury(SimDisk image, SimDisk journal) {
+        scheduler.awaitKilled();
+        image.settle();
+        journal.settle();
+        try {
+            Life killed = life;
+            if (killed != null) {
+                killed.close();
+            } else if (segment != null) {
+                segment.close();
+            }
+            life = null;
+            segment = null;
+            if (log != null) {
+                log.close();
+                log = null;
+            }
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+        image.reopen();
+        journal.reopen();
+        if (nextStateFile != null) {
+            // It was being replaced: it is either of the two.
+            String settled = random.nextBoolean() ? nextStateFile : stateFile;
+            nextStateFile = null;
+            stateFile = settled;
+            recording.add(new Recording.StateFile(scheduler.nanoTime(), settled, false));
+        }
+        history.killed();
+        kills.buried();
+    }
+
+    private Life begin(
+            boolean isTakenOver,
+            SimDisk image,
+            EpochLog epochLog,
+            Mode mode,
+            ModeSwitch.ModeRecord onMode,
+            int number) {
+        Life begun = new Life(this, scenario, segment, beginning, isTakenOver, image, epochLog, mode, onMode, number);
+        life = begun;
+        begun.start();
+        return begun;
     }
 
     /** Something that a disk may refuse. */
@@ -225,8 +378,10 @@ final class World {
 
     private void replaceStateFile(@Nullable String content) {
         recording.add(new Recording.StateFile(scheduler.nanoTime(), content, false));
+        nextStateFile = content;
         scheduler.sleepUntil("state file", scheduler.nanoTime() + random.nextLong(STATE_FILE_NANOS));
         stateFile = content;
+        nextStateFile = null;
         recording.add(new Recording.StateFile(scheduler.nanoTime(), content, true));
         hash.add(stateFile == null ? 0 : stateFile.hashCode());
     }
