@@ -130,7 +130,7 @@ final class Kills {
     }
 
     private long drawLook() {
-        return 1 + random.nextInt(scenario.lookGap());
+        return scenario.lookGap() == 0 ? Long.MAX_VALUE : 1 + random.nextInt(scenario.lookGap());
     }
 
     private long drawDeath() {

@@ -14,7 +14,7 @@ import ramback.sim.Exploration.Result;
 
 class SimulationTest {
 
-    private static final long KILL_COUNT_MIN = 300;
+    private static final long KILL_COUNT_MIN = 100;
 
     private static final Logger LOG = Logger.getLogger("ramback");
 
