@@ -106,13 +106,14 @@ final class RoundKeeper {
         if (!standing.rewriteWanted || isTidying || standing.pauseWanted) {
             return;
         }
-        // In this order: whoever asks again, because more is lost, finds the wish taken.
+        // In this order: whoever drains finds one of the two at any moment; and whoever asks again, because more is lost, finds
+        // the wish taken.
+        standing.rewriting = true;
         standing.rewriteWanted = false;
         long first = image.intactBytes() >>> store.layout().chunkShift();
         store.distrustImage(first, backoff);
         // Afterwards: a round that begins meanwhile is failed too, one that begins later takes all that was marked.
         round.failAll();
-        standing.rewriting = true;
         if (standing.unappliedSinceNanos == 0) {
             standing.unappliedSinceNanos = standing.clock.nanoTime();
         }
