@@ -413,9 +413,8 @@ public final class LocalJournal implements EpochLog {
             next.add(new Superblock.Salt(headPosition, headEpoch, saltSource.getAsLong()));
         }
         if (!live.isEmpty() && !Mutant.FENCE_UNSYNCED.isOn()) {
-            // A process that was killed may have written its last record and not synced it: what was read is then in
-            // the
-            // kernel's memory alone, and is not to be stated before it is durable.
+            // A process that was killed may have written its last record and not synced it: what was read is then
+            // in the kernel's memory alone, and is not to be stated before it is durable.
             file.sync();
         }
         List<Superblock.Salt> before = salts;

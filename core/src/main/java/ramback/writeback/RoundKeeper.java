@@ -106,9 +106,8 @@ final class RoundKeeper {
         if (!standing.rewriteWanted || isTidying || standing.pauseWanted) {
             return;
         }
-        // In this order: whoever drains finds one of the two at any moment; and whoever asks again, because more is
-        // lost, finds
-        // the wish taken.
+        // In this order: whoever drains finds one of the two at any moment, and whoever asks again, because more
+        // is lost, finds the wish taken.
         standing.rewriting = true;
         standing.rewriteWanted = false;
         long first = image.intactBytes() >>> store.layout().chunkShift();
