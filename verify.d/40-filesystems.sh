@@ -64,7 +64,8 @@ start_on_slow_disk() { # FILESYSTEM MODE; sets IMAGE, DISK, DEVICE
     else
         mount_nbd "$DISK_URI" # a file as image
         DISK=$NBD_MOUNT
-        up "$NBD_FILE" --name "$1" --mode "$2" --journal "$WORK/$1.journal"
+        # nbdfuse gives it another time at each mount, as if somebody had changed it.
+        up "$NBD_FILE" --name "$1" --mode "$2" --journal "$WORK/$1.journal" --adopt-image
     fi
     attach_nbd "$UP_URI"
     DEVICE=$LOOP
