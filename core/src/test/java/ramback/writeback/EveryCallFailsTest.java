@@ -111,7 +111,9 @@ class EveryCallFailsTest {
     /** Returns how many calls were made. */
     private long run(Fault fault) throws Exception {
         try (Life life = new Life(fault, directory.resolve("snapshot.img"))) {
-            CompletableFuture<Void> script = CompletableFuture.runAsync(life::script);
+            // A thread of its own: one whose device is taken away, because it was found faulty, may never end.
+            CompletableFuture<Void> script = CompletableFuture.runAsync(
+                    life::script, work -> Thread.ofPlatform().daemon().start(work));
             int seen = -1;
             long since = System.nanoTime();
             while (!isDone(script)) {
