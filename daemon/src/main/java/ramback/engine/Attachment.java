@@ -353,9 +353,8 @@ final class Attachment {
                 journal = makeAnew(found, options, state, progress);
             } else {
                 journal = before.journal() == null ? null : withRoom(found, options, progress);
-                if (!state.equals(before)) {
-                    write(found.store(), state);
-                }
+                // Also when it says the same: who was killed may have renamed it and not made that durable.
+                write(found.store(), state);
             }
             WatchedBacking watched = watched(journal);
             EpochLog log = open(watched, journal, state.generation());
