@@ -1,5 +1,5 @@
 # what: SIGKILL and the memory left: nothing that was answered is lost, in any mode, whatever the daemon was at
-# budget: 200
+# budget: 240
 # clients: yes
 # long: yes
 
@@ -134,6 +134,7 @@ same_moment() { # several at once: one gets the image
     ((ready == 1 && refused == 3))
     for i in "${pids[@]}"; do kill -TERM "$i" 2>/dev/null || true; done
     for i in "${pids[@]}"; do wait "$i" || true; done
+    rm -rf "${RAMBACK_RUN_DIR:?}/once" # the killed one's
     ramback check once.img
 }
 
