@@ -92,6 +92,9 @@ public final class Verifier {
     private final long[] compared = new long[WINDOW_BYTES / SegmentLayout.CHUNK_BYTES_MIN / 64 + 1];
     private final long[] differing = new long[compared.length];
 
+    /** The chunks of the window that were clean before it was read. */
+    private final long[] cleanBefore = new long[compared.length];
+
     private volatile boolean isStopped;
     private volatile @Nullable Progress progress;
 
@@ -201,7 +204,7 @@ public final class Verifier {
             clearMasks();
             // From here on: what is clean now and becomes so again after a change was written to the image in between.
             image.watch(begin, end - begin);
-            if (!hasClean(first, last)) {
+            if (!noteClean(first, last)) {
                 break;
             }
             try {
@@ -237,13 +240,19 @@ public final class Verifier {
         return false;
     }
 
-    private boolean hasClean(long first, long last) {
-        for (long word = ChunkTable.wordOf(first); word <= ChunkTable.wordOf(last); word++) {
-            if ((store.clean(word) & ChunkTable.maskOf(word, first, last)) != 0) {
-                return true;
-            }
+    /**
+     * Only these count: of what becomes clean later the image may have been read before it was written, by a write that began before
+     * the window was watched.
+     */
+    private boolean noteClean(long first, long last) {
+        long firstWord = ChunkTable.wordOf(first);
+        boolean isAny = false;
+        for (long word = firstWord; word <= ChunkTable.wordOf(last); word++) {
+            long clean = store.clean(word) & ChunkTable.maskOf(word, first, last);
+            cleanBefore[(int) (word - firstWord)] = clean;
+            isAny |= clean != 0;
         }
-        return false;
+        return isAny;
     }
 
     private void clearMasks() {
@@ -254,7 +263,7 @@ public final class Verifier {
     private void compare(long first, long last, @Nullable MemorySegment bytes) {
         long firstWord = ChunkTable.wordOf(first);
         for (long word = firstWord; word <= ChunkTable.wordOf(last); word++) {
-            store.compare(backoff, word, ChunkTable.maskOf(word, first, last), bytes, first, comparison);
+            store.compare(backoff, word, cleanBefore[(int) (word - firstWord)], bytes, first, comparison);
             compared[(int) (word - firstWord)] = comparison.compared();
             differing[(int) (word - firstWord)] = comparison.differing();
         }
