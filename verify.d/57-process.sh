@@ -1,5 +1,5 @@
 # what: the daemon as a process: its protection by the kernel, its files' permissions, no allocation in steady state, and nothing left of 10,000 connections
-# budget: 200
+# budget: 230
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3

@@ -30,6 +30,12 @@ final class Allocations {
     /** What runs for the first time only now, for all threads and requests together: a class, the compiler's way out. */
     private static final long FIRST_TIME_BYTES_MAX = 64 << 10;
 
+    /**
+     * Half of the smallest object: on a machine with other work the compiler may still be at it, and what it has not yet come to
+     * makes the views of memory that it will do without. A request that always makes an object is over this.
+     */
+    private static final long SERVING_BYTES_PER_REQUEST_MAX = 8;
+
     /** A commit is told with a few small objects; so is a write to the image, of which a disk takes some thousands a second. */
     private static final long BACKGROUND_BYTES_PER_COMMIT_MAX = 2 << 10;
 
@@ -84,7 +90,7 @@ final class Allocations {
         if (eventCount == 0) {
             throw new IllegalStateException("nothing was recorded at all, not even the start");
         }
-        boolean isTooMuch = servingBytes > FIRST_TIME_BYTES_MAX
+        boolean isTooMuch = servingBytes > FIRST_TIME_BYTES_MAX + requestCount * SERVING_BYTES_PER_REQUEST_MAX
                 || lockBytes > requestCount * LOCK_BYTES_PER_REQUEST_MAX
                 || backgroundBytes
                         > BACKGROUND_BYTES_PER_COMMIT_MAX * commitCount + BACKGROUND_BYTES_PER_SECOND_MAX * seconds;
