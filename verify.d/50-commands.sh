@@ -301,7 +301,7 @@ interrupted() { # SIGINT from another process, which a shell's background jobs i
     env --default-signal=INT "$ROOT/ramback" up sigint.img --size 16M --journal-size 4M --ram-dir "$RAM" >sigint.log 2>&1 </dev/null &
     local pid=$!
     wait_for 20 grep -q ' ready, ' sigint.log
-    sh_nbd "$(sed 's/.* //' sigint.log)" 'h.pwrite(b"kept", 1000)'
+    sh_nbd "$(sed -n '/ ready, /s/.* //p' sigint.log)" 'h.pwrite(b"kept", 1000)'
     kill -INT "$pid"
     ended "$pid"
     test "$ENDED" = 0
