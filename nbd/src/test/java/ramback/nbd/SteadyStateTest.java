@@ -6,6 +6,7 @@ import com.sun.management.ThreadMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import ramback.device.Outcome;
@@ -13,6 +14,7 @@ import ramback.protocol.Protocol;
 
 /** What a connection costs while it is busy: no allocation, whatever it serves. */
 @Timeout(120)
+@Tag("alone")
 final class SteadyStateTest {
 
     private static final int BATCH = 16;
