@@ -42,6 +42,12 @@ serve_forgetful() { # FILE
     wait_for 20 test -S disk.sock
 }
 
+export RAMBACK_STATE_DIR=$WORK/state
+
+new_image() { # another one at the same place, which is what a remote image is known by
+    rm -rf "${RAMBACK_STATE_DIR:?}"
+}
+
 end_server() { # SIGNAL
     kill "-$1" "$DISK_PID"
     wait_for 30 gone "$DISK_PID"
@@ -94,6 +100,7 @@ file_behind_nbdkit() {
     head -c 24000512 /dev/urandom >remote.img
     cp remote.img remote.initial
     serve_file remote.img
+    new_image
     up "$URI" --journal "$WORK/remote.journal" --journal-size 16M
     test "$UP_NAME" = disk
     status_is disk .backing.uri "$URI"
@@ -109,6 +116,7 @@ qcow2_behind_qemu() { # holes stay holes: they are not read, and what was trimme
     qemu-img create -q -f qcow2 sparse.qcow2 1G
     qemu-io -f qcow2 -c 'write -P 7 512M 1M' sparse.qcow2 >/dev/null
     serve_qcow2 sparse.qcow2
+    new_image
     up "$URI" --journal none --name sparse --ram sparse
     wait_for 30 status_is sparse .state ready
     sh_nbd "$UP_URI" '
@@ -171,6 +179,7 @@ survives() { # SERVE FILE MODE OPTIONS...: clients write while the server is kil
     rm -f remote.done
     truncate -s 16M "$2"
     "$1" "$2"
+    new_image
     up "$URI" --name remote --mode "$3" "${@:4}"
     kill_often "$1" "$2" 4 &
     killer=$!
@@ -193,6 +202,7 @@ check 'the same without a journal' survives serve_forgetful remote.img writeback
 stays_away() { # red with the cause, and green again
     truncate -s 16M away.img
     serve_file away.img
+    new_image
     up "$URI" --journal none --name away --mode unsafe
     wait_for 30 status_is away .state ready
     end_server KILL
@@ -216,6 +226,7 @@ stays_away() { # red with the cause, and green again
 hangs() { # stopped in the middle and let go on: what it was asked before does not come behind what is newer
     truncate -s 16M hang.img
     serve_file hang.img
+    new_image
     up "$URI" --journal none --name hang --mode unsafe
     wait_for 30 status_is hang .state ready
     kill -STOP "$DISK_PID"
@@ -239,6 +250,7 @@ check 'a server that is stopped for a while' hangs
 recovered() {
     truncate -s 16M crash.img
     serve_file crash.img
+    new_image
     up "$URI" --journal "$WORK/crash.journal" --journal-size 16M --name crash --mode writeback
     sh_nbd "$UP_URI" 'h.pwrite(b"kept" * 4096, 1 << 20); h.flush()'
     kill -KILL "$UP_PID"
@@ -258,6 +270,7 @@ recovered() {
 goes_on() { # the memory is there: nothing is lost, in any mode
     truncate -s 16M memory.img
     serve_file memory.img
+    new_image
     up "$URI" --journal none --name memory --mode unsafe
     sh_nbd "$UP_URI" 'h.pwrite(b"more" * 4096, 1 << 20)'
     kill -KILL "$UP_PID"
