@@ -444,7 +444,7 @@ check 'a directory' refused_up 2 'directory is a directory' directory
 check 'a FIFO' refused_up 2 'fifo' fifo
 check 'a character device' refused_up 2 '/dev/null' /dev/null
 check 'an empty file' refused_up 2 'empty\.img has 0 bytes' empty.img
-check 'a remote image' refused_up 2 'nbd://localhost/x' nbd://localhost/x
+check 'a remote image whose server is away' refused_up 1 'no connection to nbd://localhost:1/x' nbd://localhost:1/x
 check 'a bad name' refused_up 2 "'Bad Name'.*a-z" new.img --size 1M --name 'Bad Name'
 check 'a name too long' refused_up 2 '64' new.img --size 1M --name "$(printf 'n%.0s' {1..65})"
 check 'a bad name from the image' refused_up 2 "'My Disk'.*--name" 'My Disk.img' --size 1M
