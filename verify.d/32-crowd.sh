@@ -1,5 +1,5 @@
 # what: 500 hostile clients beside a good one: it is served as ever, they are refused or thrown out, and nothing of them is left
-# budget: 60
+# budget: 90
 # clients: yes
 
 # verify.d/hostile_clients.py is the crowd. How fast the good client is served beside it is bench/run's part `hostile`.

@@ -1,5 +1,5 @@
 # what: every command and option, live modes under load, signals, and every bad input with its exit code, its one line and nothing half made
-# budget: 300
+# budget: 400
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3

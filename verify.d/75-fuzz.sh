@@ -1,5 +1,5 @@
 # what: millions of messages, right and wrong, against a second reading of the NBD specification: a server alone, then a daemon
-# budget: 75
+# budget: 150
 # long: yes
 
 # nbd/src/fuzz holds conversations that its seed invents with a server in its own process, whose devices defer and fail what
