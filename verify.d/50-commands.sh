@@ -696,10 +696,8 @@ killed_dirty() { # what was written is nowhere but in the memory that outlives t
         return 1
     fi
     find "$RAM" -type f -exec sha256sum {} + >memory.txt
-    refuses 4 'killed.*1024 chunks.*not in the image.*recover .*--discard-ram' ramback up killed.img --ram-dir "$RAM"
-    refuses 4 'killed.*1024 chunks.*not in the image' ramback up killed.img --name other --ram-dir "$RAM"
-    refuses 4 'killed.*1024 chunks.*not in the image' ramback check killed.img
-    refuses 4 'killed.*1024 chunks.*not in the image' ramback recover killed.img --yes
+    refuses 4 'killed.*1024 chunks.*that it lacks.*up. takes it over.*--discard-ram' ramback check killed.img
+    refuses 4 'killed.*1024 chunks.*that it lacks' ramback recover killed.img --yes
     refuses 4 'mode unsafe' ramback recover killed.img --discard-ram --yes
     refuses 4 '1024 chunks.*only the memory.*mixture.*--yes' ramback recover killed.img --discard-ram --accept-torn
     sha256sum --check memory.txt
@@ -716,7 +714,7 @@ check 'daemon gone: flush' refused 3 'killed.*gone' ramback flush
 check 'daemon gone: down' refused 3 'killed.*gone' ramback down killed
 check 'daemon gone: ls goes on' says '^killed .*gone' ramback ls
 check 'daemon gone: up again, with the data' after_killed_clean
-check 'killed when dirty: up refuses to lose it, until told' killed_dirty
+check 'killed when dirty: check and recover refuse to lose it, until told' killed_dirty
 
 # --- the daemon and its memory are gone: a crash of the machine, as far as files are concerned ---
 
