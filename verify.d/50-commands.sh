@@ -1107,6 +1107,7 @@ journal_elsewhere() {
 }
 
 block_device_needs_a_name() {
+    rm -rf "${RAMBACK_STATE_DIR:?}" # of another image on a device of the same name
     truncate -s 8M block.img
     attach_loop "$WORK/in/block.img"
     local status=0
