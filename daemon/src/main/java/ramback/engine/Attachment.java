@@ -392,7 +392,7 @@ final class Attachment {
             throws Refusal, IOException {
         FoundJournal journal = Objects.requireNonNull(found.journal());
         FileBacking backing = journal.backing();
-        progress.note(found.image().path() + " goes on from memory alone, because its journal " + journal.path()
+        progress.note(found.image().place() + " goes on from memory alone, because its journal " + journal.path()
                 + (backing == null ? " is missing" : " is damaged") + ": it is in the mode unsafe until a new one has"
                 + " what the image lacks");
         if (backing != null) {
