@@ -7,7 +7,7 @@
 
 readonly PYTHON=/usr/bin/python3
 readonly ROUNDS=8
-readonly LONG_ROUNDS_AN_HOUR=600 # in each of five
+readonly LONG_ROUNDS_AN_HOUR=400 # in each of five
 
 rounds() { # MODE ROUNDS OPTIONS...
     $PYTHON "$ROOT/verify.d/kill_rounds.py" --ramback "$ROOT/ramback" --work "$WORK" --ram "$RAM/$1" --mode "$1" \
