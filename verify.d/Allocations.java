@@ -18,7 +18,8 @@ import jdk.jfr.consumer.RecordingFile;
  *
  * BEGIN and END, in seconds since 1970, bound the time in which REQUESTS requests were served and COMMITS epochs committed;
  * what matters had been compiled by then. Fails when the threads that serve requests allocated anything but what the JDK's locks
- * make when two threads want the same one, or the others together more than a little for each commit and second, and says by what.
+ * make when two threads want the same one, or the others together more than a little for each commit, second and request, and says
+ * by what.
  */
 final class Allocations {
 
@@ -36,10 +37,13 @@ final class Allocations {
      */
     private static final long SERVING_BYTES_PER_REQUEST_MAX = 8;
 
-    /** A commit is told with a few small objects; so is a write to the image, of which a disk takes some thousands a second. */
+    /** A commit is told with a few small objects. */
     private static final long BACKGROUND_BYTES_PER_COMMIT_MAX = 2 << 10;
 
     private static final long BACKGROUND_BYTES_PER_SECOND_MAX = 256 << 10;
+
+    /** A write to the image makes a view or two of memory, and carries what several requests wrote. */
+    private static final long BACKGROUND_BYTES_PER_REQUEST_MAX = 16;
     private static final int PLACE_COUNT_SHOWN = 8;
     private static final List<String> SERVING = List.of("nbd-", "reply-");
     private static final List<String> BACKGROUND = List.of("sealer", "journal", "applier-", "loader-", "snapshot");
@@ -93,7 +97,9 @@ final class Allocations {
         boolean isTooMuch = servingBytes > FIRST_TIME_BYTES_MAX + requestCount * SERVING_BYTES_PER_REQUEST_MAX
                 || lockBytes > requestCount * LOCK_BYTES_PER_REQUEST_MAX
                 || backgroundBytes
-                        > BACKGROUND_BYTES_PER_COMMIT_MAX * commitCount + BACKGROUND_BYTES_PER_SECOND_MAX * seconds;
+                        > BACKGROUND_BYTES_PER_COMMIT_MAX * commitCount
+                                + BACKGROUND_BYTES_PER_SECOND_MAX * seconds
+                                + BACKGROUND_BYTES_PER_REQUEST_MAX * requestCount;
         System.exit(isTooMuch ? 1 : 0);
     }
 

@@ -77,51 +77,58 @@ final class FileTransfer implements AutoCloseable {
 
     // ---------------------------------------------------------------------------------------------- read
 
+    // Places within the caller's memory are handed down as numbers and not as slices, which the compiler does not
+    // always
+    // do without: a disk takes some thousands of writes a second, and each would leave several.
+
     /** Fills a segment. */
     void read(long offsetBytes, MemorySegment into) throws PosixException, BackingIoException {
         long directBytes = directPart(offsetBytes, into.byteSize());
-        readDirect(offsetBytes, into.asSlice(0, directBytes));
-        transferRead(image.bufferedFd(), offsetBytes + directBytes, into.asSlice(directBytes));
+        readDirect(offsetBytes, into, directBytes);
+        transferRead(image.bufferedFd(), offsetBytes + directBytes, into, directBytes, into.byteSize() - directBytes);
     }
 
-    private void readDirect(long offsetBytes, MemorySegment into) throws PosixException, BackingIoException {
+    private void readDirect(long offsetBytes, MemorySegment into, long lengthBytes)
+            throws PosixException, BackingIoException {
         long done = 0;
-        while (done < into.byteSize()) {
+        while (done < lengthBytes) {
             long at = offsetBytes + done;
-            long wholeBytes = wholeSectorBytes(at, into.byteSize() - done);
+            long wholeBytes = wholeSectorBytes(at, lengthBytes - done);
             if (wholeBytes > 0 && memoryIsAligned(into, done)) {
-                transferRead(image.directFd(), at, into.asSlice(done, wholeBytes));
+                transferRead(image.directFd(), at, into, done, wholeBytes);
                 done += wholeBytes;
             } else {
-                done += readBounced(at, wholeBytes, into.asSlice(done));
+                done += readBounced(at, wholeBytes, into, done, lengthBytes - done);
             }
         }
     }
 
     /** Reads some of the memory through a buffer: whole sectors if there are any, else what it wants of the one at hand. */
-    private long readBounced(long at, long wholeBytes, MemorySegment into) throws PosixException, BackingIoException {
+    private long readBounced(long at, long wholeBytes, MemorySegment into, long begin, long wantedBytes)
+            throws PosixException, BackingIoException {
         MemorySegment buffer = bouncePool.take();
         try {
             if (wholeBytes > 0) {
                 long lengthBytes = Math.min(wholeBytes, BouncePool.BUFFER_BYTES);
-                transferRead(image.directFd(), at, buffer.asSlice(0, lengthBytes));
-                MemorySegment.copy(buffer, 0, into, 0, lengthBytes);
+                transferRead(image.directFd(), at, buffer, 0, lengthBytes);
+                MemorySegment.copy(buffer, 0, into, begin, lengthBytes);
                 return lengthBytes;
             }
             long withinBytes = at & (image.alignmentBytes() - 1);
-            long lengthBytes = Math.min(into.byteSize(), image.alignmentBytes() - withinBytes);
-            transferRead(image.directFd(), at - withinBytes, buffer.asSlice(0, image.alignmentBytes()));
-            MemorySegment.copy(buffer, withinBytes, into, 0, lengthBytes);
+            long lengthBytes = Math.min(wantedBytes, image.alignmentBytes() - withinBytes);
+            transferRead(image.directFd(), at - withinBytes, buffer, 0, image.alignmentBytes());
+            MemorySegment.copy(buffer, withinBytes, into, begin, lengthBytes);
             return lengthBytes;
         } finally {
             bouncePool.giveBack(buffer);
         }
     }
 
-    private void transferRead(int fd, long offsetBytes, MemorySegment into) throws PosixException, BackingIoException {
+    private void transferRead(int fd, long offsetBytes, MemorySegment into, long begin, long lengthBytes)
+            throws PosixException, BackingIoException {
         long done = 0;
-        while (done < into.byteSize()) {
-            long count = Posix.pread(fd, into, done, into.byteSize() - done, offsetBytes + done);
+        while (done < lengthBytes) {
+            long count = Posix.pread(fd, into, begin + done, lengthBytes - done, offsetBytes + done);
             done += count;
             // A direct read that ends within a sector has met the end of the file; going on would be EINVAL.
             if (count == 0 || (fd == image.directFd() && done % image.alignmentBytes() != 0)) {
@@ -129,7 +136,7 @@ final class FileTransfer implements AutoCloseable {
                         Operation.READ,
                         uri,
                         offsetBytes,
-                        into.byteSize(),
+                        lengthBytes,
                         0,
                         "it ends at " + (offsetBytes + done) + " and had " + image.sizeBytes()
                                 + " bytes when it was opened; restore its size",
@@ -143,10 +150,15 @@ final class FileTransfer implements AutoCloseable {
     /** Writes a whole segment. */
     void write(long offsetBytes, MemorySegment from) throws PosixException, BackingIoException {
         long directBytes = directPart(offsetBytes, from.byteSize());
-        writeDirect(offsetBytes, from.asSlice(0, directBytes));
+        writeDirect(offsetBytes, from, directBytes);
         if (directBytes < from.byteSize()) {
             try {
-                transferWrite(image.bufferedFd(), offsetBytes + directBytes, from.asSlice(directBytes));
+                transferWrite(
+                        image.bufferedFd(),
+                        offsetBytes + directBytes,
+                        from,
+                        directBytes,
+                        from.byteSize() - directBytes);
             } finally {
                 // Afterwards, or a sync in between would take the mark and leave the bytes.
                 bufferedDirty.set(true);
@@ -154,37 +166,40 @@ final class FileTransfer implements AutoCloseable {
         }
     }
 
-    private void writeDirect(long offsetBytes, MemorySegment from) throws PosixException, BackingIoException {
+    private void writeDirect(long offsetBytes, MemorySegment from, long lengthBytes)
+            throws PosixException, BackingIoException {
         long done = 0;
-        while (done < from.byteSize()) {
+        while (done < lengthBytes) {
             long at = offsetBytes + done;
-            long wholeBytes = wholeSectorBytes(at, from.byteSize() - done);
+            long wholeBytes = wholeSectorBytes(at, lengthBytes - done);
             if (wholeBytes == 0) {
-                done += changeSector(at, from.asSlice(done));
+                done += changeSector(at, from, done, lengthBytes - done);
             } else if (memoryIsAligned(from, done)) {
-                writeSectors(at, from.asSlice(done, wholeBytes));
+                writeSectors(at, from, done, wholeBytes);
                 done += wholeBytes;
             } else {
-                done += writeBounced(at, wholeBytes, from.asSlice(done));
+                done += writeBounced(at, from, done, wholeBytes);
             }
         }
     }
 
-    private void writeSectors(long at, MemorySegment from) throws PosixException, BackingIoException {
+    private void writeSectors(long at, MemorySegment from, long begin, long lengthBytes)
+            throws PosixException, BackingIoException {
         long stamp = sectorLock.readLock();
         try {
-            transferWrite(image.directFd(), at, from);
+            transferWrite(image.directFd(), at, from, begin, lengthBytes);
         } finally {
             sectorLock.unlockRead(stamp);
         }
     }
 
-    private long writeBounced(long at, long wholeBytes, MemorySegment from) throws PosixException, BackingIoException {
+    private long writeBounced(long at, MemorySegment from, long begin, long wholeBytes)
+            throws PosixException, BackingIoException {
         MemorySegment buffer = bouncePool.take();
         try {
             long lengthBytes = Math.min(wholeBytes, BouncePool.BUFFER_BYTES);
-            MemorySegment.copy(from, 0, buffer, 0, lengthBytes);
-            writeSectors(at, buffer.asSlice(0, lengthBytes));
+            MemorySegment.copy(from, begin, buffer, 0, lengthBytes);
+            writeSectors(at, buffer, 0, lengthBytes);
             return lengthBytes;
         } finally {
             bouncePool.giveBack(buffer);
@@ -192,33 +207,34 @@ final class FileTransfer implements AutoCloseable {
     }
 
     /** Changes part of one sector; the rest of it stays as it is, whoever else writes there. */
-    private long changeSector(long at, MemorySegment from) throws PosixException, BackingIoException {
+    private long changeSector(long at, MemorySegment from, long begin, long leftBytes)
+            throws PosixException, BackingIoException {
         long withinBytes = at & (image.alignmentBytes() - 1);
-        long lengthBytes = Math.min(from.byteSize(), image.alignmentBytes() - withinBytes);
-        MemorySegment buffer = bouncePool.take();
+        long lengthBytes = Math.min(leftBytes, image.alignmentBytes() - withinBytes);
+        MemorySegment sector = bouncePool.take();
         try {
-            MemorySegment sector = buffer.asSlice(0, image.alignmentBytes());
             long stamp = sectorLock.writeLock();
             try {
-                transferRead(image.directFd(), at - withinBytes, sector);
-                MemorySegment.copy(from, 0, sector, withinBytes, lengthBytes);
-                transferWrite(image.directFd(), at - withinBytes, sector);
+                transferRead(image.directFd(), at - withinBytes, sector, 0, image.alignmentBytes());
+                MemorySegment.copy(from, begin, sector, withinBytes, lengthBytes);
+                transferWrite(image.directFd(), at - withinBytes, sector, 0, image.alignmentBytes());
             } finally {
                 sectorLock.unlockWrite(stamp);
             }
         } finally {
-            bouncePool.giveBack(buffer);
+            bouncePool.giveBack(sector);
         }
         return lengthBytes;
     }
 
-    private void transferWrite(int fd, long offsetBytes, MemorySegment from) throws PosixException, BackingIoException {
+    private void transferWrite(int fd, long offsetBytes, MemorySegment from, long begin, long lengthBytes)
+            throws PosixException, BackingIoException {
         long done = 0;
-        while (done < from.byteSize()) {
-            long count = Posix.pwrite(fd, from, done, from.byteSize() - done, offsetBytes + done);
+        while (done < lengthBytes) {
+            long count = Posix.pwrite(fd, from, begin + done, lengthBytes - done, offsetBytes + done);
             if (count == 0) {
                 throw new BackingIoException(
-                        Operation.WRITE, uri, offsetBytes, from.byteSize(), 0, "it took none of it", null);
+                        Operation.WRITE, uri, offsetBytes, lengthBytes, 0, "it took none of it", null);
             }
             done += count;
         }
