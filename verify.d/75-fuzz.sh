@@ -48,7 +48,8 @@ until_then() { # MESSAGES -> how long, in UNTIL
 alone() {
     local status
     until_then "$MESSAGES"
-    fuzzer -javaagent:"$agent=output=none,includes=ramback.nbd.*" -- "${UNTIL[@]}" --coverage "$ROOT/nbd/target/classes" |
+    fuzzer -javaagent:"$agent=output=none,includes=ramback.nbd.*" -- "${UNTIL[@]}" --coverage "$ROOT/nbd/target/classes" \
+        --missed $BRANCHES_MISSED_MAX |
         tee "$WORK/alone.log"
     status=${PIPESTATUS[0]}
     return "$status"
@@ -61,7 +62,7 @@ a_daemon() {
     local status
     until_then "$DAEMON_MESSAGES"
     fuzzer -- "${UNTIL[@]}" --socket "$UP_SOCKET" --control "$RAMBACK_RUN_DIR/fuzz/control.sock" --name fuzz --chunk 8192 \
-        --description "$1" --save "$WORK/fuzz.last" | tee "$WORK/daemon.log"
+        --description "$1" --generation "$2" --save "$WORK/fuzz.last" | tee "$WORK/daemon.log"
     status=${PIPESTATUS[0]}
     return "$status"
 }
@@ -94,13 +95,13 @@ text=$(description)
 wait_for 15 test "$(json fuzz .clients)" = 0
 before=$(descriptors)
 if ((LONG_MINUTES > 0)); then
-    background other with_code a_daemon "$text"
+    background other with_code a_daemon "$text" "$(json fuzz .exportGeneration)"
     check 'a server alone answers as the specification says' alone
     wait_for 300 gone "$BG_PID" || true
     check 'so does a daemon' eval 'cat other.log; test "$(cat code)" = 0'
 else
     check 'a server alone answers as the specification says' alone
-    check 'so does a daemon' a_daemon "$text"
+    check 'so does a daemon' a_daemon "$text" "$(json fuzz .exportGeneration)"
 fi
 check 'the daemon has no thread, descriptor or client more than before' wait_for 60 as_before "$before"
 check 'the daemon has nothing to complain of' eval '! grep -E "internal error|Exception|WARNING" "$UP_LOG"'

@@ -6,6 +6,7 @@ import ramback.device.Outcome;
 /**
  * An export as the fuzzer knows it: what the handshake must tell, what the device must hold, and how it behaves.
  *
+ * @param generation what {@code NAME@GENERATION} asks for
  * @param chunkBytes what TRIM drops wholly or not at all
  * @param trims whether TRIM zeroes the chunks that lie wholly in its range; otherwise it changes nothing
  * @param ordered whether requests in flight together take effect in the order in which they were sent
@@ -17,6 +18,7 @@ import ramback.device.Outcome;
 record FuzzExport(
         String name,
         String description,
+        long generation,
         int chunkBytes,
         boolean readOnly,
         boolean trims,
@@ -64,6 +66,11 @@ record FuzzExport(
             long mixed = (offsetBytes * 31 + lengthBytes + 12345) * 0x9E3779B97F4A7C15L;
             return mixed >>> 20;
         }
+    }
+
+    /** The name of what it is since it last came back without something, for who would not go on with anything else. */
+    String generationName() {
+        return name + "@" + generation;
     }
 
     int sizeBytes() {

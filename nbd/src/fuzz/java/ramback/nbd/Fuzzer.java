@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,13 +17,18 @@ import org.jspecify.annotations.Nullable;
  *   --minutes N              until so much time has gone
  *   --coverage CLASSES       also which branches of the compiled classes in this directory were taken, and which not;
  *                            needs JaCoCo's agent in this JVM
+ *   --missed N               then, until at most N of those branches were never taken, or ten times so many messages sent
  *   --socket S --control C   a daemon that has no other client, instead of servers in this process; with
- *   --name N --chunk BYTES --description TEXT --save FILE   what it serves, and where to write what it then holds
+ *   --name N --chunk BYTES --description TEXT --generation G --save FILE
+ *                            what it serves, and where to write what it then holds
  * </pre>
  */
 final class Fuzzer {
 
     private static final long REPORT_NANOS = 60_000_000_000L;
+    /** How many times as long chance is given to come to every branch. */
+    private static final int CHANCE_FACTOR = 10;
+
     /** A round that makes no progress for so long hangs; the dialogue's own patience is shorter. */
     private static final int HANG_SECONDS = 150;
 
@@ -36,19 +42,28 @@ final class Fuzzer {
         long seed = Long.parseLong(options.getOrDefault("--seed", "1"));
         long messageCount = Long.parseLong(options.getOrDefault("--messages", Long.toString(Long.MAX_VALUE)));
         long minutes = Long.parseLong(options.getOrDefault("--minutes", "1000000"));
+        String classes = options.get("--coverage");
+        Coverage coverage = classes == null ? null : new Coverage(Path.of(classes));
         Campaign campaign = new Campaign();
         watch(campaign);
-        boolean passed = run(campaign, options, seed, messageCount, System.nanoTime() + minutes * 60_000_000_000L);
+        long missedCount = Long.parseLong(options.getOrDefault("--missed", Long.toString(Long.MAX_VALUE)));
+        long untilNanos = System.nanoTime() + minutes * 60_000_000_000L;
+        BooleanSupplier isEnough = () -> {
+            long sentCount = campaign.totals().messageCount;
+            if (System.nanoTime() > untilNanos || sentCount / CHANCE_FACTOR >= messageCount) {
+                return true;
+            }
+            return sentCount >= messageCount && (coverage == null || coverage.missedCount() <= missedCount);
+        };
+        boolean passed = run(campaign, options, seed, isEnough);
         System.out.println((passed ? "done: " : "failed: ") + campaign.totals());
-        String classes = options.get("--coverage");
-        if (classes != null) {
-            Coverage.print(Path.of(classes));
+        if (coverage != null) {
+            coverage.print();
         }
         System.exit(passed ? 0 : 1); // threads that hang are no reason to stay
     }
 
-    private static boolean run(
-            Campaign campaign, Map<String, String> options, long firstSeed, long messageCount, long untilNanos)
+    private static boolean run(Campaign campaign, Map<String, String> options, long firstSeed, BooleanSupplier isEnough)
             throws IOException {
         long seed = firstSeed;
         long reportNanos = System.nanoTime() + REPORT_NANOS;
@@ -60,9 +75,10 @@ final class Fuzzer {
                         Path.of(options.get("--control")),
                         options.get("--name"),
                         options.getOrDefault("--description", ""),
+                        Long.parseLong(options.getOrDefault("--generation", "0")),
                         Integer.parseInt(options.get("--chunk")));
         try {
-            while (campaign.totals().messageCount < messageCount && System.nanoTime() < untilNanos) {
+            while (!isEnough.getAsBoolean()) {
                 if (remote == null) {
                     campaign.round(seed);
                 } else {

@@ -90,6 +90,7 @@ final class FuzzerTest {
         return new FuzzExport(
                 "disk",
                 "a disk for tests",
+                0,
                 4096,
                 false,
                 false,

@@ -84,9 +84,11 @@ final class LocalTarget implements FuzzTarget {
         int keptBegin = sizeBytes < 4 * KEPT_BYTES ? 0 : sizeBytes / 2;
         int keptEnd = sizeBytes < 4 * KEPT_BYTES ? 0 : keptBegin + KEPT_BYTES;
         String description = number == 1 ? "" : "a disk to be fuzzed";
+        long generation = random.nextInt(3);
         exports.add(new FuzzExport(
                 name,
                 description,
+                generation,
                 chunkBytes,
                 readOnly,
                 false,
@@ -96,7 +98,7 @@ final class LocalTarget implements FuzzTarget {
                 keptBegin,
                 keptEnd,
                 isBeside));
-        return new Export(name, description, device);
+        return new Export(name, description, device, generation);
     }
 
     private static void finishInAnyOrder(RamDevice device, FuzzExport.Faults faults, SplittableRandom random) {

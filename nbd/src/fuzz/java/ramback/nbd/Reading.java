@@ -295,7 +295,8 @@ final class Reading {
             return exports.size() == 1 ? exports.getFirst() : null;
         }
         for (FuzzExport export : exports) {
-            if (name.equals(ByteBuffer.wrap(export.name().getBytes(UTF_8)))) {
+            if (name.equals(ByteBuffer.wrap(export.name().getBytes(UTF_8)))
+                    || name.equals(ByteBuffer.wrap(export.generationName().getBytes(UTF_8)))) {
                 return export;
             }
         }

@@ -31,9 +31,11 @@ final class RemoteTarget implements FuzzTarget {
      *
      * @param control the daemon's control socket
      * @param description as nbdinfo shows it
+     * @param generation as the status tells it
      * @param chunkBytes what the device was started with
      */
-    RemoteTarget(Path socket, Path control, String name, String description, int chunkBytes) throws IOException {
+    RemoteTarget(Path socket, Path control, String name, String description, long generation, int chunkBytes)
+            throws IOException {
         this.socket = socket;
         this.asking = SocketChannel.open(UnixDomainSocketAddress.of(control));
         int sizeBytes;
@@ -48,6 +50,7 @@ final class RemoteTarget implements FuzzTarget {
         export = new FuzzExport(
                 name,
                 description,
+                generation,
                 chunkBytes,
                 false,
                 true,

@@ -90,7 +90,9 @@ final class Speaker {
         for (int i = 0; i < optionCount; i++) {
             anyOption();
         }
-        String name = oneIn(3) ? "" : anyExport().name();
+        String name = oneIn(3)
+                ? ""
+                : oneIn(8) ? anyExport().generationName() : anyExport().name();
         if (oneIn(5)) {
             option(1, name.getBytes(UTF_8));
         } else {
@@ -133,12 +135,14 @@ final class Speaker {
     }
 
     private byte[] anyName() {
-        return switch (random.nextInt(6)) {
+        return switch (random.nextInt(8)) {
             case 0 -> new byte[0];
             case 1 -> "no-such-export".getBytes(UTF_8);
             case 2 -> bytes(random.nextInt(20));
             case 3 -> bytes(among(4095, 4096, 4097, 8000));
             case 4 -> (anyExport().name() + "\0").getBytes(UTF_8);
+            case 5 -> anyExport().generationName().getBytes(UTF_8);
+            case 6 -> (anyExport().name() + "@" + random.nextInt(-1, 4)).getBytes(UTF_8);
             default -> anyExport().name().getBytes(UTF_8);
         };
     }
