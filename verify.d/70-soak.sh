@@ -17,6 +17,7 @@ readonly MODES=(unsafe writeback writethrough checkpoint)
 readonly STEADY_MODES=(unsafe writeback auto auto) # those that answer a write from RAM
 readonly CHUNKS=(4K 4K 8K 64K 256K 1M)
 readonly MEMORY_KIB_MAX=$((256 << 10)) # after a minute or five under load
+readonly UP_SECONDS=300 # it shares a machine for hours
 RANDOM=$((SEED % 32768))
 
 any() { # WORD...: one of them, in ANY

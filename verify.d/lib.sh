@@ -19,7 +19,7 @@
 #   count PASSED FAILED NAME [SKIPPED]   counts the results of another test runner
 #   ramback ARGS...                the program under test
 #   up IMAGE OPTIONS...            starts a device in the background and waits for its ready line; its memory lies in
-#                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG
+#                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG. Waits for UP_SECONDS (60)
 #   down [NAME]                    `ramback down`, then waits until the daemon has gone; the last `up` without NAME
 #   background NAME COMMAND...     starts a command in the background, output in $WORK/NAME.log, its pid in BG_PID
 #   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after SECONDS
@@ -165,7 +165,7 @@ up() {
     env --default-signal=INT "$ROOT/ramback" up "$@" --ram-dir "$RAM" >"$UP_LOG" 2>&1 </dev/null &
     UP_PID=$!
     printf '%s\n' "$UP_PID" >>"$WORK/up.pids" # a file, since a check runs in a subshell
-    wait_for 60 up_answered || true
+    wait_for "${UP_SECONDS:-60}" up_answered || true
     line=$(grep -m 1 '^ramback: .* ready, ' "$UP_LOG") || {
         printf 'up %s did not become ready:\n' "$*" >&2
         sed 's/^/        | /' "$UP_LOG" >&2
