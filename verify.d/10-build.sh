@@ -1,5 +1,6 @@
 # what: the build: formatter, compiler warnings, Error Prone, NullAway, unit and property tests, architecture
 # budget: 600
+# alone: yes
 
 for script in "$ROOT"/ramback "$ROOT"/verify "$ROOT"/.ci/run "$ROOT"/verify.d/*.sh; do
     check "bash accepts ${script#"$ROOT"/}" bash -n "$script"

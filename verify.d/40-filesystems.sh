@@ -1,5 +1,6 @@
 # what: ext4 and xfs on a real block device over a slow disk: files untarred while the image is loading, fsck and every file in the plain image
 # budget: 200
+# beside: yes
 # clients: yes
 
 # Two passes for each filesystem. The first formats a device whose image is full of noise and untars a few thousand files

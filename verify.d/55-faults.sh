@@ -1,5 +1,6 @@
 # what: disks that fail, hang, fill up, shrink or go away under image and journal: clients served, red with the cause, drained when cured
 # budget: 280
+# beside: yes
 # clients: yes
 
 # Real parts: nbdkit's error, delay, pause and retry filters behind nbdfuse, and a loop device over that where a block device is

@@ -1,5 +1,6 @@
 # what: the daemon as a process: its protection by the kernel, its files' permissions, no allocation in steady state, and nothing left of 10,000 connections
 # budget: 230
+# alone: yes
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3

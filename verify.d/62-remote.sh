@@ -1,5 +1,6 @@
 # what: images behind NBD servers: nbdkit, qemu-nbd with qcow2; servers killed and started again, with and without what was not flushed
 # budget: 260
+# beside: yes
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3

@@ -1,5 +1,6 @@
 # what: the whole run left nothing on the machine: memory, mounts, loop devices, processes
 # budget: 20
+# alone: yes
 
 in_use() { # PATH: a living process maps it or was told of it. If that process is ours, the next check finds it.
     grep -qsF -f - /proc/[0-9]*/maps /proc/[0-9]*/cmdline <<<"$1"
