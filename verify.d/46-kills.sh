@@ -7,7 +7,7 @@
 
 readonly PYTHON=/usr/bin/python3
 readonly ROUNDS=8
-readonly LONG_ROUNDS_AN_HOUR=280 # in each of five; with the kills of starts, 2,000 an hour
+readonly LONG_ROUNDS_AN_HOUR=200 # in each of five; with the kills of starts 2,000 in 75 minutes
 readonly RUNS=(writeback unsafe checkpoint writethrough mixed)
 
 rounds() { # MODE ROUNDS OPTIONS...
