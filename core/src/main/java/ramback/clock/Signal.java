@@ -41,9 +41,8 @@ public final class Signal {
      * Raises the flag and wakes the waiter, if there is one. What this thread wrote before is seen by the waiter after.
      */
     public void raise() {
-        // Full fence: if the flag is up already, nothing else keeps what was written before from being seen only after
-        // the
-        // waiter took the flag and looked.
+        // Full fence: if the flag is up already, nothing else keeps what was written before from being seen only
+        // after the waiter took the flag and looked.
         VarHandle.fullFence();
         // Volatile both: a waiter announces itself before it looks at the flag, we set the flag before we look for a
         // waiter (Dekker), so one of the two sees the other.

@@ -37,21 +37,25 @@ final class DownCommand extends DeviceCommand {
         RunDirectory runDirectory = runDirectory();
         long pid = runDirectory.pid(client.name());
         ProcessState daemon = pid == ProcessHandle.current().pid() ? null : ProcessState.of(pid);
-        client.down(isMemoryKept);
+        String left;
         try (Progress _ = Progress.start(shell, client::status)) {
-            while (isThere(runDirectory, client.name(), pid) && (daemon == null || daemon.isAlive())) {
+            left = client.down(isMemoryKept);
+            while (daemon == null ? isThere(runDirectory, client.name(), pid) : daemon.isAlive()) {
                 TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
             }
-            while (daemon != null && daemon.isAlive()) {
-                TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+        } catch (Refusal e) {
+            if (daemon != null && !daemon.isAlive()) {
+                throw new Refusal(
+                        Refusal.Kind.FAILED,
+                        "the daemon of " + client.name() + " (pid " + pid
+                                + ") ended before it had stopped cleanly; see its messages and start it again with"
+                                + " 'ramback up'",
+                        e);
             }
+            throw e;
         }
-        if (isThere(runDirectory, client.name(), pid)) {
-            throw new Refusal(
-                    Refusal.Kind.FAILED,
-                    "the daemon of " + client.name() + " (pid " + pid
-                            + ") ended before it had stopped cleanly; see its messages and start it again with"
-                            + " 'ramback up'");
+        if (left != null) {
+            throw new Refusal(Refusal.Kind.FAILED, left);
         }
         shell.say(client.name() + " has stopped" + (isMemoryKept ? ", its memory is kept" : ""));
         return ExitCode.OK;

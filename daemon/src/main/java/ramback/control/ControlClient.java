@@ -116,17 +116,37 @@ public final class ControlClient {
     }
 
     /**
-     * Asks for a clean stop; returns the daemon's pid at once.
+     * Asks for a clean stop, and waits until the device has stopped; its process ends soon after.
      *
      * @param keepsMemory whether the memory is left for the next start
+     * @return what the stop leaves for the operator to do, or null when nothing
+     * @throws Refusal when it was refused, or the process ended before the device had stopped
      */
-    public long down(boolean keepsMemory) throws Refusal {
+    public @Nullable String down(boolean keepsMemory) throws Refusal {
         String body = Json.write(json -> {
             json.writeStartObject();
             json.writeBooleanField("keepRam", keepsMemory);
             json.writeEndObject();
         });
-        return count(request("POST", "/down", body, answerTimeout), "pid");
+        checkAnswers();
+        try {
+            Map<String, @Nullable Object> answer = Json.readObject(request("POST", "/down", body, UNLIMITED));
+            return answer.get("left") instanceof String left ? left : null;
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** Refuses a daemon that answers nothing at all, before something is asked of it that may take any time. */
+    private void checkAnswers() throws Refusal {
+        try {
+            status();
+        } catch (Refusal e) {
+            if (e.getCause() instanceof HttpConnection.TimeoutException) {
+                throw e;
+            }
+            // While it starts it has no status.
+        }
     }
 
     /**

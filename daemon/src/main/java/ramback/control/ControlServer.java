@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
@@ -30,7 +32,8 @@ import ramback.engine.VerifyReport;
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
  * POST /snapshot {"file": FILE}      FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
- * POST /down   {"keepRam": BOOLEAN}  begins a clean stop; answers {"pid": N} at once
+ * POST /down   {"keepRam": BOOLEAN}  a clean stop; answers {"pid": N, "left": TEXT} when the device has stopped, TEXT being
+ *                                    what that leaves for the operator to do, or null
  * POST /handover {"launcher": PROGRAM, "layout": N}   the process goes on as that program; answers {"pid": N} at once
  * </pre>
  *
@@ -44,10 +47,15 @@ final class ControlServer implements AutoCloseable {
     private static final int CONNECTION_COUNT_MAX = 64;
     private static final Duration IDLE_TIMEOUT = Duration.ofMinutes(1);
     private static final Duration SHUTDOWN_GRACE = Duration.ofMillis(200);
+    /** How long the end waits for who asked for it to be answered. */
+    private static final int LAST_ANSWER_SECONDS_MAX = 10;
+
     private static final String OK = "{}\n";
 
     private final DeviceControl device;
     private final WebServer server;
+    /** One is taken by each request for a stop until it has been answered. */
+    private final Semaphore answered = new Semaphore(CONNECTION_COUNT_MAX);
 
     private ControlServer(Path socket, DeviceControl device) {
         this.device = device;
@@ -64,7 +72,7 @@ final class ControlServer implements AutoCloseable {
                         .post("/trace", answer(this::trace))
                         .post("/snapshot", answer(this::snapshot))
                         .post("/verify", answer(this::verify))
-                        .post("/down", answer(this::down))
+                        .post("/down", this::down)
                         .post("/handover", answer(this::handOver)))
                 .build();
     }
@@ -85,8 +93,19 @@ final class ControlServer implements AutoCloseable {
         }
     }
 
+    /** Takes no more requests; first, whoever asked for the stop hears of it. */
     @Override
     public void close() {
+        boolean allAnswered = false;
+        try {
+            allAnswered = answered.tryAcquire(CONNECTION_COUNT_MAX, LAST_ANSWER_SECONDS_MAX, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        if (!allAnswered) {
+            System.getLogger(ControlServer.class.getName())
+                    .log(System.Logger.Level.WARNING, "not everybody who asked for the stop could be told of it");
+        }
         server.stop();
     }
 
@@ -180,9 +199,30 @@ final class ControlServer implements AutoCloseable {
         };
     }
 
-    private String down(ServerRequest request) throws Refusal, IOException {
+    private void down(ServerRequest request, ServerResponse response) throws Exception {
+        if (!answered.tryAcquire()) {
+            answer(ignored -> {
+                        throw new Refusal(Refusal.Kind.NO_DEVICE, "the device has stopped");
+                    })
+                    .handle(request, response);
+            return;
+        }
+        try {
+            answer(this::stop).handle(request, response);
+        } finally {
+            answered.release();
+        }
+    }
+
+    private String stop(ServerRequest request) throws Refusal, IOException, InterruptedException {
         device.end(new Ending.Stop(Boolean.TRUE.equals(body(request).get("keepRam"))));
-        return pid();
+        String left = device.awaitStop();
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeNumberField("pid", ProcessHandle.current().pid());
+            json.writeStringField("left", left);
+            json.writeEndObject();
+        });
     }
 
     private String handOver(ServerRequest request) throws Refusal, IOException {

@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
@@ -52,6 +54,8 @@ public final class Daemon {
 
     private volatile @Nullable Serving serving;
     private volatile boolean stopped;
+    /** What the stop leaves to be done, or how it came to none. */
+    private final CompletableFuture<Optional<String>> end = new CompletableFuture<>();
 
     /** What exists once the device is served. */
     private record Serving(
@@ -123,6 +127,7 @@ public final class Daemon {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
         } finally {
             if (serving == null) {
+                noStop(name + " was not started; see its messages");
                 giveUp(controlStart, nbd, engine);
             }
         }
@@ -197,8 +202,13 @@ public final class Daemon {
         running.nbd().close();
         try {
             running.engine().stop(keepsMemory);
+            end.complete(Optional.empty());
+        } catch (Refusal e) {
+            end.complete(Optional.of(String.valueOf(e.getMessage())));
+            throw e;
         } finally {
             stopped = true;
+            noStop("the stop of " + options.device().name() + " failed; see its messages");
             running.control().close();
             directory.close();
         }
@@ -210,9 +220,15 @@ public final class Daemon {
      */
     public void handOver() {
         Serving running = serving();
+        noStop(options.device().name() + " was not stopped: another program takes it over");
         running.control().close();
         running.engine().handOver(() -> running.nbd().drop("another program takes the device over"));
         stopped = true;
+    }
+
+    /** Tells who waits for the stop that there was none, unless there was. */
+    private void noStop(String why) {
+        end.completeExceptionally(new Refusal(Refusal.Kind.FAILED, why));
     }
 
     private Serving serving() {
@@ -294,6 +310,17 @@ public final class Daemon {
                 running.engine().checkStop();
             }
             onEnding.accept(ending);
+        }
+
+        @Override
+        public @Nullable String awaitStop() throws Refusal, InterruptedException {
+            try {
+                return end.get().orElse(null);
+            } catch (ExecutionException e) {
+                throw new Refusal(
+                        Refusal.Kind.FAILED,
+                        String.valueOf(Objects.requireNonNull(e.getCause()).getMessage()));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 package ramback.control;
 
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
@@ -53,4 +54,13 @@ interface DeviceControl {
      * @throws Refusal when that would lose the device
      */
     void end(Ending ending) throws Refusal;
+
+    /**
+     * Waits until the device has stopped, however long that takes.
+     *
+     * @return what its stop leaves for the operator to do, or null when nothing
+     * @throws Refusal when it ended without a stop
+     */
+    @Nullable
+    String awaitStop() throws Refusal, InterruptedException;
 }

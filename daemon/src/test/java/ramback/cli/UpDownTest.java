@@ -157,6 +157,16 @@ class UpDownTest {
     }
 
     @Test
+    void whatAStopLeavesToBeDoneIsSaidToWhoeverAskedForIt() throws Exception {
+        Up up = new Up("disk.img", "--size", "8M").awaitReady();
+        Files.move(directory.resolve("disk.img"), directory.resolve("elsewhere.img"));
+        assertThat(ramback(1, "down").err())
+                .contains("its image is not where it was")
+                .containsOnlyOnce("\n");
+        assertThat(up.exitCode.join()).isOne();
+    }
+
+    @Test
     void theTraceIsSwitchedAndDumpedToANewFileOfTheOwners() throws Exception {
         new Up("disk.img", "--size", "1M").awaitReady();
         assertThat(ramback(0, "trace", "on").out()).isEqualTo("ramback: trace of disk is on\n");

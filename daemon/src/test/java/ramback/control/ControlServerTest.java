@@ -12,6 +12,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -48,6 +49,7 @@ class ControlServerTest {
     @AfterEach
     void stop() {
         device.flushMayEnd.countDown();
+        device.mayStop.countDown();
         server.close();
     }
 
@@ -66,6 +68,7 @@ class ControlServerTest {
     @Test
     void everyCommandReachesTheDevice() throws Refusal {
         device.flushMayEnd.countDown();
+        device.mayStop.countDown();
         client.switchMode("unsafe");
         client.switchMode("auto");
         client.flush();
@@ -74,7 +77,7 @@ class ControlServerTest {
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
         assertThat(client.verify(VerifyReport.Repair.IMAGE, 5_000_000_000L)).isEqualTo(NotingDevice.FOUND);
-        assertThat(client.down(true)).isEqualTo(ProcessHandle.current().pid());
+        assertThat(client.down(true)).isNull();
         assertThat(client.handOver("/opt/ramback", 7))
                 .isEqualTo(ProcessHandle.current().pid());
         assertThat(device.asked)
@@ -89,6 +92,37 @@ class ControlServerTest {
                         "verify IMAGE 5000000000",
                         "Stop[keepsMemory=true]",
                         "HandOver[launcher=/opt/ramback, layoutVersion=7]");
+    }
+
+    @Test
+    void whoAskedForTheStopHearsOfItBeforeTheSocketCloses() throws Exception {
+        device.left = "its image is elsewhere";
+        CompletableFuture<String> answer = CompletableFuture.supplyAsync(() -> {
+            try {
+                return client.down(false);
+            } catch (Refusal e) {
+                throw new AssertionError(e);
+            }
+        });
+        device.stopAsked.await();
+        Thread closing = Thread.ofVirtual().start(server::close);
+        assertThat(answer).isNotDone();
+        device.mayStop.countDown();
+        assertThat(answer.get()).isEqualTo("its image is elsewhere");
+        closing.join();
+        assertThatThrownBy(() -> client.down(false)).isInstanceOf(Refusal.class);
+    }
+
+    @Test
+    void aDaemonThatAnswersNothingIsNotAskedToStop() {
+        device.statusMayBeTold = new CountDownLatch(1);
+        try {
+            assertThatThrownBy(() -> new ControlClient(runDirectory, "disk", Duration.ofMillis(100)).down(false))
+                    .hasMessageContaining("does not answer");
+            assertThat(device.asked).isEmpty();
+        } finally {
+            device.statusMayBeTold.countDown();
+        }
     }
 
     @Test
@@ -229,7 +263,11 @@ class ControlServerTest {
         final List<String> asked = new ArrayList<>();
         final CountDownLatch flushBegan = new CountDownLatch(1);
         final CountDownLatch flushMayEnd = new CountDownLatch(1);
+        final CountDownLatch stopAsked = new CountDownLatch(1);
+        final CountDownLatch mayStop = new CountDownLatch(1);
+        volatile String left;
         volatile Refusal refusal;
+        volatile CountDownLatch statusMayBeTold = new CountDownLatch(0);
 
         private synchronized void note(String what) {
             asked.add(what);
@@ -237,6 +275,11 @@ class ControlServerTest {
 
         @Override
         public StatusReport status() throws Refusal {
+            try {
+                statusMayBeTold.await();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
             if (refusal != null) {
                 throw refusal;
             }
@@ -286,6 +329,13 @@ class ControlServerTest {
         @Override
         public void end(Ending ending) {
             note(ending.toString());
+        }
+
+        @Override
+        public String awaitStop() throws InterruptedException {
+            stopAsked.countDown();
+            mayStop.await();
+            return left;
         }
     }
 }
