@@ -1016,6 +1016,8 @@ public final class ChunkStore {
     private long tryMend(Worker worker, long chunk, @Nullable MemorySegment from, long fromOffsetBytes) {
         long word = wordOf(chunk);
         long mask = 1L << chunk;
+        RedoSlot redo = from == null ? null : worker.redo;
+        boolean isNoted = false;
         epochs.enter(worker.index);
         lock(worker, word, mask);
         try {
@@ -1037,19 +1039,26 @@ public final class ChunkStore {
                 markDirtyZero(epoch, word, mask);
                 return epoch;
             }
+            long begin = chunk << shift;
+            int length = (int) Math.min(chunkBytes, layout.sizeBytes() - begin);
+            if (redo != null) {
+                redo.begin(begin, length, from, fromOffsetBytes);
+                isNoted = true;
+                KillPoint.pass();
+            }
             markDirtyData(epoch, word, mask);
             if (from != null) {
                 VarHandle.storeStoreFence();
-                long begin = chunk << shift;
-                long length = Math.min(chunkBytes, layout.sizeBytes() - begin);
-                MemorySegment.copy(from, fromOffsetBytes, data, begin, length);
-                if (isZero && length < chunkBytes) {
-                    data.asSlice(begin + length, chunkBytes - length).fill((byte) 0);
-                }
+                fillPartialZeroes(chunk, chunk, begin, length);
+                put(from, fromOffsetBytes, begin, length);
                 publish(word, mask);
             }
             return epoch;
         } finally {
+            if (redo != null && isNoted) {
+                redo.end();
+                KillPoint.pass();
+            }
             table.unlock(word, mask);
             epochs.leave(worker.index);
         }

@@ -68,6 +68,8 @@ public final class TakeOver {
                 KillPoint.pass();
             }
         }
+        // Of clients that went with their daemon.
+        segment.releaseStaging();
         long loaded = 0;
         long data = 0;
         long zeroes = 0;

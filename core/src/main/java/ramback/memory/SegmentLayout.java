@@ -19,7 +19,7 @@ package ramback.memory;
 public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax) {
 
     /** The version of the layout; memory of another one is not taken over. */
-    public static final int VERSION = 3;
+    public static final int VERSION = 4;
     /** The smallest chunk. */
     public static final int CHUNK_BYTES_MIN = 4 << 10;
     /** The largest chunk. */
@@ -113,7 +113,17 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
 
     /** How many redo slots there are. */
     public int redoSlotCount() {
-        return sessionCountMax * REDO_SLOTS_PER_SESSION;
+        return mendingSlot() + 1;
+    }
+
+    /** The slot of who mends chunks: behind those of the sessions. */
+    public int mendingSlot() {
+        return mendingArea() * REDO_SLOTS_PER_SESSION;
+    }
+
+    /** Its staging area, likewise. */
+    public int mendingArea() {
+        return sessionCountMax;
     }
 
     /** Length of all redo slots. */
@@ -143,7 +153,7 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
 
     /** Where the device's data begins. */
     public long dataOffset() {
-        long end = stagingOffset() + (long) sessionCountMax * sessionBytes();
+        long end = stagingOffset() + (long) (mendingArea() + 1) * sessionBytes();
         return (end + GRANULE_BYTES - 1) / GRANULE_BYTES * GRANULE_BYTES;
     }
 

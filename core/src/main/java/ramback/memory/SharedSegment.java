@@ -393,7 +393,7 @@ public final class SharedSegment implements AutoCloseable {
     }
 
     /**
-     * The staging area of a session, 0 to the greatest number of sessions − 1, with its memory taken.
+     * The staging area of a session, 0 to the greatest number of sessions − 1, or that of who mends, with its memory taken.
      *
      * @throws PosixException when there is no memory for it
      */
@@ -418,11 +418,19 @@ public final class SharedSegment implements AutoCloseable {
 
     /** Gives the memory of a session's staging area back, until its next use; none of its redo slots may have begun. */
     public void releaseStaging(int session) {
-        long begin = layout.stagingOffset() + (long) session * layout.sessionBytes();
+        giveBack(layout.stagingOffset() + (long) session * layout.sessionBytes(), layout.sessionBytes());
+    }
+
+    /** Gives the memory of all staging areas back, while none is used. */
+    public void releaseStaging() {
+        giveBack(layout.stagingOffset(), layout.dataOffset() - layout.stagingOffset());
+    }
+
+    private void giveBack(long begin, long lengthBytes) {
         try {
-            Posix.fallocate(fd, Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE, begin, layout.sessionBytes());
+            Posix.fallocate(fd, Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE, begin, lengthBytes);
         } catch (PosixException ignored) {
-            // Then the next client of that number finds it taken.
+            // Then the next client finds it taken.
         }
     }
 

@@ -6,7 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -19,6 +23,7 @@ import ramback.memory.RedoSlot;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.memory.TemporarySegment;
+import ramback.mutant.KillPoint;
 import ramback.posix.Posix;
 import ramback.trace.Trace;
 
@@ -228,6 +233,35 @@ class TakeOverTest {
             return Posix.status(fd).allocatedBytes();
         } finally {
             Posix.close(fd);
+        }
+    }
+
+    /** Killed between any two changes of the memory, which are then put back to what they were at that moment. */
+    @Test
+    void aKillWhileAChunkIsMendedLeavesItAsItWasOrAsItShallBe() throws Exception {
+        long chunk = 7;
+        set(V, chunk);
+        fill(chunk, 1);
+        ChunkStore store = takeOver(1, dirty);
+        segment.staging(segment.layout().mendingArea());
+        Worker mender = new Worker(3, segment.redoSlot(segment.layout().mendingSlot()));
+        byte[] right = new byte[CHUNK_BYTES];
+        Arrays.fill(right, (byte) 2);
+        List<byte[]> moments = new ArrayList<>();
+        KillPoint.visit(() -> moments.add(assertDoesNotThrow(() -> Files.readAllBytes(segment.path()))));
+        try {
+            assertThat(dirty.reserve(1, 100, 100)).isTrue();
+            assertThat(store.mend(mender, chunk, MemorySegment.ofArray(right), 0))
+                    .isPositive();
+        } finally {
+            KillPoint.visit(null);
+        }
+        assertThat(moments).hasSizeGreaterThan(3);
+        for (byte[] moment : moments) {
+            Files.write(segment.path(), moment, StandardOpenOption.WRITE);
+            byte[] found = content(takeOver(2, new DirtyCount()), chunk * CHUNK_BYTES, CHUNK_BYTES);
+            assertThat(found).containsOnly(found[0]);
+            assertThat(isSet(D0, chunk)).as("dirty").isEqualTo(found[0] == 2);
         }
     }
 

@@ -34,13 +34,13 @@ class SegmentLayoutTest {
         assertThat(layout.granulesOffset()).isEqualTo(end);
         assertThat(layout.granulesBytes() * 8).isGreaterThanOrEqualTo(layout.granuleCount());
         assertThat(layout.redoOffset()).isEqualTo(end + layout.granulesBytes());
-        assertThat(layout.redoBytes()).isGreaterThanOrEqualTo(2L * sessions * SegmentLayout.REDO_SLOT_BYTES);
+        assertThat(layout.redoBytes()).isGreaterThanOrEqualTo((2L * sessions + 1) * SegmentLayout.REDO_SLOT_BYTES);
         assertThat(layout.stagingOffset()).isEqualTo(layout.redoOffset() + layout.redoBytes());
         assertThat(layout.stagingOffset() % 4096).isZero();
         assertThat(layout.stagingBytes()).isGreaterThanOrEqualTo((1 << chunkShift) + SegmentLayout.RUN_BYTES);
         assertThat(layout.stagingBytes() % 4096).isZero();
         assertThat(layout.dataOffset())
-                .isGreaterThanOrEqualTo(layout.stagingOffset() + (long) sessions * layout.sessionBytes());
+                .isGreaterThanOrEqualTo(layout.stagingOffset() + (sessions + 1L) * layout.sessionBytes());
         assertThat(layout.sessionBytes()).isEqualTo(layout.stagingBytes() + layout.runBytesMax());
         assertThat(layout.runBytesMax()).isGreaterThanOrEqualTo(1 << chunkShift);
         assertThat(layout.dataOffset() % SegmentLayout.GRANULE_BYTES).isZero();

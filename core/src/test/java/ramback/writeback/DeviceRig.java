@@ -211,7 +211,9 @@ final class DeviceRig implements AutoCloseable {
                 guarded,
                 writeBehind.throttle(),
                 clock,
-                new Worker(ImageDevice.mendingWorker(plan.sessionCountMax)));
+                new Worker(
+                        ImageDevice.mendingWorker(plan.sessionCountMax),
+                        segment.redoSlot(segment.layout().mendingSlot())));
         device.connect(population, writeBehind, writeBehind.throttle());
         writeBehind.start();
         if (plan.loading) {

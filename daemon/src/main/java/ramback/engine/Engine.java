@@ -157,7 +157,8 @@ public final class Engine implements AutoCloseable {
                 guarded,
                 writeBehind.throttle(),
                 clock,
-                new Worker(ImageDevice.mendingWorker(layout.sessionCountMax())));
+                new Worker(
+                        ImageDevice.mendingWorker(layout.sessionCountMax()), segment.redoSlot(layout.mendingSlot())));
         this.snapshots = new Snapshots(store, clock, options.snapshotBufferBytes());
         snapshots.giveUpAfterFailed(population::failedPassCount);
         population.stepBackWhile(() -> writeBehind.isUrgent() && dirty.chunkCount() > 0);
@@ -560,7 +561,7 @@ public final class Engine implements AutoCloseable {
         Verifier.Outcome outcome;
         try {
             // Not on the caller's thread: it may be a virtual one, which would keep its carrier while the disk is read.
-            FutureTask<Verifier.Outcome> work = new FutureTask<>(() -> verifier.run(side(repair), bytesPerSecond));
+            FutureTask<Verifier.Outcome> work = new FutureTask<>(() -> compare(side(repair), bytesPerSecond));
             Thread thread = Thread.ofPlatform().daemon().name("verify").start(work);
             try {
                 outcome = work.get();
@@ -592,6 +593,20 @@ public final class Engine implements AutoCloseable {
                         .map(found -> new VerifyReport.Range(found.offsetBytes(), found.lengthBytes()))
                         .toList(),
                 outcome.differenceCount());
+    }
+
+    private Verifier.Outcome compare(Verifier.Repair repair, long bytesPerSecond) throws PosixException {
+        if (repair != Verifier.Repair.IMAGE) {
+            return verifier.run(repair, bytesPerSecond);
+        }
+        // What is put into memory lies there whole first, for the next process, should this one be killed.
+        int area = store.layout().mendingArea();
+        segment.staging(area);
+        try {
+            return verifier.run(repair, bytesPerSecond);
+        } finally {
+            segment.releaseStaging(area);
+        }
     }
 
     private static Verifier.Repair side(VerifyReport.Repair repair) {
