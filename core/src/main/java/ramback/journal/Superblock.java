@@ -64,7 +64,7 @@ record Superblock(
 
     private static final long POSITION_MAX = 1L << 60;
 
-    private static final int SEQUENCE = 16;
+    static final int SEQUENCE = 16;
     private static final int GENERATION = 40;
     private static final int RING_BYTES = 48;
     private static final int IMAGE_BYTES = 56;

@@ -138,12 +138,30 @@ class JournalFuzzTest {
             CacheDisk image = new CacheDisk(run.imageDisk.content(), Power.forEver());
             boolean exact = scan.lastEpoch() >= scan.exactFromEpoch();
             Recovery.run(disk, scan, image, scan.lastEpoch(), !exact, (done, total) -> {});
-            if (exact) {
+            if (exact && !newestSuperblockIsLost(run.journalDisk.content(), bytes)) {
                 assertThat(run.states).containsKey(scan.lastEpoch());
                 assertThat(image.content())
                         .isEqualTo(run.states.get(scan.lastEpoch()).bytes());
             }
         }
+    }
+
+    /**
+     * Whether no copy of it is left. If the epochs behind it have gone as well, nothing tells that the image has parts of them
+     * (docs/journal-format.md): two losses, of eight sectors each.
+     */
+    private static boolean newestSuperblockIsLost(byte[] before, byte[] bytes) {
+        MemorySegment was = MemorySegment.ofArray(before);
+        int other = JournalFormat.SLOT_DISTANCE_BYTES;
+        long sequence = was.get(JournalFormat.LONG, Superblock.SEQUENCE);
+        int slot = was.get(JournalFormat.LONG, other + Superblock.SEQUENCE) > sequence ? other : 0;
+        for (int at = slot; at < slot + JournalFormat.BLOCK_BYTES; at += JournalFormat.SECTOR_BYTES) {
+            if (Arrays.equals(
+                    before, at, at + JournalFormat.SECTOR_BYTES, bytes, at, at + JournalFormat.SECTOR_BYTES)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** All that a report would ask. */

@@ -340,6 +340,9 @@ class LocalJournalTest {
             long sinceBarrier = 0;
             long chunk = 0;
             for (Run run : runs) {
+                if (dataChunks * chunkBytes > 7L << 30) {
+                    break;
+                }
                 long left = run.chunkCount();
                 chunk += run.near() ? 0 : 1000;
                 VersionBatch batch = new VersionBatch();
