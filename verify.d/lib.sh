@@ -212,8 +212,8 @@ mount_nbd() {
     wait_for 30 test -e "$NBD_FILE"
 }
 
-unmount_nbd() { # NBD_MOUNT
-    fusermount3 -u "$1"
+unmount_nbd() { # NBD_MOUNT; whoever lists loop devices has ours open for a moment
+    wait_for 30 fusermount3 -u "$1"
     wait_for 30 no_process_matches "$1/"
     rmdir "$1"
 }

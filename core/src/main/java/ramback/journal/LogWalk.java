@@ -54,7 +54,7 @@ final class LogWalk implements AutoCloseable {
         this.limit = superblock.tailPosition() + superblock.ringBytes();
         this.lastEpoch = superblock.tailEpoch();
         this.lastEnd = superblock.tailPosition();
-        this.highestEpoch = superblock.headEpoch();
+        this.highestEpoch = Math.max(superblock.headEpoch(), superblock.applyEpoch());
     }
 
     /** The epochs that were found; whoever runs the walk closes them. */
@@ -112,6 +112,13 @@ final class LogWalk implements AutoCloseable {
             fault = new Fault(
                     position,
                     "epoch " + superblock.headEpoch() + " was committed, as the superblock says, and cannot be read");
+        }
+        if (fault == null && lastEpoch < superblock.applyEpoch() && !Mutant.EARLY_STOP_ON_ROT.isOn()) {
+            // Only what is committed is brought into the image.
+            fault = new Fault(
+                    position,
+                    "epoch " + superblock.applyEpoch()
+                            + " was committed, since the image may hold parts of it, and cannot be read");
         }
         if (withPayload && !Mutant.EARLY_STOP_ON_ROT.isOn()) {
             judgeRest();

@@ -151,6 +151,28 @@ class JournalRotTest {
         assertThat(scan(bytes).highestEpoch()).isEqualTo(run.acknowledged);
     }
 
+    /** Found by the simulation, kill seed 135736123: such a journal was taken for one that ends an epoch earlier. */
+    @Test
+    void aRecoveryThatWasBrokenOffIsAWitnessOfTheNewestEpoch() throws IOException {
+        int commit = (int) newestCommitOffset();
+        CacheDisk journalDisk = new CacheDisk(journal.clone(), Power.forEver());
+        CacheDisk imageDisk = new CacheDisk(image.clone(), Power.forEver());
+        imageDisk.failSync(1, true);
+        JournalScan whole = JournalScan.of(journalDisk);
+        assertThatThrownBy(
+                        () -> Recovery.run(journalDisk, whole, imageDisk, run.acknowledged, false, (done, total) -> {}))
+                .isInstanceOf(IOException.class);
+        byte[] bytes = journalDisk.content();
+        Arrays.fill(bytes, commit, commit + 4096, (byte) 0);
+        JournalScan scan = scan(bytes);
+        assertThat(scan.verdict()).isEqualTo(Verdict.MEDIA_FAULT);
+        assertThat(scan.lastEpoch()).isEqualTo(run.acknowledged - 1);
+        assertThat(scan.highestEpoch()).isEqualTo(run.acknowledged);
+        assertThat(scan.exactFromEpoch()).isEqualTo(run.acknowledged);
+        assertThat(JournalScan.ofRecords(new CacheDisk(bytes, Power.forEver())).verdict())
+                .isEqualTo(Verdict.MEDIA_FAULT);
+    }
+
     @Test
     void everyMisdirectedBlockIsFoundOrHarmless() throws IOException {
         long newestCommit = newestCommitOffset();
