@@ -7,7 +7,7 @@
 # which is what a power failure does to it. What the page cache and the disk do to unsynced writes is 35-power-cut's.
 
 readonly PYTHON=/usr/bin/python3
-readonly ROUNDS=10
+readonly ROUNDS=7
 readonly LONG_ROUNDS_AN_HOUR=250 # in each of the four modes, and with the modes switched
 readonly INTERVAL_MILLIS=250
 readonly FS_SIZE=320M

@@ -1,5 +1,6 @@
 # what: several devices, odd sizes, chunk sizes, block devices, holes in image and RAM, read-only, a hundred starts and stops, start-up figures
 # budget: 220
+# beside: yes
 # clients: yes
 
 readonly PYTHON=/usr/bin/python3
