@@ -68,6 +68,7 @@ final class Dialogue implements AutoCloseable {
         boolean hungUp = false;
         boolean waited = false;
         boolean broken = false;
+        boolean greeted = false;
         while (true) {
             boolean moved = false;
             boolean full = false;
@@ -80,9 +81,6 @@ final class Dialogue implements AutoCloseable {
                     besideTurns--;
                     beside.run();
                 }
-                if (conversation.manner() == Manner.VANISHING && !toSend.hasRemaining()) {
-                    return false;
-                }
             }
             if (!sulks || full || broken || !toSend.hasRemaining()) {
                 int got = receive(channel, answers);
@@ -93,6 +91,11 @@ final class Dialogue implements AutoCloseable {
                     return waited;
                 }
                 moved |= got > 0;
+                greeted |= got > 0;
+            }
+            if (conversation.manner() == Manner.VANISHING && !toSend.hasRemaining() && greeted) {
+                // Not before: a server that has yet to accept it would do what it says later, beside another one.
+                return false;
             }
             if (!toSend.hasRemaining() && !hungUp && !broken) {
                 waited = answers.isComplete();
