@@ -78,8 +78,7 @@ final class FileTransfer implements AutoCloseable {
     // ---------------------------------------------------------------------------------------------- read
 
     // Places within the caller's memory are handed down as numbers and not as slices, which the compiler does not
-    // always
-    // do without: a disk takes some thousands of writes a second, and each would leave several.
+    // always do without: a disk takes some thousands of writes a second, and each would leave several.
 
     /** Fills a segment. */
     void read(long offsetBytes, MemorySegment into) throws PosixException, BackingIoException {

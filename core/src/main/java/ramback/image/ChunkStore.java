@@ -1017,7 +1017,6 @@ public final class ChunkStore {
         long word = wordOf(chunk);
         long mask = 1L << chunk;
         RedoSlot redo = from == null ? null : worker.redo;
-        boolean isNoted = false;
         epochs.enter(worker.index);
         lock(worker, word, mask);
         try {
@@ -1043,7 +1042,6 @@ public final class ChunkStore {
             int length = (int) Math.min(chunkBytes, layout.sizeBytes() - begin);
             if (redo != null) {
                 redo.begin(begin, length, from, fromOffsetBytes);
-                isNoted = true;
                 KillPoint.pass();
             }
             markDirtyData(epoch, word, mask);
@@ -1055,7 +1053,7 @@ public final class ChunkStore {
             }
             return epoch;
         } finally {
-            if (redo != null && isNoted) {
+            if (redo != null) {
                 redo.end();
                 KillPoint.pass();
             }

@@ -404,8 +404,8 @@ public final class SharedSegment implements AutoCloseable {
     }
 
     /**
-     * A redo slot, 0 to their number − 1. The first one of a session is for stores out of its receive buffer; the second has the
-     * room for stores from elsewhere. They lie in the session's staging area, so {@link #staging} comes first.
+     * A redo slot, 0 to their number − 1. The first one of a session is for stores out of its receive buffer; the second, and
+     * that of who mends, has the room for stores from elsewhere. They lie in the session's staging area, so {@link #staging} comes first.
      */
     public RedoSlot redoSlot(int index) {
         long area =
