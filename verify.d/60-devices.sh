@@ -310,7 +310,7 @@ for offset in range(0, 128 << 20, 1 << 20):
 }
 
 one_tebibyte() {
-    up huge.img --size 1T --ram sparse
+    up huge.img --size 1T --ram sparse --journal-size 256M # its own choice would be 16 GiB, all of them written at the start
     sh_nbd "$UP_URI" '
 h.pwrite(b"the last", (1 << 40) - 8)
 h.pwrite(b"the middle", (1 << 39) - 5)

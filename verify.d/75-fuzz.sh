@@ -104,7 +104,7 @@ else
     check 'so does a daemon' a_daemon "$text" "$(json fuzz .exportGeneration)"
 fi
 check 'the daemon has no thread, descriptor or client more than before' wait_for 60 as_before "$before"
-check 'the daemon has nothing to complain of' eval '! grep -E "internal error|Exception|WARNING" "$UP_LOG"'
+check 'the daemon has nothing to complain of' eval '! grep -A 12 -E "internal error|Exception|WARNING" "$UP_LOG"'
 must 'down' down fuzz
 check 'its image is what the fuzzer says' cmp "$WORK/fuzz.last" "$WORK/fuzz.img"
 

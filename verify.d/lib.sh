@@ -81,8 +81,17 @@ check() {
         printf '  FAIL  %s (%d.%d s, exit code %d): %s\n' "$name" $((millis / 1000)) $((millis % 1000 / 100)) "$status" "$*"
         printf '%s\n' "$(tail -n 25 "$log")" | sed 's/^/        | /'
         result fail 1 "$name"
+        tail -n 12 "$log" | why
     fi
     LAST_STATUS=$status
+}
+
+why() { # for the end of the whole run, whose beginning may be cut off by whoever keeps its output
+    local line
+    while IFS= read -r line; do
+        line=${line//$'\t'/ }
+        result why 0 "${line:0:300}"
+    done
 }
 
 must() {
@@ -169,6 +178,8 @@ up() {
     line=$(grep -m 1 '^ramback: .* ready, ' "$UP_LOG") || {
         printf 'up %s did not become ready:\n' "$*" >&2
         sed 's/^/        | /' "$UP_LOG" >&2
+        kill -TERM "$UP_PID" 2>/dev/null || true # what comes next finds the machine as if it had never been
+        wait_for 60 gone "$UP_PID" || true
         return 1
     }
     UP_NAME=${line#ramback: }
