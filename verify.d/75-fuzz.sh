@@ -49,7 +49,7 @@ alone() {
     local status
     until_then "$MESSAGES"
     fuzzer -javaagent:"$agent=output=none,includes=ramback.nbd.*" -- "${UNTIL[@]}" --coverage "$ROOT/nbd/target/classes" \
-        --missed $BRANCHES_MISSED_MAX |
+        --missed $BRANCHES_MISSED_MAX 2>&1 |
         tee "$WORK/alone.log"
     status=${PIPESTATUS[0]}
     return "$status"
@@ -61,7 +61,8 @@ daemon=$UP_PID
 a_daemon() {
     local status
     until_then "$DAEMON_MESSAGES"
-    fuzzer -- "${UNTIL[@]}" --socket "$UP_SOCKET" --control "$RAMBACK_RUN_DIR/fuzz/control.sock" --name fuzz --chunk 8192 \
+    fuzzer -- "${UNTIL[@]}" --socket "$UP_SOCKET" --control "$RAMBACK_RUN_DIR/fuzz/control.sock" --pid "$daemon" \
+        --name fuzz --chunk 8192 \
         --description "$1" --generation "$2" --save "$WORK/fuzz.last" | tee "$WORK/daemon.log"
     status=${PIPESTATUS[0]}
     return "$status"
@@ -87,12 +88,20 @@ threads() { # of clients
     grep -lE '^(nbd|reply)-[0-9]' "/proc/$daemon"/task/*/comm 2>/dev/null | wc -l
 }
 
+complains_not() { # LOG
+    ! grep -A 12 -E 'internal error|Exception|WARNING' "$1"
+}
+
+no_clients() {
+    [[ $(json fuzz .clients) == 0 ]]
+}
+
 as_before() { # DESCRIPTORS: the JDK makes pollers for virtual threads, each with a descriptor, when they are first needed
-    (($(threads) == 0 && $(descriptors) <= $1 + DESCRIPTORS_MORE_MAX)) && [[ $(json fuzz .clients) == 0 ]]
+    (($(threads) == 0 && $(descriptors) <= $1 + DESCRIPTORS_MORE_MAX)) && no_clients
 }
 
 text=$(description)
-wait_for 15 test "$(json fuzz .clients)" = 0
+wait_for 15 no_clients
 before=$(descriptors)
 if ((LONG_MINUTES > 0)); then
     background other with_code a_daemon "$text" "$(json fuzz .exportGeneration)"
@@ -103,8 +112,9 @@ else
     check 'a server alone answers as the specification says' alone
     check 'so does a daemon' a_daemon "$text" "$(json fuzz .exportGeneration)"
 fi
+check 'the server alone has nothing to complain of' complains_not "$WORK/alone.log"
 check 'the daemon has no thread, descriptor or client more than before' wait_for 60 as_before "$before"
-check 'the daemon has nothing to complain of' eval '! grep -A 12 -E "internal error|Exception|WARNING" "$UP_LOG"'
+check 'the daemon has nothing to complain of' complains_not "$UP_LOG"
 must 'down' down fuzz
 check 'its image is what the fuzzer says' cmp "$WORK/fuzz.last" "$WORK/fuzz.img"
 

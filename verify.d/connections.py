@@ -20,7 +20,7 @@ import time
 
 WORKERS = 8
 WARM_UP = 400
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 MEMORY_KIB_MAX = 320 << 10  # 10,000 connections have 384 KiB of buffers each: 3.7 GiB
 # Of the JVM: as many as it finds work for.
 ELASTIC = ("C1 ", "C2 ", "ForkJoin", "VirtualThread")

@@ -22,7 +22,8 @@
 #                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG. Waits for UP_SECONDS (60)
 #   down [NAME]                    `ramback down`, then waits until the daemon has gone; the last `up` without NAME
 #   background NAME COMMAND...     starts a command in the background, output in $WORK/NAME.log, its pid in BG_PID
-#   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after SECONDS
+#   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after $PATIENCE times SECONDS, which is what a
+#                                  quiet machine could need: a slow one is no fault
 #   gone PID                       true when the process has ended
 #   attach_loop FILE [OPTION...]   a loop device over FILE, options as for losetup; sets LOOP
 #   mount_nbd URI                  nbdfuse over URI; sets NBD_MOUNT and NBD_FILE, the file in it. Undone by unmount_nbd
@@ -36,7 +37,7 @@
 #
 # When the section ends, devices it left up are stopped and one more check says whether anything at all is left of it:
 # processes, mounts, loop devices, memory, run files. Start everything from the section itself, so that it inherits
-# RAMBACK_VERIFY, by which it is found. Sleep only in wait_for.
+# RAMBACK_VERIFY, by which it is found. Sleep only in wait_for, and where time that passes is what is tried.
 
 set -euo pipefail
 
@@ -46,6 +47,7 @@ RAM=$VERIFY_RAM
 # State files of images that are no files, or lie where none can be put beside them.
 export RAMBACK_STATE_DIR=$WORK/state
 CHECKS=0
+readonly PATIENCE=4
 declare -A FUSE_OF=()
 trap '' PIPE
 
@@ -153,10 +155,10 @@ gone() { # a zombie is gone too: it only waits for us to look
 wait_for() {
     local seconds=$1 until
     shift
-    until=$((SECONDS + seconds))
+    until=$((SECONDS + seconds * PATIENCE))
     while ! "$@"; do
         if ((SECONDS >= until)); then
-            printf 'not within %d s: %s\n' "$seconds" "$*" >&2
+            printf 'not within %d s: %s\n' $((seconds * PATIENCE)) "$*" >&2
             return 1
         fi
         sleep 0.05

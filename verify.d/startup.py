@@ -15,7 +15,7 @@ import sys
 import time
 
 READY_SECONDS, COMMAND_SECONDS, MEMORY_MIB = 1.0, 0.5, 160
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 def timed(command):

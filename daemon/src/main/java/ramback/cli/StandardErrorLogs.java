@@ -7,19 +7,31 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What the log calls of all packages and libraries come to: warnings and errors, one line each on standard error, as
- * every other message; of our own also what is good to know, such as the end of what was warned of. The JDK's own logging would be configured from files, take time to start and write two lines.
+ * every other message; of our own also what is good to know, such as the end of what was warned of. The JDK's own logging
+ * would be configured from files, take time to start and write two lines.
  */
 public final class StandardErrorLogs extends System.LoggerFinder {
 
     private static final Logger OURS = new OneLine(Logger.Level.INFO);
     private static final Logger LIBRARIES = new OneLine(Logger.Level.WARNING);
 
+    /**
+     * The HTTP server's warnings are about clients that went in the middle of a request, which is their business; what goes
+     * wrong in answering one is logged where it is answered.
+     */
+    private static final Logger HTTP_SERVER = new OneLine(Logger.Level.ERROR);
+
+    private static final String HTTP_SERVER_NAME = "io.helidon.webserver";
+
     /** For the service loader. */
     public StandardErrorLogs() {}
 
     @Override
     public Logger getLogger(String name, Module module) {
-        return name.startsWith("ramback.") ? OURS : LIBRARIES;
+        if (name.startsWith("ramback.")) {
+            return OURS;
+        }
+        return name.startsWith(HTTP_SERVER_NAME) ? HTTP_SERVER : LIBRARIES;
     }
 
     private static final class OneLine implements Logger {

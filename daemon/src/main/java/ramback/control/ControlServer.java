@@ -8,6 +8,8 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -51,6 +53,8 @@ final class ControlServer implements AutoCloseable {
     private static final int LAST_ANSWER_SECONDS_MAX = 10;
 
     private static final String OK = "{}\n";
+
+    private static final Logger LOG = System.getLogger(ControlServer.class.getName());
 
     private final DeviceControl device;
     private final WebServer server;
@@ -103,8 +107,7 @@ final class ControlServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         }
         if (!allAnswered) {
-            System.getLogger(ControlServer.class.getName())
-                    .log(System.Logger.Level.WARNING, "not everybody who asked for the stop could be told of it");
+            LOG.log(Level.WARNING, "not everybody who asked for the stop could be told of it");
         }
         server.stop();
     }
@@ -116,11 +119,17 @@ final class ControlServer implements AutoCloseable {
 
     private static io.helidon.webserver.http.Handler answer(Work work) {
         return (request, response) -> {
+            String answer;
             try {
-                send(response, 200, work.of(request));
+                answer = work.of(request);
             } catch (Refusal refusal) {
                 send(response, Problem.httpStatus(refusal.kind()), Problem.write(refusal));
+                return;
+            } catch (RuntimeException | Error e) {
+                LOG.log(Level.WARNING, "control: " + request.path().path() + " ended by an internal error", e);
+                throw e;
             }
+            send(response, 200, answer);
         };
     }
 
@@ -247,7 +256,7 @@ final class ControlServer implements AutoCloseable {
 
     private static Map<String, @Nullable Object> body(ServerRequest request) throws Refusal, IOException {
         try (InputStream stream = request.content().inputStream()) {
-            byte[] bytes = stream.readNBytes(BODY_BYTES_MAX + 1);
+            byte[] bytes = read(stream);
             if (bytes.length > BODY_BYTES_MAX) {
                 throw malformed("longer than " + BODY_BYTES_MAX + " bytes");
             }
@@ -259,6 +268,14 @@ final class ControlServer implements AutoCloseable {
             } catch (IOException e) {
                 throw malformed("not a JSON object");
             }
+        }
+    }
+
+    private static byte[] read(InputStream stream) throws Refusal, IOException {
+        try {
+            return stream.readNBytes(BODY_BYTES_MAX + 1);
+        } catch (RuntimeException e) { // the HTTP server's word for a client that has gone, whom nobody can tell
+            throw malformed("its body did not come to its end");
         }
     }
 

@@ -4,8 +4,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -197,6 +199,23 @@ class ControlServerTest {
         assertThat(device.asked).isEmpty();
     }
 
+    @Test
+    void anInternalErrorIsLoggedWithItsTraceAndAnsweredAsAFailure() throws IOException {
+        PrintStream before = System.err;
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(printed, true, UTF_8));
+        try {
+            device.error = new IllegalStateException("planted");
+            assertThat(send("GET", "/status", "").status()).isEqualTo(500);
+        } finally {
+            System.setErr(before);
+        }
+        assertThat(printed.toString(UTF_8))
+                .startsWith(
+                        "ramback: warning: control: /status ended by an internal error (java.lang.IllegalStateException: planted)")
+                .contains("\tat " + ControlServerTest.class.getName());
+    }
+
     private HttpReply send(String method, String path, String body) throws IOException {
         try (HttpConnection connection =
                 HttpConnection.open(runDirectory.controlSocket("disk"), Duration.ofSeconds(60))) {
@@ -267,6 +286,7 @@ class ControlServerTest {
         final CountDownLatch mayStop = new CountDownLatch(1);
         volatile String left;
         volatile Refusal refusal;
+        volatile RuntimeException error;
         volatile CountDownLatch statusMayBeTold = new CountDownLatch(0);
 
         private synchronized void note(String what) {
@@ -282,6 +302,9 @@ class ControlServerTest {
             }
             if (refusal != null) {
                 throw refusal;
+            }
+            if (error != null) {
+                throw error;
             }
             return SampleStatus.loading();
         }

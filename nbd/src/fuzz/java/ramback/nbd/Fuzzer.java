@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  *   --coverage CLASSES       also which branches of the compiled classes in this directory were taken, and which not;
  *                            needs JaCoCo's agent in this JVM
  *   --missed N               then, until at most N of those branches were never taken, or ten times so many messages sent
- *   --socket S --control C   a daemon that has no other client, instead of servers in this process; with
+ *   --socket S --control C --pid P   a daemon that has no other client, instead of servers in this process; with
  *   --name N --chunk BYTES --description TEXT --generation G --save FILE
  *                            what it serves, and where to write what it then holds
  * </pre>
@@ -73,6 +73,7 @@ final class Fuzzer {
                 : new RemoteTarget(
                         Path.of(socket),
                         Path.of(options.get("--control")),
+                        Long.parseLong(options.get("--pid")),
                         options.get("--name"),
                         options.getOrDefault("--description", ""),
                         Long.parseLong(options.getOrDefault("--generation", "0")),

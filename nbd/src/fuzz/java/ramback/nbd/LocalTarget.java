@@ -178,7 +178,7 @@ final class LocalTarget implements FuzzTarget {
 
     @Override
     public void awaitAlone() {
-        await("a client is left that has gone", () -> server.clientCount() <= 1 && openSessionCount() <= 1);
+        await("a client is left that has gone", () -> server.connectionCount() <= 1 && openSessionCount() <= 1);
     }
 
     private int openSessionCount() {

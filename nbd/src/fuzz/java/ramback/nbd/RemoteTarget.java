@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A daemon that serves one device and has no other client: its device is read through the good client. */
 final class RemoteTarget implements FuzzTarget {
@@ -19,7 +21,10 @@ final class RemoteTarget implements FuzzTarget {
     private static final int READ_BYTES_MAX = 1 << 20;
     private static final long WAIT_SECONDS = 60;
 
+    private static final Pattern REQUEST_THREAD = Pattern.compile("nbd-[0-9]");
+
     private final Path socket;
+    private final Path tasks;
     private final SocketChannel asking;
     private final ByteBuffer answer = ByteBuffer.allocate(1 << 16);
     private final NbdClient goodClient;
@@ -30,13 +35,15 @@ final class RemoteTarget implements FuzzTarget {
      * Connects.
      *
      * @param control the daemon's control socket
+     * @param pid the daemon
      * @param description as nbdinfo shows it
      * @param generation as the status tells it
      * @param chunkBytes what the device was started with
      */
-    RemoteTarget(Path socket, Path control, String name, String description, long generation, int chunkBytes)
+    RemoteTarget(Path socket, Path control, long pid, String name, String description, long generation, int chunkBytes)
             throws IOException {
         this.socket = socket;
+        this.tasks = Path.of("/proc", Long.toString(pid), "task");
         this.asking = SocketChannel.open(UnixDomainSocketAddress.of(control));
         int sizeBytes;
         try (NbdClient asking = NbdClient.connect(socket)) {
@@ -99,11 +106,28 @@ final class RemoteTarget implements FuzzTarget {
     @Override
     public void awaitAlone() throws IOException {
         long deadlineNanos = System.nanoTime() + WAIT_SECONDS * 1_000_000_000;
-        while (!status().contains("\"clients\":1,")) {
+        while (!status().contains("\"clients\":1,") || connectionCount() > 1) {
             if (System.nanoTime() > deadlineNanos) {
                 throw new FuzzFailure("a client is left that has gone " + WAIT_SECONDS + " s ago");
             }
             LockSupport.parkNanos(100_000);
+        }
+    }
+
+    /** Connections that have a thread, those too that have not taken an export yet: the status counts clients only. */
+    private long connectionCount() throws IOException {
+        try (Stream<Path> all = Files.list(tasks)) {
+            return all.filter(RemoteTarget::servesConnection).count();
+        }
+    }
+
+    private static boolean servesConnection(Path task) {
+        try {
+            return REQUEST_THREAD
+                    .matcher(Files.readString(task.resolve("comm")))
+                    .lookingAt();
+        } catch (IOException e) {
+            return false; // it has just ended
         }
     }
 
