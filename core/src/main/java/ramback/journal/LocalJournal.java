@@ -207,6 +207,16 @@ public final class LocalJournal implements EpochLog {
         return new LocalJournal(backing, superblock, scan, generation, saltSource);
     }
 
+    /**
+     * Makes durable what was read of a journal, before anything durable refers to it: a process that was killed while it fenced the
+     * journal may have left what it wrote in the kernel's memory alone.
+     */
+    public static void settle(Backing backing) throws IOException {
+        if (!Mutant.START_UNSYNCED.isOn()) {
+            backing.sync();
+        }
+    }
+
     /** Tells somebody of each epoch that is committed, before {@link #commit} returns; before the first append. */
     public void tellCommits(LongConsumer listener) {
         commits = listener;

@@ -91,7 +91,9 @@ public enum Mutant {
     /** Chunks that are not loaded go on reading as zeroes once they are. */
     TAKE_OVER_KEEPS_Z,
     /** An attach states in the superblock what it has read of a journal that was in use, without syncing that first. */
-    FENCE_UNSYNCED;
+    FENCE_UNSYNCED,
+    /** A start states in the state file what it has read of a journal that was in use, without syncing that first. */
+    START_UNSYNCED;
 
     private static final String PROPERTY = "ramback.mutants";
     private static final boolean ALLOWED = System.getProperty(PROPERTY) != null;

@@ -61,10 +61,16 @@ final class Attachment {
      * Writes the state file of a new attachment, in front of {@link #open}.
      *
      * @param chance random numbers, for the generation and the salt
+     * @param afterKill whether a process before this one was killed
      */
-    static Attachment begin(SimDisk image, SimDisk journal, Mode mode, StateFileSink sink, LongSupplier chance)
+    static Attachment begin(
+            SimDisk image, SimDisk journal, Mode mode, StateFileSink sink, LongSupplier chance, boolean afterKill)
             throws IOException {
         JournalScan scan = JournalScan.ofRecords(journal);
+        if (afterKill) {
+            LocalJournal.settle(
+                    journal); // nobody else leaves anything unsynced, so there it costs nothing and changes no run
+        }
         StateFile state =
                 new StateFile(DEVICE, chance.getAsLong() | 1, scan.generation(), mode.word(), JOURNAL, null, "b", null);
         sink.replace(text(state));
@@ -193,7 +199,7 @@ final class Attachment {
             };
             if (goesOn && verdict.outcome() == Outcome.RESTORED) {
                 long seed = TraceHash.mix(scan.generation());
-                Attachment attached = begin(image, journal, Mode.WRITEBACK, sink, () -> seed);
+                Attachment attached = begin(image, journal, Mode.WRITEBACK, sink, () -> seed, false);
                 attached.open().close();
             }
             return verdict;

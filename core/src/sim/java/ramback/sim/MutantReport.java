@@ -79,8 +79,9 @@ final class MutantReport {
         for (Mutant mutant : EnumSet.range(Mutant.BYTES_BEFORE_DIRTY, Mutant.FENCE_UNSYNCED)) {
             hunts.put(mutant, new Hunt(Kind.KILL, 1));
         }
-        hunts.put(Mutant.TAKE_OVER_KEEPS_Z, new Hunt(Kind.KILL, 25));
-        hunts.put(Mutant.FENCE_UNSYNCED, new Hunt(Kind.KILL, 22));
+        hunts.put(Mutant.TAKE_OVER_KEEPS_Z, new Hunt(Kind.KILL, 37));
+        hunts.put(Mutant.FENCE_UNSYNCED, new Hunt(Kind.KILL, 59));
+        hunts.put(Mutant.START_UNSYNCED, new Hunt(Kind.KILL, 974_863_803));
         // Nobody can be preempted in the middle of a copy here: threads find it, and the model.
         hunts.remove(Mutant.APPLY_WITHOUT_SECOND_LOOK);
         return hunts;

@@ -234,7 +234,8 @@ final class World {
             takeMemoryOver();
         } else {
             takeMemory(file);
-            attachment = insist(() -> Attachment.begin(image, journal, mode, this::replaceStateFile, random::nextLong));
+            attachment = insist(() -> Attachment.begin(
+                    image, journal, mode, this::replaceStateFile, random::nextLong, kills.deathCount() > 0));
         }
         LocalJournal opened = insist(attachment::open);
         log = opened;

@@ -302,6 +302,8 @@ final class Attachment {
             LocalJournal.format(backing, identity, scan.highestEpoch());
             scan = JournalScan.ofRecords(backing);
         }
+        // The state file is going to say which generation the journal is of until it is fenced.
+        LocalJournal.settle(backing);
         return new FoundJournal(journal.path(), true, backing, scan);
     }
 
