@@ -67,9 +67,9 @@ final class Attachment {
             SimDisk image, SimDisk journal, Mode mode, StateFileSink sink, LongSupplier chance, boolean afterKill)
             throws IOException {
         JournalScan scan = JournalScan.ofRecords(journal);
+        // The engine does so always; but nobody else leaves anything unsynced, and without this the other runs stay as they were.
         if (afterKill) {
-            LocalJournal.settle(
-                    journal); // nobody else leaves anything unsynced, so there it costs nothing and changes no run
+            LocalJournal.settle(journal);
         }
         StateFile state =
                 new StateFile(DEVICE, chance.getAsLong() | 1, scan.generation(), mode.word(), JOURNAL, null, "b", null);
