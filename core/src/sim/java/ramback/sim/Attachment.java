@@ -67,7 +67,7 @@ final class Attachment {
             SimDisk image, SimDisk journal, Mode mode, StateFileSink sink, LongSupplier chance, boolean afterKill)
             throws IOException {
         JournalScan scan = JournalScan.ofRecords(journal);
-        // The engine does so always; but nobody else leaves anything unsynced, and without this the other runs stay as they were.
+        // The engine does so always. Nobody else leaves anything unsynced, and so the other runs stay as they were.
         if (afterKill) {
             LocalJournal.settle(journal);
         }
