@@ -3,7 +3,7 @@
 # A section is a bash script under `set -euo pipefail` that begins with its header:
 #
 #   # what: one sentence, shown by ./verify --list
-#   # budget: seconds it should take on 2 cores (reported when exceeded; three times that ends it)
+#   # budget: seconds it should take on 2 cores (reported when exceeded; five times that ends it)
 #   # clients: yes                 if it needs nbdkit, libnbd, qemu-img, fio, filesystem tools (verify installs them)
 #   # long: yes | only             if it has a long form: $LONG_MINUTES is 0 in a normal run
 #
