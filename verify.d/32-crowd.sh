@@ -88,7 +88,7 @@ check 'the crowd was served, refused and thrown out as it should' ended_well cro
 sed -n 's/^[a-z]*: came/        | &/p' crowd.log
 check 'those for whom there was no session were told so' grep -qE 'refused [1-9]' crowd.log
 check 'threads, descriptors and clients are what they were before' wait_for 60 as_before_the_crowd "$descriptors_before"
-check 'the daemon has nothing to complain of' eval '! grep -A 12 -E "internal error|Exception|WARNING" "$UP_LOG"'
+check 'the daemon has nothing to complain of' complains_not "$UP_LOG"
 must 'down' down crowd
 check 'the image holds what the good client wrote' cmp -n $((32 << 20)) good.last crowd.img
 rm crowd.img* good.last

@@ -381,7 +381,7 @@ for sent in range(len(request) + 1):
                     pass
 END
     contract traced trace=false
-    if grep -A 12 -E 'internal error|Exception' "$TRACED_LOG"; then return 1; fi
+    complains_not "$TRACED_LOG"
 }
 
 check 'clients of the control socket that go at any byte of a request are nothing to complain of' go_away

@@ -88,10 +88,6 @@ threads() { # of clients
     grep -lE '^(nbd|reply)-[0-9]' "/proc/$daemon"/task/*/comm 2>/dev/null | wc -l
 }
 
-complains_not() { # LOG
-    ! grep -A 12 -E 'internal error|Exception|WARNING' "$1"
-}
-
 no_clients() {
     [[ $(json fuzz .clients) == 0 ]]
 }

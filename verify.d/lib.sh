@@ -19,7 +19,8 @@
 #   count PASSED FAILED NAME [SKIPPED]   counts the results of another test runner
 #   ramback ARGS...                the program under test
 #   up IMAGE OPTIONS...            starts a device in the background and waits for its ready line; its memory lies in
-#                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG. Waits for UP_SECONDS (60)
+#                                  $RAM. Sets UP_NAME, UP_URI, UP_SOCKET, UP_PID and UP_LOG. Waits as wait_for does, for
+#                                  UP_SECONDS (60), and then stops what did not come up
 #   down [NAME]                    `ramback down`, then waits until the daemon has gone; the last `up` without NAME
 #   background NAME COMMAND...     starts a command in the background, output in $WORK/NAME.log, its pid in BG_PID
 #   wait_for SECONDS COMMAND...    repeats a command until it succeeds; fails after $PATIENCE times SECONDS, which is what a
@@ -33,6 +34,7 @@
 #                                  sets DISK_URI and DISK_PID, ended by end_disk
 #   failing_disk FILE TRIGGER      the same, each request failing with EIO for as long as the file TRIGGER exists
 #   free_port                      prints a TCP port on which nobody listens
+#   complains_not LOG              fails, and shows it, when a daemon's LOG tells of an internal error
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
 #
 # When the section ends, devices it left up are stopped and one more check says whether anything at all is left of it:
@@ -297,6 +299,10 @@ value = json.load(sys.stdin)
 for key in filter(None, sys.argv[1].split(".")):
     value = value[key]
 print(json.dumps(value) if isinstance(value, (bool, dict, list)) or value is None else value)' "$2"
+}
+
+complains_not() {
+    [[ -s $1 ]] && ! grep -A 12 -E 'internal error|Exception|WARNING' "$1"
 }
 
 parent_of() { # PID
