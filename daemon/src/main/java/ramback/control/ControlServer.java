@@ -274,8 +274,9 @@ final class ControlServer implements AutoCloseable {
     private static byte[] read(InputStream stream) throws Refusal, IOException {
         try {
             return stream.readNBytes(BODY_BYTES_MAX + 1);
-        } catch (RuntimeException e) { // the HTTP server's word for a client that has gone, whom nobody can tell
-            throw malformed("its body did not come to its end");
+        } catch (RuntimeException e) {
+            // The HTTP server's word for one that is too long, and for a client that has gone.
+            throw malformed("its body is longer than " + BODY_BYTES_MAX + " bytes, or did not come to its end");
         }
     }
 
