@@ -33,19 +33,26 @@ final class HandshakeRoom {
         this.stayNanos = stayNanos;
     }
 
-    /** Lets a connection in; waits for a place, which the oldest must leave, when all are taken. */
-    void enter(Connection connection) {
-        Connection oldest = takePlace(connection);
+    /**
+     * Lets a connection in; waits for a place, which the oldest must leave, when all are taken.
+     *
+     * @return whether it is in: nobody enters a closed room, or a server that stops would greet whom it leaves at once
+     */
+    boolean enter(Connection connection) {
+        Connection oldest;
+        synchronized (this) {
+            boolean isFree = awaitPlace();
+            if (closed) {
+                return false;
+            }
+            oldest = isFree ? null : visits.removeFirst().connection;
+            visits.addLast(new Visit(connection, System.nanoTime()));
+            notifyAll();
+        }
         if (oldest != null) {
             oldest.abort("its place in the handshake was needed: all " + countMax + " are taken");
         }
-    }
-
-    private synchronized @Nullable Connection takePlace(Connection connection) {
-        Connection oldest = awaitPlace() ? null : visits.removeFirst().connection;
-        visits.addLast(new Visit(connection, System.nanoTime()));
-        notifyAll();
-        return oldest;
+        return true;
     }
 
     /** Waits until there is a place, or the oldest may lose its own: then false. */
@@ -72,7 +79,7 @@ final class HandshakeRoom {
         }
     }
 
-    /** Ends {@link #run()}. */
+    /** Ends {@link #run()}, and lets nobody in any more. */
     synchronized void close() {
         closed = true;
         notifyAll();

@@ -172,13 +172,14 @@ public final class NbdServer implements AutoCloseable {
         boolean started = false;
         try {
             tune(channel);
-            handshakes.enter(connection);
-            Thread.ofPlatform().daemon().name("nbd-" + connection.number()).start(connection);
-            started = true;
+            if (handshakes.enter(connection)) {
+                Thread.ofPlatform().daemon().name("nbd-" + connection.number()).start(connection);
+                started = true;
+            }
         } finally {
             if (!started) {
                 handshakes.leave(connection);
-                connection.abort("its thread could not be started");
+                connection.abort("the server is stopping, or its thread could not be started");
                 remove(connection);
             }
         }
