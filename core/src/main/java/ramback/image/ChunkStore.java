@@ -3,6 +3,7 @@ package ramback.image;
 import static ramback.image.ChunkTable.maskOf;
 import static ramback.image.ChunkTable.wordOf;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.LongAdder;
@@ -55,7 +56,7 @@ public final class ChunkStore {
     private final @Nullable GiveBack giveBack;
     private final WaitTimes waits = new WaitTimes();
     private final SnapshotCut snapshotCut;
-    /** As many as a chunk has, to be compared with. */
+    /** As many as a chunk has, to be copied and compared with. */
     private final MemorySegment zeroes;
 
     /** The sealer's, while it captures. */
@@ -74,7 +75,7 @@ public final class ChunkStore {
         this.dirty = dirty;
         this.trace = trace;
         this.snapshotCut = new SnapshotCut(epochs);
-        this.zeroes = MemorySegment.ofArray(new byte[chunkBytes]).asReadOnly();
+        this.zeroes = Arena.ofAuto().allocate(chunkBytes).asReadOnly();
         this.sealersClaims = new long[copyRunChunkCountMax()];
         this.giveBack = granules == null ? null : new GiveBack(layout.granuleCount());
     }
@@ -182,7 +183,7 @@ public final class ChunkStore {
             long chunk = at >>> shift;
             long next = Math.min(end, (chunk + 1) << shift);
             if ((table.zero(wordOf(chunk)) >>> chunk & 1) != 0) {
-                into.asSlice(intoOffsetBytes + at - offsetBytes, next - at).fill((byte) 0);
+                zero(into, intoOffsetBytes + at - offsetBytes, next - at);
             } else {
                 MemorySegment.copy(data, at, into, intoOffsetBytes + at - offsetBytes, next - at);
             }
@@ -323,9 +324,16 @@ public final class ChunkStore {
 
     private void putAtOnce(@Nullable MemorySegment from, long fromOffsetBytes, long offsetBytes, long lengthBytes) {
         if (from == null) {
-            data.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
+            zero(data, offsetBytes, lengthBytes);
         } else {
             MemorySegment.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
+        }
+    }
+
+    /** Copies instead of filling a slice, which is an object for each request wherever the compiler doesn't see through it. */
+    private void zero(MemorySegment into, long offsetBytes, long lengthBytes) {
+        for (long done = 0; done < lengthBytes; done += chunkBytes) {
+            MemorySegment.copy(zeroes, 0, into, offsetBytes + done, Math.min(chunkBytes, lengthBytes - done));
         }
     }
 
