@@ -79,6 +79,8 @@ surefire() { # MODULE
 }
 
 for module in core nbd daemon bench; do surefire "$module"; done
-grep -E '^\[ERROR\]   [A-Za-z]+Test' "$WORK/mvn.log" | cut -c1-160 | sed 's/^\[ERROR\]/        |/' || true
+sed -n 's/^\[ERROR\]   \([A-Za-z]*Test.*\)/\1/p' "$WORK/mvn.log" | cut -c1-160 >failed-tests
+sed 's/^/        | /' failed-tests
+why <failed-tests
 
 check 'ramback builds and starts' "$ROOT/ramback" --help

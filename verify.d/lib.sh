@@ -85,16 +85,17 @@ check() {
         printf '  FAIL  %s (%d.%d s, exit code %d): %s\n' "$name" $((millis / 1000)) $((millis % 1000 / 100)) "$status" "$*"
         printf '%s\n' "$(tail -n 25 "$log")" | sed 's/^/        | /'
         result fail 1 "$name"
-        tail -n 12 "$log" | why
+        why <"$log"
     fi
     LAST_STATUS=$status
 }
 
-why() { # for the end of the whole run, whose beginning may be cut off by whoever keeps its output
+why() { # in short, for the end of the whole run, of which that may be all that somebody keeps
     local line
-    while IFS= read -r line; do
+    awk '!/^[[:space:]]*(at |\.\.\.)/ { said[++n] = $0 }
+        END { for (i = 1; i <= n; i++) if (i <= 2 || i > n - 2) print said[i] }' | while IFS= read -r line; do
         line=${line//$'\t'/ }
-        result why 0 "${line:0:300}"
+        result why 0 "${line:0:160}"
     done
 }
 
