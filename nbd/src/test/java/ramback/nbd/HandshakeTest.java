@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -413,6 +415,27 @@ final class HandshakeTest {
         fixture.server.close();
         oldest.expectClosed();
         second.expectClosed();
+    }
+
+    /** The room by itself: a server's stop goes by too fast to always meet a newcomer that waits. */
+    @Test
+    void nobodyEntersARoomThatIsClosedMeanwhile() throws Exception {
+        long hour = Duration.ofHours(1).toNanos();
+        HandshakeRoom room = new HandshakeRoom(1, hour, hour);
+        try (SocketChannel first = SocketChannel.open();
+                SocketChannel second = SocketChannel.open()) {
+            Connection oldest = new Connection(1, first, fixture.server);
+            assertThat(room.enter(oldest)).isTrue();
+            FutureTask<Boolean> waiting = new FutureTask<>(() -> room.enter(new Connection(2, second, fixture.server)));
+            Thread thread = Thread.ofPlatform().daemon().start(waiting);
+            while (thread.getState() != Thread.State.TIMED_WAITING) {
+                Thread.sleep(1);
+            }
+            room.close();
+            assertThat(waiting.get()).isFalse();
+            room.leave(oldest);
+            assertThat(room.enter(oldest)).isFalse();
+        }
     }
 
     @Test
