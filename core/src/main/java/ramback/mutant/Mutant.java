@@ -48,6 +48,8 @@ public enum Mutant {
     CAPTURE_WITHOUT_SECOND_LOOK,
     /** An epoch is committed before all of it has been captured. */
     COMMIT_BEFORE_CAPTURED,
+    /** The journal is given the number of the epoch before, when the next one is sealed just as it looks. */
+    SEAL_READ_TWICE,
     /** A FLUSH is answered when its epoch is sealed, not when it is committed. */
     FLUSH_AT_SEAL,
     /** A boundary is declared again for an applier that has one, and forgets what was captured since. */

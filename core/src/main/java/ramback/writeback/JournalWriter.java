@@ -8,6 +8,7 @@ import ramback.clock.Rate;
 import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
 import ramback.journal.VersionBatch;
+import ramback.mutant.Mutant;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
 
@@ -109,8 +110,8 @@ final class JournalWriter implements Agent {
         if (!isBegun && runTask()) {
             return 0;
         }
-        long sealed = standing.sealed;
-        if (!versions.keepsVersions() || !standing.isCommitPending()) {
+        long sealed = Mutant.SEAL_READ_TWICE.isOn() ? pendingReadTwice() : pendingCommit();
+        if (sealed == Standing.NONE) {
             return Clock.NEVER;
         }
         // Read before the ring: what was captured by then is in it.
@@ -134,6 +135,18 @@ final class JournalWriter implements Agent {
         succeed();
         committed(sealed);
         return 0;
+    }
+
+    /** The epoch that is to be committed, or {@link Standing#NONE}. */
+    private long pendingCommit() {
+        // In this order: when versions are kept again, the first epoch that has them is known.
+        return versions.keepsVersions() ? standing.pendingCommit() : Standing.NONE;
+    }
+
+    private long pendingReadTwice() {
+        long sealed = standing.sealed;
+        standing.clock.nanoTime(); // where the simulation may let the sealer go on
+        return pendingCommit() == Standing.NONE ? Standing.NONE : sealed;
     }
 
     /**

@@ -19,6 +19,9 @@ import ramback.image.Epochs;
  */
 final class Standing {
 
+    /** No epoch. */
+    static final long NONE = -1;
+
     final Clock clock;
     final Epochs epochs;
     final Signal sealerSignal;
@@ -160,8 +163,16 @@ final class Standing {
      * failed, is none of the journal's: what the image lacks of it is in the epoch that it was carried into.
      */
     boolean isCommitPending() {
+        return pendingCommit() != NONE;
+    }
+
+    /**
+     * The epoch that is sealed, whose versions are kept, and which is not committed; or {@link #NONE}. Whoever wants its number takes it from here:
+     * the sealer may seal the next one between two looks, and the one before is committed, or was sealed without versions.
+     */
+    long pendingCommit() {
         long newest = sealed;
-        return newest > committed && newest >= carried;
+        return newest > committed && newest >= carried ? newest : NONE;
     }
 
     /** Asks for an epoch to be committed soon. */
