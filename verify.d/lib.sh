@@ -37,8 +37,8 @@
 #   complains_not LOG              fails, and shows it, when a daemon's LOG tells of an internal error
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
 #
-# When the section ends, devices it left up are stopped and one more check says whether anything at all is left of it:
-# processes, mounts, loop devices, memory, run files. Start everything from the section itself, so that it inherits
+# When the section ends, devices it left up are stopped; one more check looks for internal errors in what the daemons have
+# said, and one for anything at all that is left: processes, mounts, loop devices, memory, run files. Start everything from the section itself, so that it inherits
 # RAMBACK_VERIFY, by which it is found. Sleep only in wait_for, and where time that passes is what is tried.
 
 set -euo pipefail
@@ -306,6 +306,10 @@ complains_not() {
     [[ -s $1 ]] && ! grep -A 12 -E 'internal error|Exception|WARNING' "$1"
 }
 
+no_internal_error() { # in what any daemon said, whoever started it; a test's own output is somebody else's
+    ! grep -rE -A 12 --include='*.log' --exclude='check-*.log' --exclude=mvn.log 'internal error|is stepped again' "$WORK"
+}
+
 parent_of() { # PID
     sed -n 's/^PPid:\t//p' "/proc/$1/status" 2>/dev/null
 }
@@ -351,6 +355,9 @@ end_of_section() { # stops what is still up as a user would, then looks
         kill -TERM "$pid" 2>/dev/null || true
         wait_for 60 gone "$pid" || true
     done
+    if grep -rqs --include='*.log' '^ramback: .* ready, ' "$WORK"; then
+        check 'no daemon met an error of its own' no_internal_error
+    fi
     check 'nothing of it is left: processes, mounts, loop devices, memory, run files' settled
 }
 
