@@ -38,8 +38,9 @@
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
 #
 # When the section ends, devices it left up are stopped; one more check looks for internal errors in what the daemons have
-# said, and one for anything at all that is left: processes, mounts, loop devices, memory, run files. Start everything from the section itself, so that it inherits
-# RAMBACK_VERIFY, by which it is found. Sleep only in wait_for, and where time that passes is what is tried.
+# said, and one for anything at all that is left: processes, mounts, loop devices, memory, run files. Start everything from
+# the section itself, so that it inherits RAMBACK_VERIFY, by which it is found. Sleep only in wait_for, and where time that
+# passes is what is tried.
 
 set -euo pipefail
 
