@@ -1,5 +1,6 @@
 # what: a simulated device under power failures and kills at every moment: the real recovery and take over, an oracle that knows what was promised
-# budget: 200
+# budget: 350
+# beside: yes
 # long: yes
 
 # From the run's seed on, one seed after the other: a device with its journal and clients, one without, one whose process is
