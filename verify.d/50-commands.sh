@@ -325,6 +325,21 @@ stdin_may_be_closed() {
     rm closed.img*
 }
 
+name_beyond_ascii() { # in the locale that services, cron and ssh often have
+    local image="$WORK/bücher/größe ☃.img"
+    mkdir bücher
+    (
+        unset LANG LC_CTYPE
+        export LC_ALL=POSIX
+        up "$image" --size 1M --journal-size 4M --name names
+        [[ $(json names .journal.path) == "$image.journal" ]]
+        down names
+        ramback check "$image" | grep -qF 'größe ☃.img'
+    )
+    rm -r bücher
+}
+
+check 'names of files beyond ASCII, in a POSIX locale' name_beyond_ascii
 check 'SIGINT: flushes, ends with 0, the image has it' interrupted
 check 'Ctrl-C in a terminal: ends with 0' ctrl_c
 check 'down of a device without standard input' stdin_may_be_closed

@@ -2,6 +2,7 @@ package ramback.cli;
 
 import java.io.PrintWriter;
 import java.lang.module.ModuleDescriptor;
+import java.nio.file.InvalidPathException;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -110,6 +111,11 @@ public final class Main {
         public int handleExecutionException(Exception e, CommandLine command, CommandLine.ParseResult parsed) {
             if (e instanceof Refusal refusal) {
                 return shell.complain(refusal);
+            }
+            if (e instanceof InvalidPathException bad) {
+                shell.complain("bad path '" + bad.getInput() + "': " + lowerCased(String.valueOf(bad.getReason()))
+                        + "; names beyond ASCII need a UTF-8 locale, such as LC_ALL=C.UTF-8");
+                return ExitCode.USAGE;
             }
             if (e instanceof InterruptedException) {
                 Thread.currentThread().interrupt();

@@ -94,6 +94,14 @@ class BadInputTest {
     }
 
     @Test
+    void aNameThatTheLocaleDoesNotHaveIsBadUsage() {
+        for (String command : List.of("up", "check", "recover")) {
+            String alone = "\ud800.img"; // half of a character is in no locale
+            assertRefused(2, "names beyond ASCII need a UTF-8 locale, such as LC_ALL=C.UTF-8", command, alone);
+        }
+    }
+
+    @Test
     void upNeedsAnImage() {
         assertRefused(2, "missing required parameter: 'IMAGE'; see 'ramback help up'", "up");
         assertRefused(2, "bad IMAGE '': not a path", "up", "");
