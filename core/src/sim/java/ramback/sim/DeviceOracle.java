@@ -33,8 +33,10 @@ final class DeviceOracle implements Oracle {
     private int boundedAnswers;
     /** When the memory of a killed process was taken over for the last time. */
     private long takenOverNanos;
-    /** What the present life began with; epochs are counted anew from life to life. */
+    /** What the present life began with; the numbers of epochs that were never committed are given again in the next one. */
     private int firstCut;
+    /** The last cut of the present life. */
+    private int lastCut;
 
     /** An oracle of a history that has been settled. */
     DeviceOracle(History history) {
@@ -53,12 +55,24 @@ final class DeviceOracle implements Oracle {
         boundedAnswers = 0;
         takenOverNanos = 0;
         firstCut = 0;
+        lastCut = lastCutAfter(-1);
+    }
+
+    /** The last cut of the life that a promise was made in, whose own end it may be; the cuts of the beginning come in front of them all. */
+    private int lastCutAfter(int promise) {
+        for (Promise later : history.promises.subList(promise + 1, history.promises.size())) {
+            if (later instanceof LifeEnds ends) {
+                return ends.cutCount();
+            }
+        }
+        return history.cuts.size() - 1;
     }
 
     @Override
     public void pass(Recording.Event event, long untilNanos) {
         if (event instanceof Recording.Promised promised) {
             keep(history.promises.get(promised.promise()));
+            lastCut = lastCutAfter(promised.promise());
         }
         while (answersSeen < history.answers.size()
                 && history.answers.get(answersSeen).nanos() < untilNanos) {
@@ -158,10 +172,10 @@ final class DeviceOracle implements Oracle {
                 : null;
     }
 
-    /** The newest cut up to an epoch: an epoch without a cut of its own changed nothing. */
+    /** The present life's newest cut up to an epoch: an epoch without a cut of its own changed nothing. */
     private int cutAt(long epoch) {
         int at = firstCut;
-        while (at + 1 < history.cuts.size() && history.cuts.get(at + 1).epoch <= epoch) {
+        while (at < lastCut && history.cuts.get(at + 1).epoch <= epoch) {
             at++;
         }
         return at;

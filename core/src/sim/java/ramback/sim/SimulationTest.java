@@ -6,6 +6,7 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -50,6 +51,12 @@ class SimulationTest {
                     .as("images of %s, seed %d", kind, seed)
                     .isPositive();
         }
+    }
+
+    /** A commit record was durable when leaving unsafe failed, was taken back, and the next life gave the number again. */
+    @Test
+    void anEpochIsJudgedByTheLifeThatItIsOf() {
+        assertThat(Exploration.of(Kind.DEVICE, 307_536_716).violation()).isNull();
     }
 
     @ParameterizedTest
