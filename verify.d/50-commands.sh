@@ -326,7 +326,7 @@ stdin_may_be_closed() {
 }
 
 name_beyond_ascii() { # in the locale that services, cron and ssh often have
-    local image="$WORK/bücher/größe ☃.img"
+    local image="$PWD/bücher/größe ☃.img"
     mkdir bücher
     (
         unset LANG LC_CTYPE
