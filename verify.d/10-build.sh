@@ -2,9 +2,21 @@
 # budget: 600
 # alone: yes
 
-for script in "$ROOT"/ramback "$ROOT"/verify "$ROOT"/.ci/run "$ROOT"/verify.d/*.sh; do
+for script in "$ROOT"/ramback "$ROOT"/package "$ROOT"/docs/man/format-page "$ROOT"/verify "$ROOT"/.ci/run "$ROOT"/verify.d/*.sh; do
     check "bash accepts ${script#"$ROOT"/}" bash -n "$script"
 done
+
+# Under `set -e` a command that `!` inverts never ends anything: only at the end of a function is what came of it looked at.
+no_check_is_void() {
+    awk '
+        FNR == 1 { pending = ""; isContinued = 0 }
+        pending != "" && NF { if ($0 !~ /^[[:space:]]*[)}]/) { print pending; found = 1 } pending = "" }
+        !isContinued && /^[[:space:]]*! / && !/ (\|\||&&) / { begun = FILENAME ":" FNR ": " $0; isInverted = 1 }
+        { isContinued = /\\$/; if (isInverted && !isContinued) { pending = begun; isInverted = 0 } }
+        END { exit found }' "$ROOT"/verify.d/*.sh
+}
+
+check "no check is one that cannot fail (write 'without COMMAND', not '! COMMAND')" no_check_is_void
 
 no_generated_file_is_committed() {
     local found

@@ -56,7 +56,7 @@ sys.exit(0 if names == ["info"] else f"exports {names}")'
 }
 
 knows_no_other() {
-    ! nbdinfo "${1/\/info/\/other}" 2>other.log
+    without nbdinfo "${1/\/info/\/other}" 2>other.log
     grep -q 'No such file\|unknown export\|server replied' other.log || { cat other.log && return 1; }
 }
 

@@ -82,7 +82,11 @@ check '500 hostile clients come: silent, slow, deaf, flooding, boastful, leaving
 touch crowd.there
 check 'the good client gets 3,000 right answers beside them' ended_well good "$GOOD_PID" 120
 check 'somebody who asks what there is gets an answer' wait_for 60 nbdinfo --size "$CROWD_URI"
-check 'memory is bounded' memory_holds $(($(own_memory_kib) - memory_before)) $((192 << 10))
+# The heap's 128 MiB, which come and go with thousands of connections, 64 connections' buffers and stacks of 1 MiB, and what the
+# compiler needs while all of it is new: of none of them a crowd that stays longer gets more.
+memory_grew=$(($(own_memory_kib) - memory_before))
+check 'memory is bounded' memory_holds "$memory_grew" $((256 << 10))
+note "memory of its own grew by $((memory_grew >> 10)) MiB"
 touch crowd.stop
 check 'the crowd was served, refused and thrown out as it should' ended_well crowd "$HOSTILE_PID" 30
 sed -n 's/^[a-z]*: came/        | &/p' crowd.log

@@ -1,5 +1,5 @@
 # what: a real power cut: image and journal on a disk with a volatile cache, cut at hundreds of moments, recovered, judged
-# budget: 150
+# budget: 250
 # clients: yes
 # long: yes
 

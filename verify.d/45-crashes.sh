@@ -174,9 +174,11 @@ postgres() { # MODE
     sync -f mnt
     pg pgbench -h "$WORK/pg" -c 2 -T 60 postgres >pgbench.log 2>&1 &
     bench=$!
-    pg_work work >pg.out 2>&1 &
+    rm -f pg.begun
+    pg_work work --begun pg.begun >pg.out 2>&1 &
     worker=$!
-    kill_and_forget 3
+    wait_for 60 test -e pg.begun
+    kill_and_forget 1
     pg pg_ctl -D mnt/data -m immediate -w stop || true
     wait "$worker"
     wait "$bench" || true # its server is gone

@@ -72,7 +72,7 @@ qemu_goes_on() {
         >qemu.out 2>&1
     cat qemu.out
     grep -q 'read 1048576/1048576' qemu.out
-    ! grep -qi 'pattern verification failed\|error' qemu.out
+    without grep -i 'pattern verification failed\|error' qemu.out
     kill -0 "$pid"
     down
     qemu-io -f raw -c 'read -P 0x5a 0 1M' -c 'read -P 0x6b 1M 1M' qemu.img

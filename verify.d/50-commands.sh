@@ -52,11 +52,13 @@ mkdir -p in "$RAM"
 cd in
 
 # --- a device on a slow disk: what is seen of loading and flushing ---
-# 8 MB/s: 24 s to load 192 MiB.
+# 2 MB/s, so that it loads for as long as it is looked at, on any machine; then it is hurried. Later 8 MB/s, but for what is to be
+# seen while it lasts.
 
 readonly SLOW_SIZE=$((192 << 20))
 head -c $SLOW_SIZE /dev/urandom >slow.img
-slow_disk "$WORK/in/slow.img" 1ms 64M
+slow_disk "$WORK/in/slow.img" 1ms 16M
+readonly RATE=64M CRAWL=8M RUSH=2G
 mount_nbd "$DISK_URI"
 SLOW_MOUNT=$NBD_MOUNT
 SLOW_FILE=$NBD_FILE
@@ -70,8 +72,8 @@ one_ready_line() { # NAME REGEX
     grep -qE "^ramback: $1 ready, $2, nbd\+unix:///$1\?socket=/" "$UP_LOG"
 }
 
-watch() { # FILE: follows the device, not on a terminal, until the test ends it
-    env --default-signal=INT "$ROOT/ramback" status slow --watch >"$1" 2>&1 </dev/null &
+watch() { # FILE OPTION...: follows the device, not on a terminal, until the test ends it
+    env --default-signal=INT "$ROOT/ramback" status --watch "${@:2}" >"$1" 2>&1 </dev/null &
     WATCH_PID=$!
 }
 
@@ -94,15 +96,21 @@ print(time.monotonic() - start)'
 }
 
 watch_loading() {
-    watch "$WORK/watch.txt"
+    watch "$WORK/watch.txt" slow
     wait_for 20 grep -qE '\[#+-+\] +[0-9]+ %.*MiB/s' "$WORK/watch.txt"
-    wait_for 60 grep -qE 'green' "$WORK/watch.txt"
-    end_watch
+    wait_for 20 has_lines 3 '^slow ' "$WORK/watch.txt"
     grep -q 'amber' "$WORK/watch.txt"
-    test "$(grep -c '^slow ' "$WORK/watch.txt")" -ge 3
+    hurry_disk $RUSH
+    wait_for 60 grep -qE 'green' "$WORK/watch.txt"
+    hurry_disk $RATE
+    end_watch
 }
 
-loads_on_demand() { # an application's read does not wait for its turn: the last chunk of 24 s of loading
+has_lines() { # COUNT REGEX FILE: at least so many that match
+    (($(grep -cE "$2" "$3") >= $1))
+}
+
+loads_on_demand() { # an application's read does not wait for its turn: the last chunk, long before all is loaded
     local seconds
     seconds=$(sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
@@ -112,7 +120,6 @@ os.write(2, data)' 2>tail.bin)
     printf 'read the last 4 KiB in %s s\n' "$seconds"
     cmp tail.bin <(tail -c 4096 slow.img)
     status_is slow .state loading
-    awk -v s="$seconds" 'BEGIN { exit !(s < 4) }'
 }
 
 waiting_holds_nobody_up() { # on one connection: twelve reads that must be loaded first, and behind them one that need not
@@ -145,24 +152,13 @@ check 'status --json when loaded keeps the contract' contract slow state=ready g
 check 'ls shows the green light' says '^slow .* green ' ramback ls
 check 'status shows the green light' says '^slow .*green' ramback status
 
-watch_on_a_terminal() {
-    TERM=xterm $PYTHON "$ROOT/verify.d/terminal.py" 20 $'\033\\[H' '' 'green' q -- "$ROOT/ramback" status slow --watch >screen.txt
-    grep -q $'\033\[32m' screen.txt
-}
-
-ctrl_c_ends_watch() {
-    TERM=xterm $PYTHON "$ROOT/verify.d/terminal.py" 20 'green' '\x03' -- "$ROOT/ramback" status --watch >screen.txt
-    status_is slow .state ready
-}
-
 watch_json() {
-    env --default-signal=INT timeout -s INT 3 "$ROOT/ramback" status --watch --json >watch.json || test $? = 124
-    test "$(wc -l <watch.json)" -ge 2
+    watch watch.json --json
+    wait_for 20 has_lines 2 '^' watch.json
+    end_watch
     $PYTHON "$ROOT/verify.d/status_contract.py" name=slow <watch.json
 }
 
-check 'status --watch on a terminal: redrawn, a green light in green, q ends it' watch_on_a_terminal
-check 'Ctrl-C ends status --watch and leaves the device alone' ctrl_c_ends_watch
 check 'status --watch --json: a line a second, each keeping the contract' watch_json
 
 # --- flush ---
@@ -180,23 +176,27 @@ in_image() { # what `dirty` wrote is in the image's file, behind our back
 }
 
 flush_with_progress() {
+    hurry_disk $CRAWL
     dirty 48
-    watch "$WORK/watch.txt"
+    watch "$WORK/watch.txt" slow
     ramback flush slow >flush.out 2>flush.err &
     local flushing=$!
     wait_for 20 status_is slow .state flushing
     contract slow state=flushing greenLight=false lossIfPowerFailedNow.bytes=$SLOW_SIZE
-    wait_for 20 grep -qE '\[#+-+\] +[0-9]+ % flushed.*MiB/s' "$WORK/watch.txt"
+    wait_for 20 grep -qE '\[#+-+\] +[0-9]+ % flushed.*[MK]iB/s' "$WORK/watch.txt"
+    wait_for 20 test -s flush.err
+    hurry_disk $RATE
     wait "$flushing"
     end_watch
     in_image
     contract slow dirtyBytes=0 dirtyChunks=0 lossIfPowerFailedNow.bytes=0
     cat flush.err
-    grep -qE '^ramback: .*(MiB|%)' flush.err
+    grep -qE '^ramback: .*MiB of .* left' flush.err
     grep -q '^ramback: slow flushed' flush.out
 }
 
 unsafe_flush_is_free() { # 50 flushes with the disk seconds behind
+    hurry_disk $CRAWL
     dirty 32
     sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
@@ -204,6 +204,7 @@ for _ in range(50):
     h.flush()
 print(time.monotonic() - start)'
     test "$(json slow .dirtyBytes)" -gt 0
+    hurry_disk $RATE
     ramback flush slow
 }
 
@@ -238,12 +239,15 @@ for turn in range(20):
 }
 
 stricter_when_it_is_true() { # seconds of flushing first
-    ramback mode slow unsafe
+    ramback mode slow auto
+    status_is slow .modeByHand false
+    hurry_disk $CRAWL
     dirty 48
     ramback mode slow writethrough >said.txt &
     local switching=$!
-    sleep 1 # of six
+    wait_for 20 status_is slow .modeByHand true # it has been heard
     contract slow mode=unsafe
+    hurry_disk $RATE
     wait "$switching"
     contract slow mode=writethrough lossIfPowerFailedNow.bytes=0
     in_image
@@ -252,13 +256,15 @@ stricter_when_it_is_true() { # seconds of flushing first
 speed_returns_at_once() { # on leaving writethrough
     ramback mode slow writethrough
     ramback mode slow unsafe
+    hurry_disk $CRAWL
     sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
 for turn in range(200):
-    h.pwrite(os.urandom(4096), (100 << 20) + turn * 4096)
+    h.pwrite(os.urandom(65536), (100 << 20) + turn * 65536)
 print(time.monotonic() - start)'
     test "$(json slow .dirtyBytes)" -gt 0
     contract slow mode=unsafe
+    hurry_disk $RATE
 }
 
 auto_is_what_up_was_given() {
@@ -279,13 +285,15 @@ check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal, a
 
 second_signal() { # SIGNAL: the first flushes and stops, the second says what is still dirty and does not end it
     ramback flush slow
+    hurry_disk $CRAWL
     dirty 48
     kill -"$1" "$SLOW_PID_UP"
     wait_for 20 status_is slow .state stopping
     test "$(grep -c 'still has' "$SLOW_LOG")" = 0
     kill -"$1" "$SLOW_PID_UP"
     wait_for 5 grep -qE '^ramback: slow still has [0-9.]+ MiB \([0-9,]+ chunks\) to write' "$SLOW_LOG"
-    ! gone "$SLOW_PID_UP"
+    without gone "$SLOW_PID_UP"
+    hurry_disk $RUSH
 }
 
 check 'SIGTERM: state stopping; a second one says what is still dirty and goes on flushing' second_signal TERM
@@ -706,6 +714,25 @@ fi
 
 # --- the daemon is gone ---
 
+# Seconds after a commit the image gets what was committed: whoever asks with commands in between may be too late.
+written_and_killed() { # CONDITION PYTHON: writes to the last `up`, and kills it as soon as this holds of its status
+    sh_nbd "$UP_URI" "$2
+import http.client, json, signal, socket
+def status():
+    control = http.client.HTTPConnection('localhost')
+    control.sock = socket.socket(socket.AF_UNIX)
+    control.sock.connect(os.path.join(os.environ['RAMBACK_RUN_DIR'], '$UP_NAME', 'control.sock'))
+    control.request('GET', '/status')
+    return json.loads(control.getresponse().read())
+end = time.monotonic() + 60
+while True:
+    now = status()
+    if $1: break
+    if time.monotonic() > end: sys.exit(f'never as it is to be: {now}')
+    time.sleep(0.01)
+os.kill($UP_PID, signal.SIGKILL)"
+}
+
 killed_clean() {
     up killed.img --size 8M
     sh_nbd "$UP_URI" 'h.pwrite(b"survives", 777); h.flush()'
@@ -722,8 +749,7 @@ after_killed_clean() {
 
 killed_dirty() { # what was written is nowhere but in the memory that outlives the daemon: never thrown away unasked
     up killed.img --mode unsafe
-    sh_nbd "$UP_URI" 'h.pwrite(os.urandom(4 << 20), 0)'
-    kill -KILL "$UP_PID"
+    written_and_killed True 'h.pwrite(os.urandom(4 << 20), 0)'
     wait_for 10 gone "$UP_PID"
     if [[ -z $(find "$RAM" -type f -print -quit) ]]; then
         printf 'its memory is gone\n'
@@ -755,7 +781,7 @@ check 'killed when dirty: check and recover refuse to lose it, until told' kille
 readonly CRASH_BYTES=$((8 << 20))
 
 machine_is_lost() { # the last `up`: its daemon, its memory, its run files
-    kill -KILL "$UP_PID"
+    gone "$UP_PID" || kill -KILL "$UP_PID"
     wait_for 10 gone "$UP_PID"
     find "$RAM" -type f -delete
     rm -r "${RAMBACK_RUN_DIR:?}/$UP_NAME"
@@ -764,13 +790,13 @@ machine_is_lost() { # the last `up`: its daemon, its memory, its run files
 crash_in() { # MODE: leaves crash.img with what was written and flushed in its journal alone
     rm -f crash.img*
     up crash.img --size $CRASH_BYTES --journal-size 32M --mode "$1"
-    sh_nbd "$UP_URI" '
+    contract crash mode="$1" journal.path="$PWD/crash.img.journal" journal.sizeBytes=$((32 << 20))
+    local safe="now['lastCommit']['epoch'] > 0 and now['lossIfPowerFailedNow']['bytes'] == 0"
+    if [[ $1 == unsafe ]]; then safe=True; fi
+    written_and_killed "$safe" '
 for turn in range(64):
     h.pwrite(bytes([turn + 1]) * 8192, turn * 12288)
 h.flush()'
-    if [[ $1 == checkpoint ]]; then wait_for 10 status_is crash .lossIfPowerFailedNow.bytes 0; fi
-    contract crash mode="$1" journal.path="$PWD/crash.img.journal" journal.sizeBytes=$((32 << 20))
-    if [[ $1 != unsafe ]]; then test "$(json crash .lastCommit.epoch)" -gt 0; fi
     machine_is_lost
 }
 
@@ -1018,7 +1044,7 @@ verify_finds_and_heals() { # OPTIONS...: a byte flipped in the image underneath,
     ramback verify held >verify.out 2>verify.err || status=$?
     cat verify.out verify.err
     test "$status" = 1
-    test "$(wc -l <verify.err)" = 1
+    test "$(grep -vc '^ramback: held verify, ' verify.err)" = 1 # apart from how far it is
     grep -q -- '8.00 KiB of held differ between RAM and image; --repair=ram .* --repair=image' verify.err
     grep -q '^ramback: bytes 5246976 to 5251071 differ$' verify.out
     grep -q '^ramback: bytes 31457280 to 31461375 differ$' verify.out
@@ -1049,7 +1075,7 @@ verify_refuses() {
     refuses 2 "bad --repair 'disk'; use ram.* or image" ramback verify held --repair=disk
     refuses 2 "bad --rate '1K': must be at least 4 KiB" ramback verify held --rate 1K
     refuses 3 'no device named nobody' ramback verify nobody
-    background slowly ramback verify held --rate 1M
+    background slowly ramback verify held --rate 128K
     local slowly=$BG_PID
     wait_for 20 is_verifying
     local status=0
@@ -1130,8 +1156,7 @@ journal_elsewhere() {
     mkdir elsewhere
     up there.img --size 8M --journal elsewhere/j --journal-size 8M --mode checkpoint --interval 50ms
     contract there journal.path="$PWD/elsewhere/j" journal.sizeBytes=$((8 << 20)) intervalSeconds=0.05
-    sh_nbd "$UP_URI" 'h.pwrite(b"there", 0)'
-    wait_for 10 status_is there .lossIfPowerFailedNow.bytes 0
+    written_and_killed "now['lossIfPowerFailedNow']['bytes'] == 0" 'h.pwrite(b"there", 0)'
     machine_is_lost
     says 'needs recovery' ramback check there.img
     ramback recover there.img

@@ -115,7 +115,7 @@ journal_fails() { # what is loaded is read, and a flush waits until it can be ke
     fails 'log stays in writeback.*journal' ramback mode log unsafe
     head -c 65536 /dev/zero | tr '\0' x | dd of=log.model bs=64K seek=16 conv=notrunc status=none
     work same "$UP_URI" log.model
-    ! gone "$flush"
+    without gone "$flush"
     mend
     wait "$flush"
     cured log
@@ -246,8 +246,8 @@ disks_hang() { # the servers of an image, a journal and an image that is being l
     red slowlog 'journal: no answer for [0-9]+ s: (write|sync|look)'
     red lazy 'image: no answer for [0-9]+ s: (read|look)'
     work same "$one" hang.model
-    ! gone "$flush"
-    ! gone "$read"
+    without gone "$flush"
+    without gone "$read"
     ramback down lazy >down.out 2>&1 &
     down_pid=$!
     wait_for 30 says_no_answer down.out
@@ -259,7 +259,7 @@ disks_hang() { # the servers of an image, a journal and an image that is being l
     wait "$down_pid"
     cured hang
     cured slowlog
-    warned_once "$log1" 'image: no answer for'
+    warned_once "$log1" 'warning: image: no answer for'
     warned_once "$log1" 'image answers again, after'
     cmp hang.model hang.img
     head -c 65536 /dev/zero | tr '\0' z | dd of=slowlog.model bs=64K seek=16 conv=notrunc status=none

@@ -1,5 +1,5 @@
 # what: several devices, odd sizes, chunk sizes, block devices, holes in image and RAM, read-only, a hundred starts and stops, start-up figures
-# budget: 220
+# budget: 400
 # beside: yes
 # clients: yes
 
@@ -150,15 +150,21 @@ check 'a write-protected block device is refused, and served with --read-only' b
 
 # --- disks that are slow, or fail for a while ---
 
+is_asked() { # NAME: a client is at work
+    (($(json "$1" .requests.writes) > 0))
+}
+
 answers_while_loading() { # partial and whole writes, trims and reads of what the loader is about to bring
-    head -c 24000001 /dev/urandom >loading.img
+    head -c 48000001 /dev/urandom >loading.img
     cp loading.img loading.initial
-    slow_disk "$WORK/loading.img" 1ms 64M
+    slow_disk "$WORK/loading.img" 1ms 32M
     mount_nbd "$DISK_URI"
     up "$NBD_FILE" --journal none --name loading --mode unsafe
+    test "$(json loading .state)" = loading
     model 600 --initial loading.initial --final loading.final "$UP_URI" &
     local model=$!
-    test "$(json loading .state)" = loading
+    wait_for 20 is_asked loading
+    hurry_disk 64M
     wait "$model"
     down
     unmount_nbd "$NBD_MOUNT"
@@ -181,7 +187,7 @@ h.pwrite(data, 2 << 20)'
     wait_for 20 status_is failing .state degraded
     ramback status failing --json | $PYTHON "$ROOT/verify.d/status_contract.py" state=degraded greenLight=false
     test "$(json failing .backing.errors)" -gt 0
-    says_red
+    wait_for 20 says_red failing
     refuses 1 'flush failed.*dirty' ramback flush failing
     sh_nbd "$UP_URI" 'assert h.pread(4 << 20, 2 << 20) == open("failing.wrote", "rb").read()'
     rm trouble
@@ -192,12 +198,6 @@ h.pwrite(data, 2 << 20)'
     unmount_nbd "$NBD_MOUNT"
     end_disk
     rm failing.*
-}
-
-says_red() {
-    ramback ls >ls.txt
-    cat ls.txt
-    grep -q '^failing .* red ' ls.txt
 }
 
 fails_to_load() { # EIO for what cannot be loaded, and for that alone; loaded when the disk is back

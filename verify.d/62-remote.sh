@@ -205,8 +205,7 @@ stays_away() { # red with the cause, and green again
     end_server KILL
     wait_for 40 status_is away .state degraded # nobody has asked anything of it
     sh_nbd "$UP_URI" 'h.pwrite(b"a" * (1 << 20), 1 << 20); assert h.pread(4, 1 << 20) == b"aaaa"'
-    ramback ls >ls.txt
-    grep -q '^away .* red ' ls.txt
+    wait_for 20 says_red away
     ramback status away >status.txt
     cat status.txt
     grep -q 'no connection: \|the connection was lost: ' status.txt

@@ -23,10 +23,10 @@ import jdk.jfr.consumer.RecordingFile;
  */
 final class Allocations {
 
-    /** A queue's node for whoever waits for a lock is JDK's, small, and gone at once. */
+    /** A queue's node for whoever waits for a lock is JDK's, small, and gone at once; the busier the machine, the more of them. */
     private static final String LOCK_NODE = "AbstractQueuedSynchronizer$ExclusiveNode";
 
-    private static final long LOCK_BYTES_PER_REQUEST_MAX = 8;
+    private static final long LOCK_BYTES_PER_REQUEST_MAX = 32;
 
     /** What runs for the first time only now, for all threads and requests together: a class, the compiler's way out. */
     private static final long FIRST_TIME_BYTES_MAX = 64 << 10;
@@ -44,6 +44,7 @@ final class Allocations {
 
     /** A write to the image makes a view or two of memory, and carries what several requests wrote. */
     private static final long BACKGROUND_BYTES_PER_REQUEST_MAX = 16;
+    private static final String ALLOCATION = "jdk.ObjectAllocationOutsideTLAB";
     private static final int PLACE_COUNT_SHOWN = 8;
     private static final List<String> SERVING = List.of("nbd-", "reply-");
     private static final List<String> BACKGROUND = List.of("sealer", "journal", "applier-", "loader-", "snapshot");
@@ -63,6 +64,9 @@ final class Allocations {
         try (RecordingFile recording = new RecordingFile(Path.of(arguments[0]))) {
             while (recording.hasMoreEvents()) {
                 RecordedEvent event = recording.readEvent();
+                if (!event.getEventType().getName().equals(ALLOCATION)) {
+                    continue;
+                }
                 eventCount++;
                 String thread = event.getThread() == null ? "" : event.getThread().getJavaName();
                 boolean isServing = isOneOf(SERVING, thread);

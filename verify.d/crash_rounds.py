@@ -26,7 +26,6 @@ import time
 import stamps
 
 WAIT_SECONDS = 60
-TOLERANCE_SECONDS = 0.1  # of a promise in time, on a machine of two cores
 REFUSED = 4
 MODES = ("writethrough", "writeback", "checkpoint", "unsafe")
 
@@ -171,7 +170,7 @@ class Rounds:
         self.lag = 0.0
 
     def due(self, log, modes, moment, was_answered):
-        return stamps.promise(log, modes, was_answered, self.options.interval_millis / 1000 + TOLERANCE_SECONDS, moment)
+        return stamps.promise(log, modes, was_answered, self.options.interval_millis / 1000, moment)
 
     def freeze(self):
         """A copy of everything at one instant. The daemon goes on afterwards."""
@@ -230,7 +229,9 @@ class Rounds:
         if torn:
             self.torn(log)
         else:
-            self.bring_back(chance, stamps.Oracle(log), self.due(log, modes, begin, lambda seconds, position: True))
+            # Nobody commits while the daemon is frozen.
+            now = begin if frozen_at is None else frozen_at
+            self.bring_back(chance, stamps.Oracle(log), self.due(log, modes, now, lambda seconds, position: True))
         if frozen_at is not None:
             self.judge_frozen(log, modes, frozen_at)
 

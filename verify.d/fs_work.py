@@ -23,7 +23,8 @@ import tempfile
 import threading
 import time
 
-TOLERANCE_SECONDS = 0.1
+import stamps
+
 NAMES = 60
 
 
@@ -195,16 +196,22 @@ def work(options):
     print(f"{synced} files synced, {len(job.log.transactions)} transactions committed; {'; '.join(job.failures)}")
 
 
+def newest_began(log):
+    """When the newest of what was answered began: a transaction after the one before was answered."""
+    moments = [log.transactions[-2][-2]] if len(log.transactions) > 1 else []
+    for before, entry in zip(log.files, log.files[1:]):
+        if entry[0] == "synced":
+            moments.append(before[-2])
+    return max(moments, default=0.0)
+
+
 def check(options):
     with open(options.log, "rb") as file:
         log = pickle.load(file)
-    answered = [entry for entry in log.files if entry[0] == "synced"] + log.transactions
-    newest = max((entry[-2] for entry in answered), default=0.0)
     if options.until is not None:
         promised = lambda seconds, position: position <= options.until
     elif options.interval_millis:
-        lag = options.interval_millis / 1000 + TOLERANCE_SECONDS
-        limit = max(newest - lag, options.killed - lag - 1)
+        limit = stamps.promised_until(newest_began(log), options.interval_millis / 1000, options.killed)
         promised = lambda seconds, position: seconds <= limit
     else:
         promised = lambda seconds, position: True

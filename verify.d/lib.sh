@@ -14,6 +14,8 @@
 #                                  function too) runs in a subshell under `set -e`, its output shown when it fails
 #   must NAME COMMAND...           the same, but a failure ends the section
 #   refuses CODE REGEX COMMAND...  a command for `check`: must exit with CODE and say one line on stderr matching REGEX
+#   without COMMAND...             must exit with 1, as a grep that finds nothing. Never write `! COMMAND` but at the end of a
+#                                  function: `set -e` lets that pass, whatever came of it
 #   skip NAME REASON               counts a check that cannot be made here, and why
 #   note TEXT                      says something, and in a long run also in its row of docs/reliability.md
 #   count PASSED FAILED NAME [SKIPPED]   counts the results of another test runner
@@ -32,6 +34,7 @@
 #   detach LOOP                    gives back what attach_loop or attach_nbd made
 #   slow_disk FILE DELAY RATE      FILE behind nbdkit, each request DELAY late and RATE bits a second in each direction;
 #                                  sets DISK_URI and DISK_PID, ended by end_disk
+#   hurry_disk RATE                gives the slow disk that was made last another rate, which it takes within seconds
 #   failing_disk FILE TRIGGER      the same, each request failing with EIO for as long as the file TRIGGER exists
 #   free_port                      prints a TCP port on which nobody listens
 #   complains_not LOG              fails, and shows it, when a daemon's LOG tells of an internal error
@@ -146,6 +149,15 @@ refuses() {
     fi
 }
 
+without() {
+    local status=0
+    "$@" || status=$?
+    if ((status != 1)); then
+        printf 'exit code %d where 1 is wanted: %s\n' "$status" "$*"
+        return 1
+    fi
+}
+
 ramback() {
     "$ROOT/ramback" "$@"
 }
@@ -256,7 +268,14 @@ detach() {
 }
 
 slow_disk() {
-    serve_disk "$1" --filter=delay --filter=rate -- rdelay="$2" wdelay="$2" rate="$3" burstiness=0.25
+    # shellcheck disable=SC2034 # the section's
+    RATE_FILE=$(mktemp -u "$WORK/rate.XXXXXX")
+    serve_disk "$1" --filter=delay --filter=rate -- rdelay="$2" wdelay="$2" rate="$3" rate-file="$RATE_FILE" burstiness=0.25
+}
+
+hurry_disk() { # whole in one instant, since it is read all the time
+    printf '%s\n' "$1" >"$RATE_FILE.new"
+    mv "$RATE_FILE.new" "$RATE_FILE"
 }
 
 failing_disk() {
@@ -294,13 +313,18 @@ no_process_matches() { # TEXT in the command line of a process of this section
     done
 }
 
-json() {
-    ramback status "$1" --json | /usr/bin/python3 -c '
+json() { # NAME FIELD: without the start of a JVM, since there are hundreds of looks, and some tell what was so in a moment
+    curl --silent --fail --max-time 20 --unix-socket "$RAMBACK_RUN_DIR/$1/control.sock" http://localhost/status |
+        /usr/bin/python3 -c '
 import json, sys
 value = json.load(sys.stdin)
 for key in filter(None, sys.argv[1].split(".")):
     value = value[key]
 print(json.dumps(value) if isinstance(value, (bool, dict, list)) or value is None else value)' "$2"
+}
+
+says_red() { # NAME: ls, which says that it does not know when the device is slow to answer
+    ramback ls >ls.txt && grep "^$1 .* red " ls.txt
 }
 
 complains_not() {
@@ -340,8 +364,8 @@ nothing_left() {
     [[ -z $left ]]
 }
 
-settled() { # what is on its way out gets two seconds
-    for _ in {1..10}; do
+settled() { # what is on its way out gets twenty seconds
+    for _ in {1..100}; do
         if nothing_left >"$WORK/left.txt"; then return 0; fi
         sleep 0.2
     done

@@ -1,22 +1,26 @@
 #!/usr/bin/python3
 """Transactions on PostgreSQL whose disk is about to go away, and what must be there when it is back.
 
-usage: pg_work.py work --psql "PSQL OPTION..." --log FILE [--seconds S]
+usage: pg_work.py work --psql "PSQL OPTION..." --log FILE [--seconds S] [--begun FILE]
        pg_work.py check --psql "PSQL OPTION..." --log FILE [--killed SECONDS --interval-millis N]
 
-`work` commits one transaction after the other through psql until the server is gone, and logs when each was answered.
+`work` commits one transaction after the other through psql until the server is gone, and logs when each was answered; some
+transactions after it has begun it makes the file --begun.
 `check` asks for what was promised of them (with --interval-millis: what was answered longer ago than that), that each
 is whole, and that the books of pgbench, which ran beside it, balance.
 """
 
 import argparse
+import os
 import pickle
 import shlex
 import subprocess
 import sys
 import time
 
-TOLERANCE_SECONDS = 0.1
+import stamps
+
+BEGUN_COUNT = 20
 PGBENCH_BOOKS = """SELECT (SELECT coalesce(sum(abalance), 0) FROM pgbench_accounts),
  (SELECT coalesce(sum(tbalance), 0) FROM pgbench_tellers), (SELECT coalesce(sum(bbalance), 0) FROM pgbench_branches),
  (SELECT coalesce(sum(delta), 0) FROM pgbench_history)"""
@@ -53,6 +57,8 @@ def work(options):
             if session.stdout.readline() != f"done {number}\n":
                 break
             answered.append(time.monotonic())
+            if number == BEGUN_COUNT:
+                open(options.begun, "wb").close()
         session.stdin.close()
     except BrokenPipeError:
         pass
@@ -67,8 +73,8 @@ def check(options):
         answered = pickle.load(file)
     limit = float("inf")
     if options.interval_millis and answered:
-        lag = options.interval_millis / 1000 + TOLERANCE_SECONDS
-        limit = max(answered[-1] - lag, options.killed - lag - 1)
+        # The newest began after the one before was answered.
+        limit = stamps.promised_until(answered[-2:][0], options.interval_millis / 1000, options.killed)
     due = sum(1 for moment in answered if moment <= limit)
     count, last, total = (
         int(word)
@@ -91,6 +97,7 @@ def main():
     parser.add_argument("what", choices=["work", "check"])
     parser.add_argument("--psql", required=True)
     parser.add_argument("--log", required=True)
+    parser.add_argument("--begun", default=os.devnull)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--killed", type=float, default=0.0)
     parser.add_argument("--interval-millis", type=int, default=0)

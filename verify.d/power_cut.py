@@ -32,7 +32,6 @@ import power_disk
 import stamps
 
 REMAINS_A_POSITION = 6
-TOLERANCE_SECONDS = 0.1
 REFUSED = 4
 
 
@@ -190,7 +189,7 @@ class Judge:
             work.log,
             work.modes,
             lambda seconds, answered_at: answered_at <= position,
-            self.options.interval_millis / 1000 + TOLERANCE_SECONDS,
+            self.options.interval_millis / 1000,
             before,
         )
         if any(due.least) or due.since is not None:

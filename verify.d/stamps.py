@@ -26,6 +26,7 @@ ZEROES = bytes(SECTOR)
 FILLER = bytes(range(256)) * 2
 FOREVER = float("inf")
 LENGTH_MAX = 32 << 20
+STALL_SECONDS = 5.0  # as long as the machine may keep a commit that nobody waits for
 
 
 class Wrong(Exception):
@@ -261,12 +262,14 @@ class Modes:
         return self._possible(position, position, lambda s: s.began_at, lambda s: s.returned_at)
 
 
-def promise(log, modes, was_answered, lag=0.0, now=None):
+def promise(log, modes, was_answered, interval=0.0, now=None):
     """What the MODES of the time promise of the operations of LOG and of their own switches, as far as they were answered
     before the end: was_answered(seconds, position) says so.
 
-    checkpoint promises what was answered more than the interval before the last answer, and more than the interval and a
-    second before NOW: LAG is the interval in seconds, with what a slow machine needs.
+    checkpoint lets nothing in that changes or flushes something while what was answered INTERVAL seconds before is not
+    committed. So it promises what was answered so long before the newest answered operation began. Not before the answer:
+    between its being let in and its answer the daemon, or the machine, may stand still for as long as it likes. Whoever asks
+    for nothing is not kept waiting; so it promises as well what was answered before NOW by the interval and STALL_SECONDS.
     """
     least = []
     moments = []
@@ -276,7 +279,8 @@ def promise(log, modes, was_answered, lag=0.0, now=None):
         for number, operation in enumerate(operations, 1):
             if operation.answered is None or not was_answered(operation.answered, operation.answered_at):
                 break
-            newest = operation.answered if newest is None else max(newest, operation.answered)
+            if operation.kind == "flush" or changes_something(operation, log.layout):
+                newest = operation if newest is None else max(newest, operation, key=lambda other: other.began)
             possible = modes.during(operation.began, operation.answered)
             if possible <= {"writethrough"}:
                 done = number
@@ -291,11 +295,18 @@ def promise(log, modes, was_answered, lag=0.0, now=None):
         leaves = before.mode == "unsafe" or before.mode == "checkpoint" and switch.mode != "unsafe"
         if leaves and switch.returned is not None and was_answered(switch.returned, switch.returned_at):
             moments.append(switch.began)
-    if newest is not None and modes.during(newest - lag, newest) <= {"checkpoint"}:
-        moments.append(newest - lag)
-    if newest is not None and now is not None and modes.during(now - lag - 1, now) <= {"checkpoint"}:
-        moments.append(now - lag - 1)
+    if newest is not None:
+        if modes.during(newest.began - interval, newest.answered) <= {"checkpoint"}:
+            moments.append(newest.began - interval)
+        if now is not None and modes.during(now - interval - STALL_SECONDS, now) <= {"checkpoint"}:
+            moments.append(now - interval - STALL_SECONDS)
     return Promise(max(moments, default=None), least, " or ".join(sorted({s.mode for s in modes.switches})))
+
+
+def promised_until(newest_began, interval, now):
+    """In checkpoint, whatever was answered before then, to those who know only when their newest answered operation began: as
+    `promise`."""
+    return max(newest_began - interval, now - interval - STALL_SECONDS)
 
 
 class Oracle:

@@ -93,9 +93,9 @@ def one(seed):
         image = simulated.image(count)
         oracle.judge(image, nothing)
         for mode in ("writethrough", "writeback", "checkpoint"):
-            due = stamps.promise(simulated.log, stamps.Modes(mode), simulated.answered_before(moment), lag=0.5)
+            due = stamps.promise(simulated.log, stamps.Modes(mode), simulated.answered_before(moment), interval=0.5)
             oracle.judge(image, due)
-    refused = 0
+    refused = late = 0
     for _ in range(20):
         count = chance.randrange(200, len(effects))
         image = simulated.image(count)
@@ -146,7 +146,16 @@ def one(seed):
             flushed = stamps.promise(simulated.log, stamps.Modes("writeback"), lambda seconds, position: True)
             if flushed.since is not None and flushed.since > effects[last][3].answered:
                 must_refuse(oracle, stale, flushed, "less than what was flushed")
+        # Older than the interval before the newest answered operation began.
+        due = stamps.promise(simulated.log, stamps.Modes("checkpoint"), simulated.answered_before(moment), interval=0.5)
+        newest = max(op.began for _, _, _, op in effects if op.answered <= moment and op.kind != "trim")
+        old = max((i for i in writes if effects[i][3].answered < newest - 0.5), default=None)
+        is_visible = old is not None and not simulated.is_discarded_later(effects[old][3])
+        if is_visible and simulated.image(old) != simulated.image(old + 1):
+            must_refuse(oracle, simulated.image(old), due, "less than checkpoint promises")
+            late += 1
     assert refused > 0, "no image with a hole in its past was made"
+    assert late > 0, "no image that is older than the interval was made"
 
 
 def main():

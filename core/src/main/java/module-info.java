@@ -5,6 +5,7 @@
 @SuppressWarnings("module")
 module ramback.core {
     requires static org.jspecify;
+    requires jdk.jfr; // what happens behind the clients' backs as events
 
     // The contract, for whoever serves a device or offers one.
     exports ramback.device;
@@ -35,6 +36,9 @@ module ramback.core {
             ramback.daemon,
             ramback.bench;
     exports ramback.journal to
+            ramback.daemon,
+            ramback.bench;
+    exports ramback.power to
             ramback.daemon,
             ramback.bench;
     exports ramback.writeback to

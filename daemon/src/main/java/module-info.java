@@ -10,6 +10,9 @@ module ramback.daemon {
     requires com.fasterxml.jackson.core;
     requires info.picocli;
     requires io.helidon.webserver;
+    requires java.management;
+    requires jdk.jfr; // ramback trace: see ramback.engine.FlightRecording
+    requires org.jline.terminal; // the full-screen view: no other command loads it
     requires jdk.unsupported; // sun.misc.Signal: see ramback.cli.Signals
 
     // The benchmarks offer themselves to the command line, and look at the engine.

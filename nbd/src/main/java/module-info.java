@@ -5,6 +5,7 @@
 @SuppressWarnings("module")
 module ramback.nbd {
     requires static org.jspecify;
+    requires jdk.jfr; // a request as an event
     requires transitive ramback.core;
 
     exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device

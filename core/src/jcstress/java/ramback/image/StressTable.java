@@ -20,6 +20,7 @@ final class StressTable {
         return new ChunkTable(
                 LAYOUT,
                 plane -> all.asSlice(plane * lineBytes, lineBytes),
-                summary -> all.asSlice((SegmentLayout.PLANE_COUNT + summary) * lineBytes, lineBytes));
+                summary -> all.asSlice((SegmentLayout.PLANE_COUNT + summary) * lineBytes, lineBytes),
+                RegionCounts.REGION_COUNT_MAX);
     }
 }

@@ -30,6 +30,11 @@ public final class WatchedBacking implements Backing {
      */
     public record Silence(String call, long nanos) {}
 
+    /** Somebody who is told of ranges. */
+    public interface RangeVisitor {
+        void visit(long offsetBytes, long lengthBytes);
+    }
+
     private enum Call {
         READ("read"),
         WRITE("write"),
@@ -79,6 +84,22 @@ public final class WatchedBacking implements Backing {
         String text = describe(calls[oldest], offsets.get(oldest), lengths.get(oldest));
         // Answered meanwhile, and perhaps another one's by now: then it was not silent.
         return beganNanos.get(oldest) == since ? new Silence(text, clock.nanoTime() - since) : null;
+    }
+
+    /** Tells which ranges are being read, written or zeroed now: those of calls that did not end while they were looked at. */
+    public void visitTransfers(RangeVisitor visitor) {
+        for (int slot = 0; slot < CALL_COUNT_MAX; slot++) {
+            long began = beganNanos.get(slot);
+            if (began > FREE) {
+                Call call = calls[slot];
+                long offsetBytes = offsets.get(slot);
+                long lengthBytes = lengths.get(slot);
+                boolean isTransfer = call == Call.READ || call == Call.WRITE || call == Call.ZERO;
+                if (isTransfer && beganNanos.get(slot) == began) {
+                    visitor.visit(offsetBytes, lengthBytes);
+                }
+            }
+        }
     }
 
     private String describe(Call call, long offsetBytes, long lengthBytes) {

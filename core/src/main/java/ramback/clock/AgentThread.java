@@ -44,11 +44,27 @@ public final class AgentThread {
         }
     }
 
+    /** Whether the agent is still stepped: until it is stopped, unless even the report of a failed step failed. */
+    public boolean isAlive() {
+        return thread.isAlive();
+    }
+
     /** Stops the agent after its current step and waits for that; never interrupts it. */
     public void stop() {
+        boolean _ = stop(Long.MAX_VALUE);
+    }
+
+    /**
+     * As above, for an agent that may never come to the end of its step, and which nobody needs.
+     *
+     * @param timeoutNanos how long to wait for that, in real time
+     * @return whether it has ended
+     */
+    public boolean stop(long timeoutNanos) {
         stopping = true;
         boolean interrupted = false;
-        while (thread.isAlive()) {
+        long beginNanos = System.nanoTime();
+        while (thread.isAlive() && System.nanoTime() - beginNanos < timeoutNanos) {
             signal.raise();
             LockSupport.unpark(thread);
             try {
@@ -60,5 +76,6 @@ public final class AgentThread {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+        return !thread.isAlive();
     }
 }

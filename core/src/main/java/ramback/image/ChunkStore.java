@@ -898,8 +898,9 @@ public final class ChunkStore {
             table.clearStale(word, held & ~newer);
             KillPoint.pass();
             long cleaned = held & ~newer & ~open;
-            dirty.addAll(-Long.bitCount(cleaned));
+            // In this order: whoever sees that nothing is dirty sees no data that is.
             dirty.addData(-Long.bitCount(cleaned & ~table.zero(word)));
+            dirty.addAll(-Long.bitCount(cleaned));
             left |= newer;
             table.unlock(word, held);
             rest &= ~held;

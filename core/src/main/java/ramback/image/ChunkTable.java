@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 import ramback.clock.Backoff;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
@@ -46,14 +47,20 @@ public final class ChunkTable {
     private final MemorySegment zero;
     private final MemorySegment newer;
     private final MemorySegment[] summaries;
+    /** Null where the words themselves can be looked at. */
+    private final @Nullable RegionCounts regions;
 
     /** The table in this segment. */
     public ChunkTable(SharedSegment segment) {
-        this(segment.layout(), segment::plane, segment::summary);
+        this(segment.layout(), segment::plane, segment::summary, RegionCounts.REGION_COUNT_MAX);
     }
 
-    /** A table over any memory; planes and summaries are numbered as in {@link SegmentLayout}. */
-    ChunkTable(SegmentLayout layout, IntFunction<MemorySegment> planes, IntFunction<MemorySegment> planeSummaries) {
+    /** A table over any memory; planes and summaries are numbered as in {@link SegmentLayout}, regions are so many at most. */
+    ChunkTable(
+            SegmentLayout layout,
+            IntFunction<MemorySegment> planes,
+            IntFunction<MemorySegment> planeSummaries,
+            int regionCountMax) {
         this.layout = layout;
         locks = planes.apply(0);
         dirty = new MemorySegment[] {planes.apply(1), planes.apply(2)};
@@ -64,6 +71,7 @@ public final class ChunkTable {
         summaries = new MemorySegment[] {
             planeSummaries.apply(0), planeSummaries.apply(1), planeSummaries.apply(2), planeSummaries.apply(3)
         };
+        regions = RegionCounts.of(layout.wordCount(), regionCountMax);
     }
 
     /** The word a chunk's bits are in. */
@@ -252,7 +260,11 @@ public final class ChunkTable {
         if (((long) WORD.getOpaque(loaded, at) & mask) == mask) {
             return 0;
         }
-        return mask & ~(long) WORD.getAndBitwiseOrRelease(loaded, at, mask);
+        long fresh = mask & ~(long) WORD.getAndBitwiseOrRelease(loaded, at, mask);
+        if (regions != null) {
+            regions.addLoaded(word, Long.bitCount(fresh));
+        }
+        return fresh;
     }
 
     // ------------------------------------------------------------------------------------------------------- zero
@@ -264,14 +276,20 @@ public final class ChunkTable {
 
     /** Says that chunks read as zeroes; under L, and before they are published as loaded. */
     public void markZero(long word, long mask) {
-        WORD.getAndBitwiseOrRelease(zero, word << 3, mask);
+        long before = (long) WORD.getAndBitwiseOrRelease(zero, word << 3, mask);
+        if (regions != null) {
+            regions.addZero(word, Long.bitCount(mask & ~before));
+        }
     }
 
     /** Says that chunks hold data; under L. Release: their bytes were written before. */
     public void publishData(long word, long mask) {
         long at = word << 3;
         if (((long) WORD.getOpaque(zero, at) & mask) != 0) {
-            WORD.getAndBitwiseAndRelease(zero, at, ~mask);
+            long before = (long) WORD.getAndBitwiseAndRelease(zero, at, ~mask);
+            if (regions != null) {
+                regions.addZero(word, -Long.bitCount(mask & before));
+            }
         }
     }
 
@@ -303,7 +321,18 @@ public final class ChunkTable {
         setSummary(parity ^ 1, word, false);
         setSummary(STALE, word, stale(word) != 0);
         setSummary(NEWER, word, false);
+        if (regions != null) {
+            regions.addLoaded(word, Long.bitCount(present));
+            regions.addZero(word, Long.bitCount(zero(word)));
+        }
         return changed;
+    }
+
+    /** Forgets what was counted by region, before {@link #takeOver} goes through all words; while nobody else uses the table. */
+    void clearRegions() {
+        if (regions != null) {
+            regions.clear();
+        }
     }
 
     /** Marks chunks of a store that is done again; V, Z and bytes follow. */
@@ -322,6 +351,51 @@ public final class ChunkTable {
         long at = word >>> 6 << 3;
         long before = (long) WORD.getVolatile(summaries[summary], at);
         setTo(summaries[summary], at, isSet ? before | 1L << word : before & ~(1L << word));
+    }
+
+    // --------------------------------------------------------------------------------------------------- pictures
+    // Opaque, all of them: each bit was so at some moment, and whoever looks draws it and concludes nothing.
+
+    /** What is counted by region, or null where the words themselves can be looked at. */
+    @Nullable
+    RegionCounts regions() {
+        return regions;
+    }
+
+    /** How many chunks the device has. */
+    long chunkCount() {
+        return layout.chunkCount();
+    }
+
+    /** Chunks of a word that are in RAM. */
+    long glanceLoaded(long word) {
+        return (long) WORD.getOpaque(loaded, word << 3);
+    }
+
+    /** Chunks of a word that read as zeroes. */
+    long glanceZero(long word) {
+        return (long) WORD.getOpaque(zero, word << 3);
+    }
+
+    /**
+     * Chunks of a word that are newer than the image: dirty in an epoch, or stale; H last, since it is set before D goes. A plane that
+     * has none of them by its summary is not touched.
+     */
+    long glanceDirty(long word) {
+        return glance(0, dirty[0], word) | glance(1, dirty[1], word) | glance(STALE, stale, word);
+    }
+
+    private long glance(int summary, MemorySegment plane, long word) {
+        boolean mayHave = ((long) WORD.getOpaque(summaries[summary], word >>> 6 << 3) >>> word & 1) != 0;
+        return mayHave ? (long) WORD.getOpaque(plane, word << 3) : 0;
+    }
+
+    /** Which of 64 words may have such chunks. */
+    long glanceSummaries(long index) {
+        long at = index << 3;
+        return (long) WORD.getOpaque(summaries[0], at)
+                | (long) WORD.getOpaque(summaries[1], at)
+                | (long) WORD.getOpaque(summaries[STALE], at);
     }
 
     // -------------------------------------------------------------------------------------------------- summaries

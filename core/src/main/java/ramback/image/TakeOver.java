@@ -74,6 +74,7 @@ public final class TakeOver {
         long data = 0;
         long zeroes = 0;
         long zeroRuns = 0;
+        table.clearRegions();
         for (long word = 0; word < table.wordCount(); word++) {
             long changed = table.takeOver(parity, word);
             loaded += Long.bitCount(table.loaded(word));

@@ -23,6 +23,18 @@ public interface EpochLog extends AutoCloseable {
     /** Adds versions to the epoch after the last committed one; not durable before {@link #barrier} or {@link #commit}. */
     void append(long epoch, VersionBatch batch) throws IOException;
 
+    /**
+     * Writes bytes of no meaning where epochs will go next, and makes them durable: who measures the time knows what the log takes.
+     * Changes nothing that the log holds. Only between two epochs.
+     *
+     * @param skipBytes how far behind the newest epoch to begin
+     * @param lengthBytes how much to write
+     * @return how much was written; 0 when there is no room, or a log has no use for it
+     */
+    default long rehearse(long skipBytes, long lengthBytes) throws IOException {
+        return 0;
+    }
+
     /** Makes what was appended durable, so that the caller may forget it. The epoch is not committed by that. */
     void barrier() throws IOException;
 

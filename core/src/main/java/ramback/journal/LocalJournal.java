@@ -44,6 +44,9 @@ public final class LocalJournal implements EpochLog {
 
     private static final int ZERO_RUN_BYTES = 32;
 
+    /** As much as write-behind appends at once. */
+    private static final long REHEARSED_BYTES_MAX = 1 << 20;
+
     private final Backing backing;
     private final JournalFile file;
     private final Slots slots;
@@ -252,6 +255,32 @@ public final class LocalJournal implements EpochLog {
                 goBack();
             }
         }
+    }
+
+    /**
+     * Zeroes in the ring's free part: whatever lies there is of epochs that were truncated, or were never committed, and of a start
+     * before this one, whose salt is not ours.
+     */
+    @Override
+    public long rehearse(long skipBytes, long lengthBytes) throws IOException {
+        if (!fenced || suspended || openEpoch != -1) {
+            return 0;
+        }
+        long free = Mutant.REHEARSAL_OVER_LIVE.isOn() ? tailPosition : headPosition;
+        long begin = free + skipBytes / BLOCK_BYTES * BLOCK_BYTES;
+        long roomBytes = tailPosition + file.ringBytes() - begin;
+        long wholeBytes = Math.min(lengthBytes, roomBytes) / BLOCK_BYTES * BLOCK_BYTES;
+        if (wholeBytes <= 0) {
+            return 0;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment zeroes = arena.allocate(Math.min(REHEARSED_BYTES_MAX, wholeBytes), BLOCK_BYTES);
+            for (long at = 0; at < wholeBytes; at += zeroes.byteSize()) {
+                file.write(begin + at, zeroes.asSlice(0, Math.min(zeroes.byteSize(), wholeBytes - at)));
+            }
+        }
+        file.sync();
+        return wholeBytes;
     }
 
     @Override

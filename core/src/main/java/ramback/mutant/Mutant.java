@@ -32,6 +32,8 @@ public enum Mutant {
     NO_EPOCH_TAG,
     /** Payload is not held against its checksum. */
     NO_PAYLOAD_CRC,
+    /** What the disk takes is measured where live epochs lie. */
+    REHEARSAL_OVER_LIVE,
     /** A bad record ends the log, without a look at what comes behind it. */
     EARLY_STOP_ON_ROT,
     /** Recovery goes on behind an epoch that is missing. */

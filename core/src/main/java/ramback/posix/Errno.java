@@ -40,6 +40,7 @@ public final class Errno {
     public static final int EILSEQ = 84;
     public static final int EOPNOTSUPP = 95;
     public static final int ETIMEDOUT = 110;
+    public static final int ECONNREFUSED = 111;
     public static final int ESTALE = 116;
     public static final int EUCLEAN = 117;
     public static final int EREMOTEIO = 121;
@@ -85,6 +86,7 @@ public final class Errno {
             case EILSEQ -> "EILSEQ";
             case EOPNOTSUPP -> "EOPNOTSUPP";
             case ETIMEDOUT -> "ETIMEDOUT";
+            case ECONNREFUSED -> "ECONNREFUSED";
             case ESTALE -> "ESTALE";
             case EUCLEAN -> "EUCLEAN";
             case EREMOTEIO -> "EREMOTEIO";

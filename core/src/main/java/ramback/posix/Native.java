@@ -302,6 +302,29 @@ final class Native {
         }
     }
 
+    static int socket(int family, int type, int protocol) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Socket.CALL.invokeExact(state, family, type, protocol), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static long sendto(
+            int fd, MemorySegment message, long lengthBytes, int flags, MemorySegment address, int addressBytes) {
+        MemorySegment state = STATE.get();
+        try {
+            long result;
+            do {
+                result = (long) Sendto.CALL.invokeExact(state, fd, message, lengthBytes, flags, address, addressBytes);
+            } while (interrupted(result, state));
+            return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static String strerror(int errno) {
         MemorySegment state = STATE.get();
         try {
@@ -492,6 +515,15 @@ final class Native {
     private static final class Prctl {
         static final MethodHandle CALL =
                 link("prctl", JAVA_INT, 1, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    }
+
+    private static final class Socket {
+        static final MethodHandle CALL = link("socket", JAVA_INT, NOT_VARIADIC, JAVA_INT, JAVA_INT, JAVA_INT);
+    }
+
+    private static final class Sendto {
+        static final MethodHandle CALL =
+                link("sendto", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
     }
 
     private static final class Strerror {

@@ -82,6 +82,10 @@ public final class Posix {
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int STANDARD_ERROR = 2;
+    private static final int AF_UNIX = 1;
+    private static final int SOCK_DGRAM_CLOEXEC = 2 | O_CLOEXEC;
+    private static final int MSG_NOSIGNAL = 0x4000;
+    private static final int SOCKET_NAME_BYTES_MAX = 108;
     private static final int SEEK_END = 2;
     private static final int SEEK_DATA = 3;
     private static final int SEEK_HOLE = 4;
@@ -103,6 +107,11 @@ public final class Posix {
     private static final int STATFS_BYTES = 120;
     private static final long STAT_BLOCK_BYTES = 512;
     private static final long NANOS_PER_SECOND = 1_000_000_000L;
+
+    private static final long TCGETS = 0x5401;
+    private static final long TCSETS = 0x5402;
+    /** The kernel's termios has 36 bytes on both processors. */
+    private static final int TERMIOS_BYTES_MAX = 64;
 
     private static final long BLKROGET = 0x125E;
     private static final long BLKSSZGET = 0x1268;
@@ -363,6 +372,24 @@ public final class Posix {
         }
     }
 
+    // ---------------------------------------------------------------------------------------------- terminals
+
+    /** The settings of a terminal, to be given back as they are. Fails with ENOTTY on anything else. */
+    public static byte[] terminalSettings(int fd) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment termios = arena.allocate(TERMIOS_BYTES_MAX);
+            check("ioctl TCGETS", Native.ioctl(fd, TCGETS, termios), null);
+            return termios.toArray(JAVA_BYTE);
+        }
+    }
+
+    /** Gives a terminal its settings, at once: also while nobody reads what was written to it. */
+    public static void setTerminalSettings(int fd, byte[] settings) throws PosixException {
+        try (Arena arena = Arena.ofConfined()) {
+            check("ioctl TCSETS", Native.ioctl(fd, TCSETS, arena.allocateFrom(JAVA_BYTE, settings)), null);
+        }
+    }
+
     // ---------------------------------------------------------------------------------------------- memory
 
     /**
@@ -416,6 +443,45 @@ public final class Posix {
     /** Lets a range of memory be swapped out again, whether it was locked or not. */
     public static void unlock(MemorySegment memory) throws PosixException {
         check("munlock", Native.munlock(memory, memory.byteSize()), null);
+    }
+
+    // ---------------------------------------------------------------------------------------------- datagrams
+
+    /** A Unix socket without a name that sends datagrams (the JDK has none). Not inherited by child processes. */
+    public static int datagramSocket() throws PosixException {
+        return check("socket", Native.socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0), null);
+    }
+
+    /**
+     * Sends one datagram, whole, to a Unix socket; waits while the receiver's queue is full.
+     *
+     * @param name the socket's path, or {@code @} and its name in the abstract namespace (unix(7))
+     * @throws PosixException ENOENT or ECONNREFUSED where nobody listens, ENAMETOOLONG for a name of more than 108 bytes
+     */
+    public static void sendDatagram(int fd, String name, byte[] message) throws PosixException {
+        boolean isAbstract = name.startsWith("@");
+        byte[] encoded = name.getBytes(PATH_CHARSET);
+        // A path ends with a zero byte, an abstract name begins with one.
+        int nameBytes = isAbstract ? encoded.length : encoded.length + 1;
+        if (nameBytes > SOCKET_NAME_BYTES_MAX) {
+            throw new PosixException("sendto", Errno.ENAMETOOLONG, name);
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            // struct sockaddr_un: 0 family u16, 2 name
+            MemorySegment address = arena.allocate(Short.BYTES + nameBytes, Short.BYTES);
+            address.set(JAVA_SHORT, 0, (short) AF_UNIX);
+            MemorySegment.copy(encoded, 0, address, JAVA_BYTE, Short.BYTES, encoded.length);
+            if (isAbstract) {
+                address.set(JAVA_BYTE, Short.BYTES, (byte) 0);
+            }
+            MemorySegment bytes = arena.allocate(message.length);
+            MemorySegment.copy(message, 0, bytes, JAVA_BYTE, 0, message.length);
+            long sent = Native.sendto(
+                    fd, bytes, message.length, MSG_NOSIGNAL, address, Math.toIntExact(address.byteSize()));
+            if (sent < 0) {
+                throw new PosixException("sendto", (int) -sent, name);
+            }
+        }
     }
 
     // ---------------------------------------------------------------------------------------------- process

@@ -35,6 +35,7 @@ public final class Trace {
 
     private final Clock clock;
     private boolean on;
+    private boolean recorded;
     private volatile long @Nullable [] ring;
     private volatile long next;
 
@@ -54,6 +55,20 @@ public final class Trace {
             ring = new long[EVENT_COUNT_MAX * EVENT_LONGS];
         }
         this.on = on;
+        VarHandle.fullFence();
+    }
+
+    /**
+     * Returns whether the JDK's flight recorder may want events: a plain read, so that it costs nothing while it does not. What asks for it
+     * loads no class of the flight recorder before, which would cost every start.
+     */
+    public boolean isRecorded() {
+        return recorded;
+    }
+
+    /** Begins or ends to make events for the flight recorder. Threads that are busy may take a moment to see it. */
+    public void setRecorded(boolean recorded) {
+        this.recorded = recorded;
         VarHandle.fullFence();
     }
 

@@ -30,6 +30,9 @@ final class Applier implements Agent {
     /** While the journal writes and nobody waits for the image, look again after so long. */
     private static final long COURTESY_NANOS = 2_000_000L;
 
+    /** While rounds are held, look again after so long. */
+    private static final long HELD_LOOK_NANOS = 50_000_000L;
+
     /** The journal counts as quiet so long after a commit, or twice as long as that took. */
     private static final long QUIET_NANOS_MIN = 20_000_000L;
 
@@ -103,6 +106,15 @@ final class Applier implements Agent {
         if (beganEpoch != epoch) {
             beganEpoch = epoch;
             beginPart();
+            if (number == 0) {
+                keeper.noteTakenUp();
+            }
+        }
+        if (round.isBesideCaptures() && keeper.isHeld()) {
+            if (number == 0) {
+                keeper.noteHeld();
+            }
+            return standing.clock.nanoTime() + HELD_LOOK_NANOS;
         }
         if (!isUrgent && round.isBesideCaptures() && isJournalBusy()) {
             return standing.clock.nanoTime() + COURTESY_NANOS;
@@ -200,10 +212,11 @@ final class Applier implements Agent {
                     word = store.table().nextStaleWord(word + 1)) {
                 long mask = store.table().stale(word) & ~round.failedMask(word);
                 long left = store.cleanWord(word, mask, isBeside, backoff);
-                cleaned += Long.bitCount(mask & ~left);
+                long count = Long.bitCount(mask & ~left);
+                savedChunks.add(count); // at once: what the throttle takes for left may not be more than what is
+                cleaned += count;
                 keeper.noteLeft(left != 0);
             }
-            savedChunks.add(cleaned);
             keeper.noteCleaned(cleaned, standing.clock.nanoTime() - partBeganNanos);
         } else {
             // What was written since the last good sync may be lost: all of it stays stale and is written again.

@@ -9,6 +9,7 @@ import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
 import ramback.journal.VersionBatch;
 import ramback.mutant.Mutant;
+import ramback.trace.FlightCommit;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
 
@@ -25,6 +26,12 @@ final class JournalWriter implements Agent {
     private static final long RETRY_NANOS_MIN = 200_000_000L;
     private static final long RETRY_NANOS_MAX = 30_000_000_000L;
     private static final long COPY_LOOK_NANOS = 100_000L;
+
+    /** While the ring is crowded, what lies between two barriers. */
+    private static final int STRIDES_OF_RING = 4;
+
+    /** What the journal's rate is measured with, in steps of what lies between two barriers while the ring is crowded. */
+    private static final int REHEARSAL_COUNT = 4;
 
     private final Standing standing;
     private final EpochLog log;
@@ -45,9 +52,14 @@ final class JournalWriter implements Agent {
     private boolean isBegun;
 
     private long epochBytes;
+    /** How long the log took for them; what a disk takes, however slowly the epoch was captured. */
+    private long epochLogNanos;
+
+    private @Nullable FlightCommit flight;
     private int failuresInRow;
     private long retryNanos;
     private volatile @Nullable IOException suspendFailure;
+    private volatile int rehearsalsLeft;
 
     JournalWriter(
             Standing standing,
@@ -116,12 +128,15 @@ final class JournalWriter implements Agent {
         }
         // Read before the ring: what was captured by then is in it.
         boolean isComplete = standing.captured >= sealed;
-        boolean isReleasable = isUnsynced && isCrowded();
-        if (!isReleasable && isWorthTaking(isComplete)) {
+        boolean isWorthTaking = isWorthTaking(isComplete);
+        boolean isReleasable = isUnsynced && isCrowded() && (isStrideFull() || !isWorthTaking);
+        if (!isReleasable && isWorthTaking) {
             return append(sealed) ? 0 : now + COPY_LOOK_NANOS;
         }
         if (isUnsynced && (isComplete || isReleasable)) {
+            long began = standing.clock.nanoTime();
             log.barrier();
+            epochLogNanos += standing.clock.nanoTime() - began;
             isUnsynced = false;
             ring.release();
             succeed();
@@ -131,7 +146,10 @@ final class JournalWriter implements Agent {
         if (!isComplete) {
             return Clock.NEVER;
         }
+        beginFlight();
+        long began = standing.clock.nanoTime();
         log.commit(sealed, standing.clock.now());
+        epochLogNanos += standing.clock.nanoTime() - began;
         succeed();
         committed(sealed);
         return 0;
@@ -168,6 +186,15 @@ final class JournalWriter implements Agent {
         return ring.usedBytes() * 2 >= ring.capacityBytes() || ring.usedEntryCount() * 2 >= ring.entryCountMax();
     }
 
+    /**
+     * So much of the room would be given back: a barrier for each batch would cost a disk more time than the bytes do, and one for
+     * all that there is would keep the sealer waiting for as long.
+     */
+    private boolean isStrideFull() {
+        return ring.takenBytes() * STRIDES_OF_RING >= ring.capacityBytes()
+                || ring.takenEntryCount() * STRIDES_OF_RING >= ring.entryCountMax();
+    }
+
     private boolean append(long epoch) throws IOException {
         if (ring.take(batch, Math.max(BATCH_BYTES_MAX, chunkBytes)) == 0) {
             return false;
@@ -179,9 +206,12 @@ final class JournalWriter implements Agent {
             }
             return true;
         }
+        beginFlight();
         isBegun = true;
         isUnsynced = true;
+        long began = standing.clock.nanoTime();
         log.append(epoch, batch);
+        epochLogNanos += standing.clock.nanoTime() - began;
         long bytes = batch.payload().byteSize();
         epochBytes += bytes;
         rate.add(bytes);
@@ -189,6 +219,13 @@ final class JournalWriter implements Agent {
             trace.record(TraceEvent.APPEND, epoch, bytes);
         }
         return true;
+    }
+
+    /** Unless the epoch's first append, or a try that failed, has begun it already. */
+    private void beginFlight() {
+        if (flight == null && trace.isRecorded()) {
+            flight = FlightCommit.open();
+        }
     }
 
     private void committed(long epoch) {
@@ -204,8 +241,16 @@ final class JournalWriter implements Agent {
         standing.commit(epoch, now);
         if (epochBytes >= BATCH_BYTES_MAX && !standing.isPaced) {
             throttle.noteLogRate(epochBytes * 1e9 / Math.max(1, nanos));
+        } else if (epochBytes >= strideBytes()) {
+            throttle.noteJournalRate(epochBytes * 1e9 / Math.max(1, epochLogNanos));
+        }
+        FlightCommit event = flight;
+        if (event != null) {
+            event.end(epoch, epochBytes, log.usedBytes());
+            flight = null;
         }
         epochBytes = 0;
+        epochLogNanos = 0;
         trace.record(TraceEvent.COMMIT, epoch, log.usedBytes());
         standing.sealerSignal.raise();
         standing.wakeAppliers.run();
@@ -238,7 +283,31 @@ final class JournalWriter implements Agent {
             onCommit.run();
             return true;
         }
-        return false;
+        return rehearsalsLeft > 0 && !standing.isCommitPending() && rehearse();
+    }
+
+    /** Measures what the journal takes: a step at a time, so that a commit waits for one at most. */
+    private boolean rehearse() throws IOException {
+        int left = rehearsalsLeft;
+        rehearsalsLeft = 0; // also if it fails: then there is something else to be seen to
+        long before = standing.clock.nanoTime();
+        long stride = strideBytes();
+        long bytes = log.rehearse((REHEARSAL_COUNT - left) * stride, stride);
+        if (bytes == stride) {
+            throttle.noteJournalRate(bytes * 1e9 / Math.max(1, standing.clock.nanoTime() - before));
+            rehearsalsLeft = left - 1;
+        }
+        return true;
+    }
+
+    private long strideBytes() {
+        return Math.max(BATCH_BYTES_MAX, ring.capacityBytes() / STRIDES_OF_RING / chunkBytes * chunkBytes);
+    }
+
+    /** Has the journal's rate measured soon, with bytes of no meaning. For any thread. */
+    void measure() {
+        rehearsalsLeft = REHEARSAL_COUNT;
+        standing.journalSignal.raise();
     }
 
     private void suspend() {
@@ -260,11 +329,12 @@ final class JournalWriter implements Agent {
 
     private void succeed() {
         failuresInRow = 0;
+        // First: whoever is let in again finds that nothing fails any more.
+        faults.noteCommitted();
         if (standing.frozen) {
             standing.frozen = false;
             onCommit.run();
         }
-        faults.noteCommitted();
     }
 
     private long fail(long now, IOException failure) {

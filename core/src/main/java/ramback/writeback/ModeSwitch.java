@@ -58,6 +58,11 @@ public final class ModeSwitch {
         return reported;
     }
 
+    /** Whether this mode is in force, and no switch was left half done: else {@link #switchTo} has something to do. */
+    public boolean isIn(Mode mode) {
+        return reported == mode && !isUnsafeByHalf();
+    }
+
     /**
      * Switches; returns when the new mode is reported.
      *
@@ -70,7 +75,7 @@ public final class ModeSwitch {
         if (mode == Mode.CHECKPOINT && !log.keepsVersions()) {
             throw new IllegalArgumentException("checkpoint needs a journal");
         }
-        if (mode == before && !isUnsafeByHalf()) {
+        if (isIn(mode)) {
             return;
         }
         boolean isDone = false;

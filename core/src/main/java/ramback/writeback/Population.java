@@ -24,6 +24,7 @@ import ramback.image.Loading;
 import ramback.journal.ImageChecksums;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
+import ramback.trace.FlightLoad;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
 
@@ -361,8 +362,9 @@ public final class Population implements Loading {
         private Work chooseWhenRead() {
             if (nextPassNanos == Clock.NEVER && !complete && busyCount() == 0) {
                 if (store.firstUnloaded(0, chunkCount - 1) < 0) {
-                    complete = true;
+                    // In this order: whoever waits for all to be loaded finds that nothing fails any more.
                     faults.noteLoaded();
+                    complete = true;
                 } else {
                     // Some of it could not be read: again from the beginning, after a while.
                     nextPassNanos = putOff();
@@ -437,10 +439,14 @@ public final class Population implements Loading {
             long length = Math.min(store.layout().sizeBytes(), (last + 1) << shift) - offset;
             boolean isWhole = false;
             boolean isAny = false;
+            FlightLoad event = trace.isRecorded() ? FlightLoad.open() : null;
             try {
                 isWhole = readAndInstall(first, last, offset, length);
                 isAny = wasRead || readOneByOne(first, last);
             } finally {
+                if (event != null) {
+                    event.end(offset, length, !inBackground, isWhole);
+                }
                 // Whatever happened: a claim, or a demand, that nobody works on any more would be waited for for ever.
                 endRead(isWhole ? length : 0, isAny, clock.nanoTime() - beginNanos);
             }

@@ -1,5 +1,6 @@
 package ramback.writeback;
 
+import org.jspecify.annotations.Nullable;
 import ramback.backing.Backing;
 import ramback.clock.Backoff;
 import ramback.clock.Clock;
@@ -7,6 +8,7 @@ import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
 import ramback.mutant.Mutant;
+import ramback.trace.FlightApply;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
 
@@ -34,10 +36,16 @@ final class RoundKeeper {
 
     private static final int URGENT_PERCENT = 50;
 
+    /** While applying is held, a round begins only when so much of the journal is in use. */
+    private static final int HELD_PERCENT = 75;
+
     /** A round that frees less says nothing about how fast space can be freed: most of its time went into waiting. */
     private static final long RATE_BYTES_MIN = 16L << 20;
 
     private static final int RATE_SHARE = 8;
+
+    /** Of less, a disk's answer time is measured, and not what it takes. */
+    private static final long IMAGE_BYTES_MIN = 1L << 20;
 
     private final Standing standing;
     private final ChunkStore store;
@@ -58,6 +66,10 @@ final class RoundKeeper {
     private long retryNanos;
     private long retryDelayNanos = RETRY_NANOS_MIN;
     private long beganNanos;
+    /** Whether the round under way, or the last one, was held for a while: its time says nothing. First applier. */
+    private boolean wasHeld;
+
+    private @Nullable FlightApply flight;
 
     RoundKeeper(
             Standing standing,
@@ -93,6 +105,14 @@ final class RoundKeeper {
 
     private boolean isImageUrgent() {
         return standing.isImageUrgent() || log.usedBytes() * 100 >= log.capacityBytes() * URGENT_PERCENT;
+    }
+
+    /** Whether rounds are held, and nothing is so urgent that they must go on. */
+    boolean isHeld() {
+        return standing.applyHeld
+                && !standing.pauseWanted
+                && !standing.isImageWaitedFor()
+                && log.usedBytes() * 100 < log.capacityBytes() * HELD_PERCENT;
     }
 
     // ---------------------------------------------------------------------------------------------------- rewrite
@@ -161,6 +181,9 @@ final class RoundKeeper {
         if (now < retryNanos) {
             return retryNanos;
         }
+        if (isHeld()) {
+            return Clock.NEVER;
+        }
         long capacity = log.capacityBytes();
         if (isImageUrgent() || log.usedBytes() * 100 >= capacity * BEGIN_PERCENT) {
             return now;
@@ -171,6 +194,7 @@ final class RoundKeeper {
 
     private void begin(long boundary) {
         isLeft = false;
+        wasHeld = false;
         beganNanos = standing.clock.nanoTime();
         trace.record(TraceEvent.ROUND, boundary, log.usedBytes());
         round.begin(true);
@@ -178,6 +202,16 @@ final class RoundKeeper {
         if (isImageUrgent()) {
             standing.wakeAppliers.run();
         }
+    }
+
+    /** The first applier leaves a round alone for a while. */
+    void noteHeld() {
+        wasHeld = true;
+    }
+
+    /** The first applier takes up a round, whoever has begun it. */
+    void noteTakenUp() {
+        flight = trace.isRecorded() ? FlightApply.open() : null;
     }
 
     // -------------------------------------------------------------------------------------------------------- end
@@ -188,8 +222,12 @@ final class RoundKeeper {
 
     void noteCleaned(long chunkCount, long nanos) {
         cleanedChunks += chunkCount;
-        if (chunkCount > 0 && nanos > 0) {
-            throttle.noteRate(chunkCount * (double) store.layout().chunkBytes() / nanos * 1e9);
+        if (chunkCount > 0 && nanos > 0 && !wasHeld) {
+            double bytes = chunkCount * (double) store.layout().chunkBytes();
+            throttle.noteRate(bytes / nanos * 1e9);
+            if (bytes >= IMAGE_BYTES_MIN) {
+                throttle.noteImageRate(bytes / nanos * 1e9);
+            }
         }
     }
 
@@ -200,6 +238,11 @@ final class RoundKeeper {
      */
     void end(long epoch, boolean isGivenUp) {
         boolean isWhole = !round.hasFailed();
+        FlightApply event = flight;
+        if (event != null) {
+            event.end(epoch, cleanedChunks, isWhole && !isGivenUp);
+            flight = null;
+        }
         if (isWhole) {
             retryDelayNanos = RETRY_NANOS_MIN;
             faults.noteApplied();
@@ -271,7 +314,7 @@ final class RoundKeeper {
         long now = standing.clock.nanoTime();
         long freed = standing.truncatedBytes;
         trace.record(TraceEvent.RETIRE, epoch, freed);
-        if (freed >= Math.min(RATE_BYTES_MIN, log.capacityBytes() / RATE_SHARE)) {
+        if (!wasHeld && freed >= Math.min(RATE_BYTES_MIN, log.capacityBytes() / RATE_SHARE)) {
             throttle.noteSpaceRate(freed * 1e9 / Math.max(1, now - beganNanos));
         }
         standing.retire(epoch, now);

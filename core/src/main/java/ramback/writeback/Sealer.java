@@ -1,5 +1,6 @@
 package ramback.writeback;
 
+import org.jspecify.annotations.Nullable;
 import ramback.clock.Agent;
 import ramback.clock.Backoff;
 import ramback.clock.Clock;
@@ -8,6 +9,7 @@ import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
 import ramback.mutant.Mutant;
 import ramback.posix.PosixException;
+import ramback.trace.FlightEpoch;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
 
@@ -63,6 +65,7 @@ final class Sealer implements Agent {
     private long cursorWord;
     private long chunkCount;
     private long restUntilNanos;
+    private @Nullable FlightEpoch flight;
     /** When to try again after a round without a journal in which something failed; NEVER if all is well. */
     private volatile long retryNanos = Clock.NEVER;
 
@@ -216,6 +219,7 @@ final class Sealer implements Agent {
         noteFirst(standing.epochs.firstDirtyNanos(open));
         standing.sealedNanos = standing.clock.nanoTime();
         standing.sealed = open;
+        flight = trace.isRecorded() ? FlightEpoch.open() : null;
         standing.epochs.cut();
         if (Mutant.COMMIT_BEFORE_CAPTURED.isOn() && keeps) {
             standing.captured = open;
@@ -288,6 +292,11 @@ final class Sealer implements Agent {
     private void end(long sealed) {
         isCapturing = false;
         trace.record(TraceEvent.SEAL, sealed, chunkCount);
+        FlightEpoch event = flight;
+        if (event != null) {
+            event.end(sealed, chunkCount);
+            flight = null;
+        }
         standing.captured = sealed;
         if (versions.keepsVersions()) {
             standing.journalSignal.raise();

@@ -91,6 +91,9 @@ final class Standing {
     /** Mode switch, for the journal: suspend; the journal clears it. */
     volatile boolean suspendWanted;
 
+    /** Power: no round is begun or gone on with for its own sake; what is written costs a battery, and is safe already. */
+    volatile boolean applyHeld;
+
     /** Whoever found the image cut, for the first applier: what it has lost is to be written again. */
     volatile boolean rewriteWanted;
     /** First applier: what the image has lost is stale, and no round since has carried all of it. */
@@ -188,9 +191,14 @@ final class Standing {
         return pressed || demanded.get() > committed;
     }
 
-    /** Whether somebody waits for the image, or it lacks what it once had. */
+    /** Whether somebody waits for the image, or for the journal's space, or the image lacks what it once had. */
     boolean isImageUrgent() {
-        return spacePressed || rewriting || drainTo.get() > imaged;
+        return spacePressed || isImageWaitedFor();
+    }
+
+    /** The same, but for the journal's space. */
+    boolean isImageWaitedFor() {
+        return rewriting || drainTo.get() > imaged;
     }
 
     /** When the oldest change was made that is not committed yet, or 0 if there is none. */

@@ -3,6 +3,7 @@ package ramback.writeback;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import ramback.clock.Clock;
+import ramback.clock.MeasuredRate;
 import ramback.image.Admission;
 import ramback.image.DirtyCount;
 import ramback.journal.EpochLog;
@@ -38,6 +39,11 @@ public final class Throttle implements Admission {
 
     private static final double RATE_ASSUMED = 100e6;
 
+    /** What a disk takes in sequence at the least, and how many writes in place, while nothing has been measured. */
+    private static final double LOG_RATE_ASSUMED = 20e6;
+
+    private static final double WRITES_PER_SECOND_ASSUMED = 100;
+
     /**
      * What the image lacked when the journal was suspended: as much as the journal had let be, with no regard to the limit.
      *
@@ -67,6 +73,8 @@ public final class Throttle implements Admission {
     private volatile double bytesPerSecond = RATE_ASSUMED;
     private volatile double logBytesPerSecond = RATE_ASSUMED;
     private volatile double spaceBytesPerSecond = RATE_ASSUMED;
+    private final MeasuredRate measuredLog = new MeasuredRate(LOG_RATE_ASSUMED);
+    private final MeasuredRate measuredImage;
     private volatile long throttledNanos = -SHOWN_NANOS;
     private volatile boolean isLeavingUnsafe;
     private volatile Backlog backlog = Backlog.NONE;
@@ -95,6 +103,7 @@ public final class Throttle implements Admission {
         this.versions = versions;
         this.onMuch = onMuch;
         this.onPressure = onPressure;
+        this.measuredImage = new MeasuredRate(WRITES_PER_SECOND_ASSUMED * chunkBytes);
         setLimit(limitBytes);
     }
 
@@ -113,9 +122,37 @@ public final class Throttle implements Admission {
         bytesPerSecond = Math.max(chunkBytes, newBytesPerSecond);
     }
 
+    /** Tells the same of so much that it says what the image takes. */
+    void noteImageRate(double newBytesPerSecond) {
+        measuredImage.add(newBytesPerSecond, clock.nanoTime());
+    }
+
     /** Tells how fast dirty bytes reach the journal. */
     void noteLogRate(double newBytesPerSecond) {
         logBytesPerSecond = Math.max(chunkBytes, newBytesPerSecond);
+        measuredLog.add(logBytesPerSecond, clock.nanoTime());
+    }
+
+    /** Tells what the journal takes, which is not how fast dirty bytes reach it: a rehearsal, or an epoch that had time. */
+    void noteJournalRate(double newBytesPerSecond) {
+        measuredLog.add(newBytesPerSecond, clock.nanoTime());
+    }
+
+    /**
+     * How many bytes a second become durable at the least, of those that a loss of power would cost: in the journal, which also takes
+     * what {@code unsafe} leaves behind, or in place where there is none. A low percentile of what was measured.
+     */
+    public double floorBytesPerSecond() {
+        return measured().lowPerSecond(clock.nanoTime());
+    }
+
+    /** The same, as is to be expected: the middle one of what was measured. */
+    public double typicalBytesPerSecond() {
+        return measured().typicalPerSecond(clock.nanoTime());
+    }
+
+    private MeasuredRate measured() {
+        return log.keepsVersions() ? measuredLog : measuredImage;
     }
 
     /** Tells how fast the journal's space is given back. */

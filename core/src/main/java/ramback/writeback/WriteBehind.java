@@ -194,6 +194,11 @@ public final class WriteBehind implements Promises {
         versions.close();
     }
 
+    /** Whether each of the threads that were started is still there; a disk that hangs does not end one. */
+    public boolean isAlive() {
+        return threads.stream().allMatch(AgentThread::isAlive);
+    }
+
     private void wakeLeader() {
         appliers.getFirst().signal.raise();
     }
@@ -282,6 +287,22 @@ public final class WriteBehind implements Promises {
     public void promiseInterval(long nanos) {
         standing.intervalNanos = nanos;
         standing.sealerSignal.raise();
+    }
+
+    /**
+     * Says whether the image is to be left alone: a round is then begun, or gone on with, only when somebody waits for the image, or
+     * three quarters of the journal are in use. Without a journal this means nothing: the image is what makes durable.
+     */
+    public void holdApplying(boolean isHeld) {
+        if (standing.applyHeld != isHeld) {
+            standing.applyHeld = isHeld;
+            wakeAppliers();
+        }
+    }
+
+    /** Has the journal's rate measured soon, see {@link Throttle#floorBytesPerSecond}; without a journal nothing happens. */
+    public void measureJournal() {
+        journal.measure();
     }
 
     // ------------------------------------------------------------------------------------------------------ status
@@ -424,7 +445,8 @@ public final class WriteBehind implements Promises {
 
     /**
      * Suspends the journal: when this returns it says durably that the image may be torn, and nothing is written in place until
-     * {@link #continueWithoutVersions} is called. Nothing is cut in between.
+     * {@link #continueWithoutVersions} is called. Nothing is cut in between. Can be interrupted until everything rests; what the journal
+     * is asked for then can't be taken back, so its answer is waited for, and the interrupt is kept for whoever waits next.
      *
      * @throws IOException when the journal can't be written; then everything goes on as before
      */
@@ -435,8 +457,13 @@ public final class WriteBehind implements Promises {
         }
         standing.suspendWanted = true;
         standing.journalSignal.raise();
+        boolean interrupted = false;
         while (standing.suspendWanted) {
-            await();
+            interrupted |= Thread.interrupted();
+            clock.park(this, clock.nanoTime() + WAIT_LOOK_NANOS);
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
         IOException failure = journal.suspendFailure();
         if (failure != null) {

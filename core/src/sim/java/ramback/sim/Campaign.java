@@ -11,7 +11,8 @@ import ramback.sim.Exploration.Result;
  * Explores seed after seed, until enough crash images have been looked at or the time is up, or something is wrong.
  *
  * <pre>
- *   Campaign --images N | --minutes N   [--seed S] [--kind KIND]     seeds from S on, each of its kind or all of one
+ *   Campaign --images N | --outages N | --minutes N     seeds from S on, each of its kind or all of one,
+ *            [--seed S] [--kind KIND] [--a-run N]       with about N crash images of each
  *   Campaign --replay KIND SEED                                      one seed, with what it found
  * </pre>
  *
@@ -28,6 +29,7 @@ final class Campaign {
     private long againCount;
     private long rotCount;
     private long killCount;
+    private long outageCount;
     private long seedCount;
     private final long beginNanos = System.nanoTime();
 
@@ -39,6 +41,7 @@ final class Campaign {
             case 0 -> Kind.ORDINARY;
             case 1, 2 -> Kind.JOURNAL;
             case 3, 6 -> Kind.KILL;
+            case 5 -> Kind.POWER;
             default -> Kind.DEVICE;
         };
     }
@@ -52,19 +55,23 @@ final class Campaign {
             return;
         }
         long images = Long.MAX_VALUE;
+        long outages = Long.MAX_VALUE;
+        double imagesOfRun = Exploration.IMAGE_COUNT_WANTED;
         double minutes = Double.MAX_VALUE;
         long seed = 1;
         Kind kind = null;
         for (int i = 0; i + 1 < args.length; i += 2) {
             switch (args[i]) {
                 case "--images" -> images = Long.parseLong(args[i + 1]);
+                case "--outages" -> outages = Long.parseLong(args[i + 1]);
+                case "--a-run" -> imagesOfRun = Double.parseDouble(args[i + 1]);
                 case "--minutes" -> minutes = Double.parseDouble(args[i + 1]);
                 case "--seed" -> seed = Long.parseLong(args[i + 1]);
                 case "--kind" -> kind = Kind.valueOf(args[i + 1].toUpperCase(Locale.ROOT));
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
-        if (!new Campaign().explore(kind, seed, images, minutes)) {
+        if (!new Campaign().explore(kind, seed, new Until(images, outages, minutes), imagesOfRun)) {
             System.exit(1);
         }
     }
@@ -77,21 +84,26 @@ final class Campaign {
                         case DEVICE -> Scenario.withJournal(seed);
                         case ORDINARY -> Scenario.withoutJournal(seed);
                         case KILL -> Scenario.withKills(seed);
+                        case POWER -> Scenario.withPower(seed);
                         case JOURNAL -> throw new IllegalStateException();
                     });
         }
         System.out.println(result);
     }
 
-    private boolean explore(@Nullable Kind only, long firstSeed, long images, double minutes) {
+    /** What has been looked at when a campaign is over, whichever comes first. */
+    private record Until(long images, long outages, double minutes) {}
+
+    private boolean explore(@Nullable Kind only, long firstSeed, Until until, double imagesOfRun) {
         long seed = firstSeed;
         long reportNanos = beginNanos + REPORT_NANOS;
-        while (imageCount < images && minutesSince(beginNanos) < minutes) {
-            Result result = Exploration.of(only == null ? kindOf(seed) : only, seed);
+        while (imageCount < until.images && outageCount < until.outages && minutesSince(beginNanos) < until.minutes) {
+            Result result = Exploration.of(only == null ? kindOf(seed) : only, seed, imagesOfRun);
             imageCount += result.imageCount();
             againCount += result.againCount();
             rotCount += result.rotCount();
             killCount += result.killCount();
+            outageCount += result.outageCount();
             seedCount++;
             if (result.violation() != null) {
                 System.out.println("seed " + seed + ": " + result.violation().what());
@@ -119,13 +131,14 @@ final class Campaign {
         double seconds = (System.nanoTime() - beginNanos) / 1e9;
         System.out.printf(
                 Locale.ROOT,
-                "%s: %,d crash images (%,d of a recovery cut short, %,d of a spoiled journal) and %,d kills of %,d runs,"
+                "%s: %,d crash images (%,d of a recovery cut short, %,d of a spoiled journal), %,d kills and %,d outages of %,d runs,"
                         + " seeds %d to %d, in %.0f s, %,.0f images a second; next seed %d%n",
                 how,
                 imageCount,
                 againCount,
                 rotCount,
                 killCount,
+                outageCount,
                 seedCount,
                 firstSeed,
                 nextSeed - 1,

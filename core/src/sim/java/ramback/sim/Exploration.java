@@ -8,7 +8,7 @@ import ramback.sim.CrashExplorer.Violation;
 final class Exploration {
 
     /** About how many images of one run are looked at; those of long runs are drawn. */
-    private static final double IMAGE_COUNT_WANTED = 3_000;
+    static final double IMAGE_COUNT_WANTED = 3_000;
 
     /** About how many images an event gives. */
     private static final double IMAGES_PER_EVENT = 14;
@@ -24,7 +24,9 @@ final class Exploration {
         /** The journal alone, under a scripted writer. */
         JOURNAL,
         /** A whole device, with a journal or without, whose process is killed. */
-        KILL
+        KILL,
+        /** A whole device with its journal and a UPS that says anything: the power decides about the mode. */
+        POWER
     }
 
     /**
@@ -34,6 +36,7 @@ final class Exploration {
      * @param againCount of them, those of a recovery that the power cut short
      * @param rotCount of them, those of a spoiled journal
      * @param killCount kills of the process, done or looked at; of a take over, too
+     * @param outageCount how often the device went on battery, or nothing was heard any more of a UPS that was
      * @param hash of everything that the run did
      * @param violation what is wrong, or null
      */
@@ -45,6 +48,7 @@ final class Exploration {
             long againCount,
             long rotCount,
             long killCount,
+            int outageCount,
             long hash,
             @Nullable Violation violation) {
 
@@ -64,11 +68,16 @@ final class Exploration {
     }
 
     static Result of(Kind kind, long seed, double imageCountWanted) {
+        if (Thread.currentThread().isInterrupted()) {
+            // A test that took too long has been given up: it would go on with seed after seed beside the others.
+            throw new AssertionError("interrupted before seed " + seed);
+        }
         return switch (kind) {
             case DEVICE -> device(kind, Scenario.withJournal(seed), imageCountWanted);
             case ORDINARY -> device(kind, Scenario.withoutJournal(seed), imageCountWanted);
             case JOURNAL -> journal(seed, imageCountWanted);
             case KILL -> device(kind, Scenario.withKills(seed), imageCountWanted);
+            case POWER -> device(kind, Scenario.withPower(seed), imageCountWanted);
         };
     }
 
@@ -95,7 +104,15 @@ final class Exploration {
                         ? null
                         : new JournalRot(oracle, scenario.sizeBytes(), scenario.journalBytes()));
         return result(
-                kind, scenario.seed(), world.recording(), explorer, kills.count(), world.hash(), violation, failure);
+                kind,
+                scenario.seed(),
+                world.recording(),
+                explorer,
+                kills.count(),
+                world.outageCount(),
+                world.hash(),
+                violation,
+                failure);
     }
 
     private static Result journal(long seed, double imageCountWanted) {
@@ -113,7 +130,7 @@ final class Exploration {
                         world.oracle(),
                         world.start().imageBytes(),
                         world.start().journalBytes()));
-        return result(Kind.JOURNAL, seed, world.recording(), explorer, 0, world.hash(), null, failure);
+        return result(Kind.JOURNAL, seed, world.recording(), explorer, 0, 0, world.hash(), null, failure);
     }
 
     private static Oracle.Verdict asItIs(
@@ -148,6 +165,7 @@ final class Exploration {
             Recording recording,
             CrashExplorer explorer,
             long killCount,
+            int outageCount,
             TraceHash hash,
             @Nullable Violation settled,
             @Nullable Throwable failure) {
@@ -166,6 +184,7 @@ final class Exploration {
                 explorer.againCount(),
                 explorer.rotCount(),
                 killCount,
+                outageCount,
                 hash.value(),
                 violation);
     }

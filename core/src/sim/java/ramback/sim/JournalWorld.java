@@ -34,6 +34,7 @@ final class JournalWorld {
     private final Scheduler scheduler;
     private final Recording recording = new Recording();
     private final Random random;
+    private final Random rehearsals;
     private final int chunkCount;
     private final long imageBytes;
     private final long journalBytes;
@@ -61,6 +62,7 @@ final class JournalWorld {
     JournalWorld(long seed) {
         this.scheduler = new Scheduler(TraceHash.mix(seed), hash);
         this.random = new Random(TraceHash.mix(seed + 1));
+        this.rehearsals = new Random(TraceHash.mix(seed + 3));
         this.chunkCount = 24 + random.nextInt(100);
         this.imageBytes = (long) chunkCount * CHUNK_BYTES - (random.nextInt(3) == 0 ? 1536 : 0);
         this.journalBytes = LocalJournal.sizeBytesMin() + (random.nextInt(3) == 0 ? 40960 : 0);
@@ -140,8 +142,18 @@ final class JournalWorld {
             if (random.nextInt(5) == 0) {
                 retire(random.nextInt(3) == 0);
             }
+            if (rehearsals.nextInt(6) == 0) {
+                rehearse();
+            }
         }
         scheduler.stop();
+    }
+
+    /** Measures what the disk takes, as far as there is room; the end of the ring comes with the first epoch that fills it. */
+    private void rehearse() {
+        long skip = rehearsals.nextLong(log().capacityBytes() / 2);
+        long length = 1 + rehearsals.nextLong(log().capacityBytes());
+        insist(() -> log().rehearse(skip, length));
     }
 
     private LocalJournal log() {

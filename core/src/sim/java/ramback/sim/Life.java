@@ -5,7 +5,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Agent;
 import ramback.clock.Clock;
@@ -20,6 +22,11 @@ import ramback.image.ImageDevice;
 import ramback.journal.EpochLog;
 import ramback.journal.LocalJournal;
 import ramback.memory.SharedSegment;
+import ramback.power.PowerJudge;
+import ramback.power.PowerPolicy;
+import ramback.power.PowerView;
+import ramback.power.UpsAddress;
+import ramback.power.UpsReading;
 import ramback.trace.Trace;
 import ramback.writeback.Faults;
 import ramback.writeback.ModeSwitch;
@@ -31,6 +38,19 @@ import ramback.writeback.WriteBehind;
 final class Life implements AutoCloseable {
 
     static final int SESSION_COUNT_MAX = 4;
+
+    private static final UpsAddress UPS = new UpsAddress("ups", "localhost", UpsAddress.PORT_DEFAULT);
+    private static final Mode[] POWERED = {Mode.CHECKPOINT, Mode.WRITEBACK, Mode.UNSAFE};
+    /** What a UPS says; the line is there as often as not. */
+    private static final List<Set<String>> HEARD = List.of(
+            Set.of("OL"),
+            Set.of("OL", "CHRG"),
+            Set.of("OL", "RB"),
+            Set.of("OL"),
+            Set.of("OB"),
+            Set.of("OB", "LB"),
+            Set.of("FSD", "OB", "LB"),
+            Set.of("OFF"));
 
     private static final int START_NANOS_MAX = 3_000_000;
     private static final long STOP_RETRY_NANOS = 100_000_000L;
@@ -237,6 +257,9 @@ final class Life implements AutoCloseable {
             if (isTakenOver) {
                 goOnAfterKill();
             }
+            if (scenario.outageCount() > 0) {
+                livePowered();
+            }
             for (int i = 0; i < scenario.switchCount(); i++) {
                 scheduler.sleepUntil("operator", clock.nanoTime() + random.nextInt(40_000_000));
                 if (random.nextInt(4) == 0) {
@@ -250,6 +273,46 @@ final class Life implements AutoCloseable {
         }
         operatorIsOver = true;
         scheduler.noteProgress();
+    }
+
+    /** A runtime that may be next to nothing, and that nobody need tell. */
+    private UpsReading anything() {
+        OptionalDouble runtime = random.nextInt(4) == 0
+                ? OptionalDouble.empty()
+                : OptionalDouble.of(random.nextInt(3) == 0 ? random.nextInt(40) : 600);
+        Set<String> flags = HEARD.get(random.nextInt(HEARD.size()));
+        return new UpsReading(flags, runtime, OptionalDouble.empty(), OptionalDouble.empty());
+    }
+
+    /** Decides as the engine does on what is heard of a UPS, which is anything. */
+    private void livePowered() throws InterruptedException {
+        // A budget of next to nothing counts too: devices are small here.
+        PowerPolicy policy = new PowerPolicy(
+                POWERED[random.nextInt(POWERED.length)], scenario.limitBytes(), 4L * scenario.chunkBytes());
+        PowerJudge judge = new PowerJudge(UPS, clock.nanoTime());
+        boolean wasOnBattery = false;
+        for (int i = 0; i < scenario.outageCount(); i++) {
+            if (random.nextInt(6) > 0) {
+                judge.heard(anything(), clock.nanoTime());
+            }
+            // Else nothing is heard any more: as it looks when that has lasted.
+            long laterNanos = random.nextInt(6) > 0 ? 0 : 2 * PowerJudge.SILENCE_NANOS_MAX;
+            PowerView view = judge.view(clock.nanoTime() + laterNanos);
+            if (view.isOnBattery() && !wasOnBattery) {
+                world.noteOutage();
+            }
+            wasOnBattery = view.isOnBattery();
+            // The journal took next to nothing when it was measured, now and then, so that the battery's limit binds.
+            double floor = random.nextInt(3) == 0
+                    ? random.nextInt(100_000)
+                    : writeBehind.throttle().floorBytesPerSecond();
+            PowerPolicy.Decision decision = policy.decide(view, null, floor);
+            writeBehind.throttle().setLimit(decision.limitBytes());
+            writeBehind.holdApplying(decision.holdsApplying());
+            switchTo(decision.mode());
+            scheduler.sleepUntil("operator", clock.nanoTime() + random.nextInt(40_000_000));
+        }
+        writeBehind.holdApplying(false);
     }
 
     /** As whoever starts the device does once all threads run; he may lose the processor before. */

@@ -58,6 +58,7 @@ final class MutantReport {
         // These need a ring that is full, or an operator who goes back.
         hunts.put(Mutant.REUSE_EARLY, new Hunt(Kind.JOURNAL, 2));
         hunts.put(Mutant.SALT_KEPT, new Hunt(Kind.JOURNAL, 1));
+        hunts.put(Mutant.REHEARSAL_OVER_LIVE, new Hunt(Kind.JOURNAL, 1));
         // The journal alone is quicker.
         hunts.put(Mutant.SINGLE_SUPERBLOCK, new Hunt(Kind.JOURNAL, 1));
         hunts.put(Mutant.SKIP_GAP, new Hunt(Kind.JOURNAL, 1));

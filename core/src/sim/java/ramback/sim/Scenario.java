@@ -15,6 +15,7 @@ import ramback.device.Mode;
  * @param imageFailShare of the image's operations that fail, while disks fail
  * @param calmNanos when disks stop failing
  * @param killCount how often the process is killed, at most
+ * @param outageCount how often the line fails, or something else is heard of the UPS; then the power decides about the mode
  * @param lookGap about how many moments at which it might be killed there are between two at which is looked what it would leave
  */
 record Scenario(
@@ -40,6 +41,7 @@ record Scenario(
         double stuckShare,
         long calmNanos,
         int killCount,
+        int outageCount,
         int lookGap) {
 
     private static final int KIB = 1024;
@@ -75,6 +77,41 @@ record Scenario(
         return drawn.killed(requestCount, slowShare, 1 + random.nextInt(3), 60);
     }
 
+    /** With a journal and a UPS, whose line fails now and then. */
+    static Scenario withPower(long seed) {
+        Random random = new Random(TraceHash.mix(seed ^ 0x0b1b));
+        // What a device with a UPS begins in: nothing is known of it yet.
+        return draw(seed, true, Mode.WRITEBACK).powered(2 + random.nextInt(8));
+    }
+
+    private Scenario powered(int newOutageCount) {
+        return new Scenario(
+                seed,
+                sizeBytes,
+                chunkBytes,
+                stretchPages,
+                isBlank,
+                clientCount,
+                requestCount,
+                thinkNanos,
+                mode,
+                0,
+                1,
+                lagNanos,
+                intervalNanos,
+                limitBytes,
+                ringBytes,
+                journalBytes,
+                imageFailShare,
+                journalFailShare,
+                slowShare,
+                stuckShare,
+                calmNanos,
+                0,
+                newOutageCount,
+                0);
+    }
+
     /** The same, but that fewer requests are made, and the process is killed. */
     Scenario killed(int newRequestCount, double newSlowShare, int newKillCount, int newLookGap) {
         return new Scenario(
@@ -100,6 +137,7 @@ record Scenario(
                 stuckShare,
                 calmNanos,
                 newKillCount,
+                outageCount,
                 newLookGap);
     }
 
@@ -136,6 +174,7 @@ record Scenario(
                 random.nextInt(2) == 0 ? 0.05 : 0,
                 random.nextInt(6) == 0 ? 0.005 : 0,
                 20_000_000_000L,
+                0,
                 0,
                 0);
     }

@@ -1,8 +1,6 @@
 package ramback.sim;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +35,7 @@ final class World {
     private final Random random;
     private final CrashExplorer.Start start;
     private final Kills kills;
+    private int outageCount;
     private @Nullable String stateFile;
     private @Nullable String nextStateFile;
     private @Nullable SharedSegment segment;
@@ -91,6 +90,15 @@ final class World {
         return start;
     }
 
+    /** How often the line failed, of a device with a UPS. */
+    int outageCount() {
+        return outageCount;
+    }
+
+    void noteOutage() {
+        outageCount++;
+    }
+
     /** The kills of the process, done and looked at. */
     Kills kills() {
         return kills;
@@ -119,7 +127,7 @@ final class World {
     void run() {
         Path directory = null;
         try {
-            directory = Files.createTempDirectory(Path.of("/dev/shm"), "ramback-sim");
+            directory = SimDirectories.create();
             Path lives = directory;
             scheduler.spawn(LIVES, () -> live(lives));
             if (scenario.lookGap() > 0) {
@@ -145,13 +153,7 @@ final class World {
                 segment.close();
             }
             if (directory != null) {
-                // Memory that a kill left, and nobody went on with.
-                try (DirectoryStream<Path> left = Files.newDirectoryStream(directory)) {
-                    for (Path file : left) {
-                        Files.delete(file);
-                    }
-                }
-                Files.delete(directory);
+                SimDirectories.delete(directory);
             }
         } catch (IOException e) {
             throw new AssertionError(e);

@@ -83,6 +83,41 @@ class WatchedBackingTest {
     }
 
     @Test
+    void whatIsReadAndWrittenNowIsToldAsRanges() throws Exception {
+        CyclicBarrier arrived = new CyclicBarrier(2);
+        hold(arrived);
+        List<String> seen = new ArrayList<>();
+        try (var executor = Executors.newFixedThreadPool(3);
+                Arena arena = Arena.ofShared()) {
+            MemorySegment memory = arena.allocate(8192);
+            clock.pass(1);
+            Future<?> write = executor.submit(() -> {
+                watched.write(4096, memory);
+                return null;
+            });
+            arrived.await();
+            Future<?> zero = executor.submit(() -> {
+                watched.zero(65536, 512);
+                return null;
+            });
+            arrived.await();
+            Future<?> sync = executor.submit(() -> {
+                watched.sync();
+                return null;
+            });
+            arrived.await();
+            watched.visitTransfers((offsetBytes, lengthBytes) -> seen.add(offsetBytes + "+" + lengthBytes));
+            assertThat(seen).containsExactlyInAnyOrder("4096+8192", "65536+512");
+            gate.countDown();
+            write.get();
+            zero.get();
+            sync.get();
+        }
+        watched.visitTransfers((offsetBytes, lengthBytes) -> seen.add("late"));
+        assertThat(seen).doesNotContain("late");
+    }
+
+    @Test
     void aCallThatFailsIsOver() {
         disk.failWhile(call -> true, 5);
         assertThatThrownBy(watched::sync).isInstanceOf(IOException.class);

@@ -48,6 +48,39 @@ class AgentThreadTest {
     }
 
     @Test
+    void anAgentIsAliveUntilItIsStopped() {
+        AgentThread thread = AgentThread.start(agent(() -> Clock.NEVER), Clock.SYSTEM, signal);
+        assertThat(thread.isAlive()).isTrue();
+        thread.stop();
+        assertThat(thread.isAlive()).isFalse();
+    }
+
+    @Test
+    void whoWaitsSoLongAtMostForTheEndOfAStepThatHangsGoesOn() {
+        CountDownLatch goesOn = new CountDownLatch(1);
+        AgentThread thread = AgentThread.start(
+                agent(() -> {
+                    boolean interrupted = false;
+                    while (true) {
+                        try {
+                            goesOn.await();
+                            break;
+                        } catch (InterruptedException e) {
+                            interrupted = true;
+                        }
+                    }
+                    assertThat(interrupted).as("a step is never interrupted").isFalse();
+                    return Clock.NEVER;
+                }),
+                Clock.SYSTEM,
+                signal);
+        assertThat(thread.stop(1)).isFalse();
+        goesOn.countDown();
+        thread.stop();
+        assertThat(thread.isAlive()).isFalse();
+    }
+
+    @Test
     void anAgentIsSteppedAtItsTime() throws InterruptedException {
         CountDownLatch steps = new CountDownLatch(5);
         AgentThread thread = AgentThread.start(

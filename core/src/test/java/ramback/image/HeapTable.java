@@ -10,6 +10,11 @@ final class HeapTable {
     private HeapTable() {}
 
     static ChunkTable ofChunks(long chunkCount) {
+        return ofChunks(chunkCount, RegionCounts.REGION_COUNT_MAX);
+    }
+
+    /** A table that counts by region, as many of them at most, if it has more words. */
+    static ChunkTable ofChunks(long chunkCount, int regionCountMax) {
         SegmentLayout layout =
                 new SegmentLayout(chunkCount * SegmentLayout.CHUNK_BYTES_MIN, SegmentLayout.CHUNK_BYTES_MIN, 1);
         int planeLongs = (int) (layout.wordCount() + LINE_LONGS - 1) / LINE_LONGS * LINE_LONGS;
@@ -19,6 +24,7 @@ final class HeapTable {
         return new ChunkTable(
                 layout,
                 plane -> all.asSlice(plane * planeBytes, planeBytes),
-                summary -> all.asSlice((SegmentLayout.PLANE_COUNT + summary) * planeBytes, planeBytes));
+                summary -> all.asSlice((SegmentLayout.PLANE_COUNT + summary) * planeBytes, planeBytes),
+                regionCountMax);
     }
 }

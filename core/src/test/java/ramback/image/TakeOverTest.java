@@ -227,6 +227,25 @@ class TakeOverTest {
         }
     }
 
+    @Test
+    void whatIsDoneAgainIsCountedByRegionOnce() throws Exception {
+        long sizeBytes = (RegionCounts.REGION_COUNT_MAX + 1L) * 64 * CHUNK_BYTES;
+        try (TemporarySegment large = new TemporarySegment(sizeBytes, CHUNK_BYTES, 1, true)) {
+            SharedSegment own = large.segment();
+            assertThat(Objects.requireNonNull(own.granules()).take(0, 1)).isTrue();
+            MemorySegment staging = own.staging(0);
+            staging.asSlice(0, CHUNK_BYTES).fill((byte) 7);
+            own.redoSlot(0).begin(0, CHUNK_BYTES, staging, 0);
+            Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> {}, 1);
+            ChunkStore store = new ChunkStore(own, epochs, Captures.NONE, dirty, new Trace(Clock.SYSTEM));
+            TakeOver.run(store, own, epochs, dirty);
+            RegionCounts regions = Objects.requireNonNull(store.table().regions());
+            assertThat(store.loadedChunkCount()).isEqualTo(1);
+            assertThat(regions.loaded(0)).isEqualTo(1);
+            assertThat(regions.zero(0)).isZero();
+        }
+    }
+
     private static long allocatedBytes(SharedSegment segment) throws IOException {
         int fd = Posix.open(segment.path(), Posix.O_RDONLY, 0);
         try {

@@ -7,13 +7,16 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import ramback.mutant.Mutant;
 
 /** Whenever the power is cut and whatever survives, the image comes back as it was at the end of an epoch. */
+@Timeout(value = 10, unit = TimeUnit.MINUTES)
 class JournalCrashTest {
     private static final int SAMPLES_A_POINT = 26;
 

@@ -57,6 +57,51 @@ class LocalJournalTest {
         return image.content();
     }
 
+    // ---------------------------------------------------------------------------------------------- rehearsal
+
+    /** What would be recovered from a journal that is in use. */
+    private static byte[] recoveredFromCopy(CacheDisk disk) throws IOException {
+        return recovered(new CacheDisk(disk.content(), Power.forEver()));
+    }
+
+    @Test
+    void aRehearsalChangesNothingThatTheJournalHolds() throws IOException {
+        CacheDisk disk = formatted();
+        byte[] before;
+        try (LocalJournal journal = open(disk)) {
+            for (long epoch = 1; epoch <= 4; epoch++) {
+                commit(journal, epoch, (int) epoch, epoch);
+            }
+            before = recoveredFromCopy(disk);
+            assertThat(journal.rehearse(0, 256 << 10)).isEqualTo(256 << 10);
+            assertThat(journal.rehearse(64 << 10, 100_000)).isEqualTo(98_304); // whole blocks
+            assertThat(recoveredFromCopy(disk)).isEqualTo(before);
+            commit(journal, 5, 5, 5);
+            assertThat(recoveredFromCopy(disk)).isNotEqualTo(before);
+        }
+        before = recoveredFromCopy(disk);
+        try (LocalJournal journal = open(disk)) {
+            assertThat(journal.rehearse(0, 1 << 20)).isLessThan(1 << 20).isPositive();
+            assertThat(recoveredFromCopy(disk)).isEqualTo(before);
+            commit(journal, 6, 6, 6);
+        }
+        assertThat(JournalScan.of(disk).lastEpoch()).isEqualTo(6);
+    }
+
+    @Test
+    void aRehearsalIsForTheTimeBetweenTwoEpochs() throws IOException {
+        try (LocalJournal journal = open(formatted())) {
+            append(journal, 1, 1, 1);
+            assertThat(journal.rehearse(0, 4096)).isZero();
+            journal.commit(1, TIME);
+            assertThat(journal.rehearse(0, 4096)).isEqualTo(4096);
+            assertThat(journal.rehearse(0, 4095)).isZero();
+            assertThat(journal.rehearse(1 << 20, 4096)).isZero();
+            journal.suspend();
+            assertThat(journal.rehearse(0, 4096)).isZero();
+        }
+    }
+
     // ---------------------------------------------------------------------------------------------- life
 
     @Test

@@ -2,6 +2,7 @@ package ramback.posix;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,6 +20,10 @@ import org.junit.jupiter.api.io.TempDir;
 class PosixTest {
     private static final int KIB = 1024;
     private static final int MIB = 1024 * KIB;
+    /** In struct termios: three words of flags come before the local ones. */
+    private static final int LOCAL_FLAGS_AT = 12;
+
+    private static final int ECHO = 8;
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
 
     @TempDir
@@ -389,6 +394,42 @@ class PosixTest {
     }
 
     @Test
+    void aDatagramArrivesWholeAtAPathAndAtAnAbstractName() throws Throwable {
+        for (String name : new String[] {dir.resolve("socket").toString(), "@ramback-test-" + System.nanoTime()}) {
+            int fd = Posix.datagramSocket();
+            try (DatagramReceiver receiver = new DatagramReceiver(name)) {
+                Posix.sendDatagram(fd, name, "READY=1\nSTATUS=grün".getBytes(UTF_8));
+                Posix.sendDatagram(fd, name, "second".getBytes(UTF_8));
+                assertThat(receiver.receive()).as(name).isEqualTo("READY=1\nSTATUS=grün");
+                assertThat(receiver.receive()).as(name).isEqualTo("second");
+                assertThat(receiver.receive()).as(name).isNull();
+            } finally {
+                Posix.close(fd);
+            }
+        }
+    }
+
+    @Test
+    void aDatagramThatNobodyReceivesIsAnError() throws Throwable {
+        int fd = Posix.datagramSocket();
+        try {
+            byte[] message = {1};
+            String left = dir.resolve("left").toString();
+            new DatagramReceiver(left).close();
+            assertErrno(Errno.ECONNREFUSED, () -> Posix.sendDatagram(fd, left, message));
+            assertErrno(
+                    Errno.ENOENT,
+                    () -> Posix.sendDatagram(fd, dir.resolve("none").toString(), message));
+            assertErrno(Errno.ECONNREFUSED, () -> Posix.sendDatagram(fd, "@ramback-nobody", message));
+            assertErrno(Errno.ENAMETOOLONG, () -> Posix.sendDatagram(fd, "/" + "x".repeat(107), message));
+            assertErrno(Errno.ENAMETOOLONG, () -> Posix.sendDatagram(fd, "@" + "x".repeat(108), message));
+            assertErrno(Errno.ECONNREFUSED, () -> Posix.sendDatagram(fd, "@" + "x".repeat(107), message));
+        } finally {
+            Posix.close(fd);
+        }
+    }
+
+    @Test
     void onlyLinuxOnTwoProcessorsIsAccepted() {
         assertThat(Abi.of("Linux", "amd64")).isEqualTo(Abi.X86_64);
         assertThat(Abi.of("Linux", "aarch64")).isEqualTo(Abi.AARCH64);
@@ -408,5 +449,25 @@ class PosixTest {
         assertThatExceptionOfType(PosixException.class)
                 .isThrownBy(call)
                 .satisfies(e -> assertThat(e.errno()).as(e.getMessage()).isEqualTo(errno));
+    }
+
+    @Test
+    void onlyATerminalHasTheSettingsOfOne() throws IOException {
+        int fd = Posix.open(Path.of("/dev/ptmx"), Posix.O_RDWR, 0);
+        try {
+            byte[] before = Posix.terminalSettings(fd);
+            byte[] changed = before.clone();
+            changed[LOCAL_FLAGS_AT] ^= ECHO;
+            Posix.setTerminalSettings(fd, changed);
+            assertThat(Posix.terminalSettings(fd)).isEqualTo(changed).isNotEqualTo(before);
+        } finally {
+            Posix.close(fd);
+        }
+        int file = Posix.open(dir.resolve("file"), Posix.O_RDWR | Posix.O_CREAT, 0600);
+        try {
+            assertErrno(Errno.ENOTTY, () -> Posix.terminalSettings(file));
+        } finally {
+            Posix.close(file);
+        }
     }
 }

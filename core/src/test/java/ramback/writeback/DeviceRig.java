@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import ramback.backing.Backing;
@@ -150,6 +151,8 @@ final class DeviceRig implements AutoCloseable {
     /** A lag that no test lives to see. */
     static final long LAG_NEVER = 365L * 24 * 3600 * 1_000_000_000L;
 
+    private final AtomicInteger modeSwitchCount = new AtomicInteger();
+
     final Clock clock;
     final Path directory;
     final Backing backing;
@@ -251,10 +254,16 @@ final class DeviceRig implements AutoCloseable {
     /** As the engine's switch of modes. */
     void switchMode(Mode mode) {
         Mode before = device.mode();
+        modeSwitchCount.incrementAndGet();
         device.setMode(mode);
         if (mode.compareTo(before) < 0) {
             writeBehind.demandAll();
         }
+    }
+
+    /** Grows before each switch of the mode. */
+    int modeSwitchCount() {
+        return modeSwitchCount.get();
     }
 
     /** Waits until a condition holds that other threads bring about; fails when they don't. */

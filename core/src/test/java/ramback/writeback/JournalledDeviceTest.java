@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -74,6 +75,41 @@ class JournalledDeviceTest {
             rig.stopCleanly();
             assertThat(backing.durableContent()[3 * CHUNK]).isEqualTo((byte) 7);
             assertThat(log.epochCount()).isZero();
+        }
+    }
+
+    @Test
+    void whileApplyingIsHeldTheImageIsLeftAloneUntilSomebodyWaitsForIt() {
+        try (DeviceRig rig = plan().lagNanos(1_000_000).start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            rig.writeBehind.holdApplying(true);
+            for (int i = 0; i < 20; i++) {
+                client.write(3 * CHUNK, filled(CHUNK, i));
+                assertThat(client.flush()).isEqualTo(Outcome.DONE);
+            }
+            assertThat(backing.calls(Operation.WRITE)).isEmpty();
+            rig.stopCleanly(); // waits for the image
+            assertThat(backing.durableContent()[3 * CHUNK]).isEqualTo((byte) 19);
+        }
+    }
+
+    @Test
+    void heldApplyingGoesOnWhenTheJournalIsNearlyFull() {
+        try (DeviceRig rig = plan().lagNanos(1_000_000).start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            rig.writeBehind.holdApplying(true);
+            // Several times the journal's capacity: without a round it would never end.
+            for (int i = 0; i < 2000; i++) {
+                client.write((long) (i % CHUNK_COUNT) * CHUNK, filled(CHUNK, i));
+                if (i % 8 == 0) {
+                    assertThat(client.flush()).isEqualTo(Outcome.DONE);
+                }
+            }
+            assertThat(backing.calls(Operation.WRITE)).isNotEmpty();
+            rig.writeBehind.holdApplying(false);
+            rig.stopCleanly();
         }
     }
 
@@ -393,6 +429,54 @@ class JournalledDeviceTest {
             client.write(0, filled(CHUNK, 2));
             assertThat(client.flush()).isEqualTo(Outcome.DONE);
             assertThat(afterPowerLoss()[0]).isEqualTo((byte) 2);
+        }
+    }
+
+    @Test
+    void whoIsInterruptedWhileTheJournalIsSuspendedHasSwitchedAndCanSwitchBack() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            RigClient client = rig.connect();
+            client.write(0, filled(CHUNK, 1));
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1L);
+            CountDownLatch arrived = new CountDownLatch(1);
+            CountDownLatch opened = new CountDownLatch(1);
+            log.before(call -> {
+                if (call.equals("suspend")) {
+                    arrived.countDown();
+                    try {
+                        opened.await();
+                    } catch (InterruptedException e) {
+                        throw new IOException(e);
+                    }
+                }
+            });
+            AtomicBoolean isFlagKept = new AtomicBoolean();
+            CompletableFuture<Void> switched = new CompletableFuture<>();
+            Thread power = Thread.ofPlatform().start(() -> {
+                try {
+                    modes.switchTo(Mode.UNSAFE);
+                    isFlagKept.set(Thread.interrupted());
+                    switched.complete(null);
+                } catch (IOException | InterruptedException | RuntimeException e) {
+                    switched.completeExceptionally(e);
+                }
+            });
+            arrived.await();
+            power.interrupt();
+            // Either it waits on, or it has gone, and left a device that nobody can use any more.
+            DeviceRig.awaitTrue("took the interrupt", () -> !power.isInterrupted());
+            opened.countDown();
+            switched.get();
+            assertThat(isFlagKept).isTrue();
+            assertThat(modes.isIn(Mode.UNSAFE)).isTrue();
+            client.write(CHUNK, filled(CHUNK, 2));
+            modes.switchTo(Mode.WRITETHROUGH);
+            assertThat(client.write(2 * CHUNK, filled(CHUNK, 3))).isEqualTo(Outcome.DONE);
+            byte[] recovered = afterPowerLoss();
+            assertThat(recovered[CHUNK]).isEqualTo((byte) 2);
+            assertThat(recovered[2 * CHUNK]).isEqualTo((byte) 3);
+            rig.stopCleanly();
         }
     }
 

@@ -102,9 +102,10 @@ class ManyWritersTest {
 
         /** What a flush covers is never older, in the durable image, than what its session wrote last. */
         private void flush() {
+            int switchCount = rig.modeSwitchCount();
             boolean waits = rig.device.mode().flushesWait();
             done(client.startFlush());
-            if (!waits || !rig.device.mode().flushesWait()) {
+            if (!waits || rig.modeSwitchCount() != switchCount) {
                 return;
             }
             byte[] durable = backing.durableContent();

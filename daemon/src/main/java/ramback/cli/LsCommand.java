@@ -8,6 +8,7 @@ import ramback.control.ControlClient;
 import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
 import ramback.engine.Refusal;
+import ramback.power.ForeignText;
 
 /** {@code ramback ls}: all devices, a line each; those whose daemon died as well. */
 @Command(
@@ -40,12 +41,12 @@ final class LsCommand extends DeviceCommand {
         try {
             StatusReport status = client.status();
             return List.of(
-                    status.name(),
+                    client.name(),
                     Quantities.ofSize(status.sizeBytes()),
-                    status.mode(),
-                    status.light(),
+                    ForeignText.printable(status.mode()),
+                    status.lightColour().word(),
                     loss(status),
-                    status.uri());
+                    ForeignText.printable(status.uri()));
         } catch (Refusal e) {
             String word = e.kind() == Refusal.Kind.NO_DEVICE ? "gone" : client.isStarting() ? "starting" : "unknown";
             return List.of(client.name(), "-", "-", word, "-", "-");

@@ -22,7 +22,9 @@ public final class Main {
             "up",
             "ls",
             "status",
+            "top",
             "mode",
+            "power",
             "flush",
             "trace",
             "snapshot",
@@ -41,21 +43,26 @@ public final class Main {
 
     /** Runs one command and ends the process with its exit code. */
     public static void main(String[] arguments) {
+        if (arguments.length > 0 && arguments[0].equals("up")) {
+            StandardErrorQueue.install();
+        }
         int exitCode = new Main(Shell.ofProcess()).run(arguments);
         System.out.flush();
+        StandardErrorQueue.settle();
         System.exit(exitCode);
     }
 
     /** Runs one command and returns its exit code. */
     int run(String... arguments) {
-        CommandLine program = new CommandLine(new Root());
+        CommandLine program;
         // A command's class is looked at only when it is the one that is asked for: picocli reads it by reflection.
         String first = arguments.length == 0 ? "" : arguments[0];
         if (COMMANDS.contains(first)) {
-            program.addSubcommand(first, make(first, arguments));
+            program = new CommandLine(new Root()).addSubcommand(first, make(first, arguments));
+        } else if (first.equals("completion")) {
+            program = new CommandLine(new Root()).addSubcommand(first, new CompletionCommand(shell, this::whole));
         } else {
-            COMMANDS.forEach(name -> program.addSubcommand(name, make(name, arguments)));
-            program.addSubcommand(new CommandLine.HelpCommand());
+            program = whole(arguments);
         }
         program.setOut(new PrintWriter(shell.out(), true, shell.out().charset()));
         program.setErr(new PrintWriter(shell.err(), true, shell.err().charset()));
@@ -65,12 +72,21 @@ public final class Main {
         return program.execute(arguments);
     }
 
+    /** The program with all of its commands, for its help and its completion. */
+    CommandLine whole(String... arguments) {
+        CommandLine program = new CommandLine(new Root());
+        COMMANDS.forEach(name -> program.addSubcommand(name, make(name, arguments)));
+        return program.addSubcommand(new CommandLine.HelpCommand());
+    }
+
     private Object make(String command, String... arguments) {
         return switch (command) {
             case "up" -> new UpCommand(shell, List.of(arguments));
             case "ls" -> new LsCommand(shell);
             case "status" -> new StatusCommand(shell);
+            case "top" -> new TopCommand(shell);
             case "mode" -> new ModeCommand(shell);
+            case "power" -> new PowerCommand(shell);
             case "flush" -> new FlushCommand(shell);
             case "trace" -> new TraceCommand(shell);
             case "snapshot" -> new SnapshotCommand(shell);

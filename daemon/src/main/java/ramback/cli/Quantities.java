@@ -156,6 +156,34 @@ final class Quantities {
         return whole / 3600 + " h " + whole / 60 % 60 + " min";
     }
 
+    /** A time that is short mostly, with three digits that matter and no letter that a terminal may lack: 4.10 us, 12.3 ms, 250 ms, 1.50 s. */
+    static String ofShortTime(double seconds) {
+        if (seconds < 0.9995e-3) {
+            return digits(seconds * 1e6, false) + " us";
+        }
+        return seconds < 0.9995 ? digits(seconds * 1e3, false) + " ms" : ofSeconds(seconds);
+    }
+
+    /** Bytes in at most five cells, as sizes are written in options: 999, 1.00K, 12.3M. */
+    static String shortBytes(long bytes) {
+        return shortened((double) bytes, 1024, "KMGTPE");
+    }
+
+    /** A count in at most five cells: 999, 1.00k, 12.3M. */
+    static String shortCount(double count) {
+        return shortened(count, 1000, "kMGTPE");
+    }
+
+    private static String shortened(double count, int step, String suffixes) {
+        int unit = 0;
+        double value = count;
+        while (value >= 999.5 && unit < suffixes.length()) {
+            value /= step;
+            unit++;
+        }
+        return digits(value, unit == 0) + (unit == 0 ? "" : suffixes.charAt(unit - 1));
+    }
+
     /** A count with thousands apart. */
     static String ofCount(long count) {
         return String.format(Locale.ROOT, "%,d", count);

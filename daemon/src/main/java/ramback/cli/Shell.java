@@ -1,12 +1,15 @@
 package ramback.cli;
 
 import java.io.PrintStream;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import ramback.engine.Refusal;
 import ramback.engine.Successor;
 import ramback.host.Host;
+import ramback.host.JournalStream;
+import ramback.power.ForeignText;
 
 /**
  * What a command was started in.
@@ -53,13 +56,34 @@ record Shell(
                 System.getenv(),
                 Signals::onStop,
                 new Terminal.Asking(),
-                Successor::become,
+                Shell::become,
                 Host.system());
+    }
+
+    private static void become(Path launcher, List<String> arguments) throws Refusal {
+        StandardErrorQueue.settle();
+        Successor.become(launcher, arguments);
     }
 
     /** Prints one line on standard error, whatever the message holds. */
     void complain(String message) {
-        err.println("ramback: " + message.strip().replaceAll("\\s*\\R\\s*", " "));
+        print(Level.ERROR, "", message);
+    }
+
+    /** Prints a line on standard error that something is not as it should be. */
+    void warn(String message) {
+        print(Level.WARNING, "warning: ", message);
+    }
+
+    /** Prints a line on standard error that is good to know. */
+    void note(String message) {
+        print(Level.INFO, "", message);
+    }
+
+    private void print(Level level, String word, String message) {
+        String line = ForeignText.printable(message.strip().replaceAll("\\s*\\R\\s*", " "));
+        boolean isJournal = JournalStream.isStandardError();
+        err.println((isJournal ? JournalStream.prefix(level) : "ramback: " + word) + line);
         err.flush();
     }
 
@@ -69,8 +93,9 @@ record Shell(
         return ExitCode.of(refusal.kind());
     }
 
-    /** Prints one line of good news on standard output. */
+    /** Prints one line of good news on standard output, behind what was said on standard error. */
     void say(String message) {
+        StandardErrorQueue.settle();
         out.println("ramback: " + message);
         out.flush();
     }

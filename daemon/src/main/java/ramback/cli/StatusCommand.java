@@ -1,6 +1,5 @@
 package ramback.cli;
 
-import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -18,7 +17,11 @@ final class StatusCommand extends DeviceCommand {
     @Option(names = "--json", description = "One line of JSON for programs; with --watch one line a second.")
     private boolean isJson;
 
-    @Option(names = "--watch", description = "Follow it: redrawn every second. q or Ctrl-C ends it.")
+    @Option(
+            names = "--watch",
+            description =
+                    "Follow it: on a full screen with keys ('?' shows them), or where output is no terminal as a block of lines a"
+                            + " second. q or Ctrl-C ends it.")
     private boolean isWatch;
 
     StatusCommand(Shell shell) {
@@ -26,8 +29,11 @@ final class StatusCommand extends DeviceCommand {
     }
 
     @Override
-    public Integer call() throws Refusal, IOException, InterruptedException {
+    public Integer call() throws Refusal, InterruptedException {
         ControlClient client = client(name);
+        if (isWatch && !isJson && Terminal.isScreen(shell.environment())) {
+            return View.of(shell, runDirectory(), client.name()).run();
+        }
         if (isWatch) {
             return new Watch(shell, client, isJson).run();
         }

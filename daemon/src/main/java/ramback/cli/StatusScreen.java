@@ -4,28 +4,43 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import ramback.control.LatencyReport;
 import ramback.control.Light;
 import ramback.control.StatusReport;
+import ramback.power.ForeignText;
 
-/** A status for people, on one screen. */
+/** A status for people, on one screen. What a daemon says is made {@link ForeignText#printable} here. */
 final class StatusScreen {
 
-    private static final int BAR_CELLS = 24;
+    /** Of a bar, where there is room. */
+    static final int BAR_CELLS = 24;
 
     private StatusScreen() {}
 
     /**
      * What the terminal can show.
      *
-     * @param dot a round one, or an asterisk where the terminal's encoding has none
+     * @param isUnicode whether its encoding has more than ASCII
      */
-    record Style(boolean isColoured, String dot) {
+    record Style(boolean isColoured, boolean isUnicode) {
 
         static Style of(Shell shell, boolean isTerminal) {
-            boolean hasDot = shell.out().charset().newEncoder().canEncode('●');
-            return new Style(isTerminal && Terminal.wantsColour(shell.environment()), hasDot ? "●" : "*");
+            return new Style(
+                    isTerminal && Terminal.wantsColour(shell.environment()),
+                    shell.out().charset().newEncoder().canEncode("●…↑↓"));
+        }
+
+        String dot() {
+            return isUnicode ? "●" : "*";
         }
     }
+
+    /**
+     * A line of the screen below its first one.
+     *
+     * @param label what it is about; empty when it goes on with the line above
+     */
+    record Line(String label, String text) {}
 
     /** The screen of one moment. */
     static List<String> lines(StatusReport status, Style style) {
@@ -40,7 +55,20 @@ final class StatusScreen {
      */
     static List<String> lines(StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, Style style) {
         List<String> lines = new ArrayList<>();
-        lines.add(now.name() + "  " + light(now, style) + "  " + now.state() + (now.readOnly() ? ", read-only" : ""));
+        lines.add(ForeignText.printable(now.name()) + "  " + light(now, style) + "  " + state(now));
+        for (Line line : body(now, earlier, peakDirtyBytes, BAR_CELLS)) {
+            lines.add(String.format(Locale.ROOT, "  %-10s %s", line.label(), line.text()));
+        }
+        return lines;
+    }
+
+    static String state(StatusReport status) {
+        return ForeignText.printable(status.state()) + (status.readOnly() ? ", read-only" : "");
+    }
+
+    /** The lines below the first one. */
+    static List<Line> body(StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, int barCellCount) {
+        List<Line> lines = new ArrayList<>();
         add(
                 lines,
                 "size",
@@ -53,12 +81,12 @@ final class StatusScreen {
                         + (now.mode().equals("checkpoint")
                                 ? ", at most " + Quantities.ofSeconds(now.intervalSeconds()) + " behind"
                                 : "")
-                        + (now.mode().equals(now.configuredMode())
-                                ? ""
-                                : " (configured: " + now.configuredMode() + ")"));
-        add(lines, "loaded", loaded(now));
-        add(lines, "dirty", dirty(now, peakDirtyBytes));
+                        + (now.mode().equals(now.configuredMode()) ? "" : " (configured: " + now.configuredMode() + ")")
+                        + (now.modeByHand() ? ", chosen by hand" : ""));
+        add(lines, "loaded", loaded(now, barCellCount));
+        add(lines, "dirty", dirty(now, earlier, peakDirtyBytes, barCellCount));
         add(lines, "at risk", atRisk(now));
+        PowerWords.lines(now.power()).forEach(new Continuing(lines, "power")::add);
         add(
                 lines,
                 "committed",
@@ -69,9 +97,10 @@ final class StatusScreen {
             add(
                     lines,
                     "journal",
-                    bar(now.journalUsedBytes(), now.journalSizeBytes()) + " "
+                    bar(now.journalUsedBytes(), now.journalSizeBytes(), barCellCount) + " "
                             + Quantities.ofBytes(now.journalUsedBytes()) + " of "
-                            + Quantities.ofSize(now.journalSizeBytes()) + ", " + now.journalPath());
+                            + Quantities.ofSize(now.journalSizeBytes()) + journalTrend(now, earlier) + ", "
+                            + now.journalPath());
         }
         add(lines, "image", now.backingUri() + access(now));
         if (now.backingFailing() != null) {
@@ -85,13 +114,21 @@ final class StatusScreen {
                             + (now.backingLastError() == null ? "" : ", the last: " + now.backingLastError()));
         }
         if (now.snapshotPath() != null) {
-            add(lines, "snapshot", bar(now.snapshotDoneBytes(), now.sizeBytes()) + " " + now.snapshotPath());
+            add(
+                    lines,
+                    "snapshot",
+                    bar(now.snapshotDoneBytes(), now.sizeBytes(), barCellCount) + " " + now.snapshotPath());
         }
         add(lines, "clients", now.clients() + ", " + Quantities.ofCount(now.inflight()) + " requests wait");
         add(lines, "requests", requests(now, earlier));
+        Continuing latency = new Continuing(lines, "latency");
+        now.latencies().forEach(kind -> latency.add(latency(kind)));
         add(lines, "NBD", now.uri());
         if (now.tcpUri() != null) {
             add(lines, "", now.tcpUri());
+        }
+        if (now.httpUri() != null) {
+            add(lines, "dashboard", now.httpUri());
         }
         add(
                 lines,
@@ -111,8 +148,25 @@ final class StatusScreen {
         return now.directIo() ? ", direct I/O" : ", through the page cache";
     }
 
-    private static void add(List<String> lines, String label, String text) {
-        lines.add(String.format(Locale.ROOT, "  %-10s %s", label, text));
+    private static void add(List<Line> lines, String label, String text) {
+        lines.add(new Line(label, ForeignText.printable(text)));
+    }
+
+    /** Several lines about one thing: its label stands before the first. */
+    private static final class Continuing {
+
+        private final List<Line> lines;
+        private String label;
+
+        Continuing(List<Line> lines, String label) {
+            this.lines = lines;
+            this.label = label;
+        }
+
+        void add(String text) {
+            StatusScreen.add(lines, label, text);
+            label = "";
+        }
     }
 
     /** The dot and its word: who can't see the colour reads it. */
@@ -129,33 +183,76 @@ final class StatusScreen {
         return "\033[" + colour + "m" + style.dot() + "\033[0m " + light.word();
     }
 
-    private static String loaded(StatusReport now) {
+    private static String loaded(StatusReport now, int barCellCount) {
         if (now.fullyLoaded()) {
-            return bar(1, 1) + " all of it";
+            return bar(1, 1, barCellCount) + " all of it";
         }
         double rate = now.loadBytesPerSecond();
-        String text =
-                bar(now.loadedChunks(), now.chunks()) + ", " + Quantities.ofBytes(now.loadRemainingBytes()) + " left";
+        String text = bar(now.loadedChunks(), now.chunks(), barCellCount) + ", "
+                + Quantities.ofBytes(now.loadRemainingBytes()) + " left";
         return rate < 1
                 ? text
                 : text + ", " + Quantities.ofRate(rate) + ", "
                         + Quantities.ofSeconds((double) now.loadRemainingBytes() / rate) + " to go";
     }
 
-    private static String dirty(StatusReport now, long peakDirtyBytes) {
-        boolean isFlushing = now.state().equals("flushing") || now.state().equals("stopping");
+    private static String dirty(
+            StatusReport now, @Nullable StatusReport earlier, long peakDirtyBytes, int barCellCount) {
         double rate = now.backingWriteBytesPerSecond();
         String bytes = Quantities.ofBytes(now.dirtyBytes());
-        if (isFlushing) {
-            String text = bar(peakDirtyBytes - now.dirtyBytes(), peakDirtyBytes) + " flushed, " + bytes + " left";
+        if (isFlushing(now)) {
+            String text = bar(peakDirtyBytes - now.dirtyBytes(), peakDirtyBytes, barCellCount) + " flushed, " + bytes
+                    + " left";
             return rate < 1
                     ? text
                     : text + ", " + Quantities.ofRate(rate) + ", "
                             + Quantities.ofSeconds((double) now.dirtyBytes() / rate) + " to go";
         }
-        return bar(now.dirtyBytes(), now.dirtyMaxBytes()) + " " + bytes + " of at most "
-                + Quantities.ofBytes(now.dirtyMaxBytes()) + ", " + Quantities.ofCount(now.dirtyChunks()) + " chunks"
-                + (rate < 1 ? "" : ", " + Quantities.ofRate(rate)) + (now.throttling() ? ", writers throttled" : "");
+        return bar(now.dirtyBytes(), now.dirtyMaxBytes(), barCellCount) + " " + bytes + " of at most "
+                + Quantities.ofBytes(now.dirtyMaxBytes())
+                + (earlier == null ? ", " + Quantities.ofCount(now.dirtyChunks()) + " chunks" : "")
+                + (rate < 1 ? "" : ", " + Quantities.ofRate(rate)) + (now.throttling() ? ", writers throttled" : "")
+                + (earlier != null && isFollowedBy(earlier, now)
+                        ? goal(now.dirtyBytes(), earlier.dirtyBytes(), now.dirtyMaxBytes(), seconds(earlier, now))
+                        : "");
+    }
+
+    /** Whether everything dirty is being carried to the image. */
+    static boolean isFlushing(StatusReport status) {
+        return status.state().equals("flushing") || status.state().equals("stopping");
+    }
+
+    private static String journalTrend(StatusReport now, @Nullable StatusReport earlier) {
+        if (earlier == null || !isFollowedBy(earlier, now)) {
+            return "";
+        }
+        double seconds = seconds(earlier, now);
+        double rate = (now.journalUsedBytes() - earlier.journalUsedBytes()) / seconds;
+        return Math.abs(rate) < 1
+                ? ""
+                : ", " + (rate > 0 ? "+" : "-") + Quantities.ofRate(Math.abs(rate))
+                        + goal(now.journalUsedBytes(), earlier.journalUsedBytes(), now.journalSizeBytes(), seconds);
+    }
+
+    /** When an amount would be at its limit or at nothing, if it went on as since the status before. */
+    private static String goal(long now, long before, long limit, double seconds) {
+        double rate = (now - before) / seconds;
+        if (Math.abs(rate) < 1 || now <= 0) {
+            return "";
+        }
+        return rate > 0
+                ? ", full in " + Quantities.ofSeconds(Math.max(0, limit - now) / rate)
+                : ", empty in " + Quantities.ofSeconds(now / -rate);
+    }
+
+    /** Whether two statuses are of the same daemon, so that the difference between them means something. */
+    static boolean isFollowedBy(StatusReport earlier, StatusReport now) {
+        return earlier.pid() == now.pid() && now.uptimeSeconds() > earlier.uptimeSeconds();
+    }
+
+    /** How far apart two statuses of a daemon are, by its own clock; more than 0. */
+    static double seconds(StatusReport earlier, StatusReport now) {
+        return Math.max(0.001, now.uptimeSeconds() - earlier.uptimeSeconds());
     }
 
     private static String atRisk(StatusReport now) {
@@ -166,21 +263,21 @@ final class StatusScreen {
             return "the whole device, if the power failed now (unsafe); last clean "
                     + Quantities.ofSeconds(now.lossSeconds()) + " ago";
         }
-        return Quantities.ofBytes(now.lossBytes()) + ", the oldest " + Quantities.ofSeconds(now.lossSeconds())
-                + " old, if the power failed now"
+        return Quantities.ofBytes(now.lossBytes()) + ", the oldest " + Quantities.ofSeconds(now.lossSeconds()) + " old"
                 + (now.mode().equals("checkpoint")
                         ? " (at most " + Quantities.ofSeconds(now.intervalSeconds()) + ")"
-                        : "");
+                        : "")
+                + ", if the power failed now";
     }
 
     private static String requests(StatusReport now, @Nullable StatusReport earlier) {
         String failed = now.failedCount() == 0 ? "" : ", " + Quantities.ofCount(now.failedCount()) + " failed";
-        if (earlier == null || earlier.pid() != now.pid()) {
+        if (earlier == null || !isFollowedBy(earlier, now)) {
             return Quantities.ofCount(now.readCount()) + " reads (" + Quantities.ofBytes(now.readBytes()) + "), "
                     + Quantities.ofCount(now.writeCount()) + " writes (" + Quantities.ofBytes(now.writeBytes()) + "), "
                     + Quantities.ofCount(now.flushCount()) + " flushes" + failed;
         }
-        double seconds = Math.max(0.001, now.uptimeSeconds() - earlier.uptimeSeconds());
+        double seconds = seconds(earlier, now);
         return perSecond(now.readCount() - earlier.readCount(), seconds) + " reads/s ("
                 + Quantities.ofRate((now.readBytes() - earlier.readBytes()) / seconds) + "), "
                 + perSecond(now.writeCount() - earlier.writeCount(), seconds) + " writes/s ("
@@ -192,11 +289,23 @@ final class StatusScreen {
         return Quantities.ofCount(Math.round(count / seconds));
     }
 
+    /** What requests of a kind took in the last ten seconds. */
+    private static String latency(LatencyReport kind) {
+        return String.format(
+                Locale.ROOT,
+                "%-5s p50 %s, p99 %s, p99.9 %s, max %s",
+                kind.kind(),
+                Quantities.ofShortTime(kind.p50Seconds()),
+                Quantities.ofShortTime(kind.p99Seconds()),
+                Quantities.ofShortTime(kind.p999Seconds()),
+                Quantities.ofShortTime(kind.maxSeconds()));
+    }
+
     /** A bar and its percentage; full only when it is. */
-    static String bar(long part, long whole) {
+    static String bar(long part, long whole, int cellCount) {
         double percent = percent(part, whole);
-        int filled = (int) (percent * BAR_CELLS / 100);
-        return "[" + "#".repeat(filled) + "-".repeat(BAR_CELLS - filled) + "]"
+        int filled = (int) (percent * cellCount / 100);
+        return "[" + "#".repeat(filled) + "-".repeat(cellCount - filled) + "]"
                 + String.format(Locale.ROOT, " %3.0f %%", Math.floor(percent));
     }
 

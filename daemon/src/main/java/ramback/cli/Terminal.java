@@ -1,8 +1,6 @@
 package ramback.cli;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -47,18 +45,13 @@ final class Terminal {
         return (refused == null || refused.isEmpty()) && !"dumb".equals(environment.get("TERM"));
     }
 
-    /** Returns the width of the terminal in cells, or a large number where there is none or it doesn't say. */
-    static int columnCount() {
-        try {
-            Process stty = new ProcessBuilder("stty", "size")
-                    .redirectInput(ProcessBuilder.Redirect.INHERIT)
-                    .start();
-            String answer = new String(stty.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).strip();
-            int count = Integer.parseInt(answer.substring(answer.indexOf(' ') + 1));
-            return count > 0 ? count : Integer.MAX_VALUE;
-        } catch (IOException | NumberFormatException e) {
-            return Integer.MAX_VALUE;
-        }
+    /**
+     * Returns whether a whole screen can be drawn and keys be read: a terminal on both sides, of a kind that can move its
+     * cursor.
+     */
+    static boolean isScreen(Map<String, String> environment) {
+        String type = environment.getOrDefault("TERM", "");
+        return !type.isEmpty() && !type.equals("dumb") && isInput() && isOutput();
     }
 
     /** Whoever sits at the terminal. */
@@ -82,47 +75,6 @@ final class Terminal {
                 return ""; // nobody there after all
             }
             return line.toString().strip();
-        }
-    }
-
-    /**
-     * Keys as they are pressed: no line to be finished, no echo. Does nothing where standard input is no terminal.
-     * {@link #close} gives the terminal back as it was.
-     */
-    static final class Keys implements AutoCloseable {
-
-        private final boolean isActive = isInput();
-
-        Keys() {
-            if (isActive) {
-                stty("-icanon", "-echo", "min", "1");
-            }
-        }
-
-        /** Returns the next key if one was pressed, or -1. */
-        int poll() throws IOException {
-            InputStream in = System.in;
-            return isActive && in.available() > 0 ? in.read() : -1;
-        }
-
-        @Override
-        public void close() {
-            if (isActive) {
-                stty("icanon", "echo");
-            }
-        }
-
-        private static void stty(String... settings) {
-            try {
-                String[] command = new String[settings.length + 1];
-                command[0] = "stty";
-                System.arraycopy(settings, 0, command, 1, settings.length);
-                new ProcessBuilder(command).inheritIO().start().waitFor();
-            } catch (IOException e) {
-                // No stty: a key then needs Return behind it, and everything else works.
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
         }
     }
 }

@@ -12,7 +12,9 @@ import ramback.engine.Refusal;
 @Command(
         name = "trace",
         customSynopsis = "ramback trace [NAME] on|off|dump FILE",
-        description = "Trace every request and chunk transition; dump writes the newest events to a new FILE.")
+        description =
+                "Trace every request and chunk transition; dump writes the newest events to a new FILE, as text, or as a"
+                        + " recording of the JDK's flight recorder if FILE ends with .jfr.")
 final class TraceCommand extends DeviceCommand {
 
     private static final String USAGE = "write 'ramback trace [NAME] on', 'off' or 'dump FILE'";
@@ -50,7 +52,13 @@ final class TraceCommand extends DeviceCommand {
         ControlClient client = client(request.name());
         if (request.isDump()) {
             Path file = Path.of(request.argument()).toAbsolutePath().normalize();
-            shell.say("wrote " + Quantities.ofCount(client.dumpTrace(file)) + " trace events to " + file);
+            long written = client.dumpTrace(file);
+            boolean isRecording = file.toString().endsWith(".jfr");
+            shell.say("wrote "
+                    + (isRecording
+                            ? Quantities.ofBytes(written) + " of flight recording"
+                            : Quantities.ofCount(written) + " trace events")
+                    + " to " + file);
         } else {
             client.trace(request.argument().equals("on"));
             shell.say("trace of " + client.name() + " is " + request.argument());

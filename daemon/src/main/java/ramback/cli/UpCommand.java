@@ -14,6 +14,7 @@ import picocli.CommandLine.Parameters;
 import ramback.control.Daemon;
 import ramback.control.DeviceName;
 import ramback.control.Ending;
+import ramback.control.HttpAddress;
 import ramback.control.ModeWords;
 import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
@@ -21,9 +22,12 @@ import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
 import ramback.engine.ImageName;
 import ramback.engine.JournalOption;
+import ramback.engine.PowerOptions;
 import ramback.engine.RamMode;
 import ramback.engine.Refusal;
 import ramback.engine.Successor;
+import ramback.power.UpsAddress;
+import ramback.power.UpsCredentials;
 
 /** {@code ramback up}: serves an image from RAM, in the foreground, until it is told to stop. */
 @Command(
@@ -68,8 +72,8 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--mode",
             paramLabel = "MODE",
-            description = "When writes and flushes are acknowledged: writethrough, writeback (default), checkpoint or"
-                    + " unsafe.")
+            description = "When writes and flushes are acknowledged: writethrough, writeback (default), checkpoint"
+                    + " (default with --ups) or unsafe.")
     private @Nullable String mode;
 
     @Option(
@@ -109,6 +113,18 @@ final class UpCommand extends DeviceCommand {
     private @Nullable String listen;
 
     @Option(
+            names = "--http",
+            paramLabel = "HOST:PORT",
+            description =
+                    "Serve the dashboard on TCP, on the loopback; port 0 takes a free one (see 'ramback status').")
+    private @Nullable String http;
+
+    @Option(
+            names = "--insecure",
+            description = "Let --http listen beyond the loopback, where others can read along, the token included.")
+    private boolean isInsecure;
+
+    @Option(
             names = "--dirty-max",
             paramLabel = "SIZE",
             description = "Hard limit on bytes not yet committed. Default: a quarter of the device.")
@@ -125,6 +141,20 @@ final class UpCommand extends DeviceCommand {
 
     @Option(names = "--ram-dir", paramLabel = "DIR", description = "A directory on tmpfs. Default: /dev/shm/ramback.")
     private @Nullable Path ramDirectory;
+
+    @Option(
+            names = "--ups",
+            paramLabel = "NAME@HOST[:PORT]",
+            description =
+                    "A UPS that a NUT server knows. With a healthy battery the default mode is checkpoint; on battery"
+                            + " it is writethrough.")
+    private @Nullable String ups;
+
+    @Option(
+            names = "--ups-auth",
+            paramLabel = "FILE",
+            description = "Lines 'user NAME', 'password WORD', and 'ca FILE' for a server that must prove who it is.")
+    private @Nullable Path upsAuth;
 
     @Option(
             names = "--snapshot-buffer",
@@ -165,19 +195,52 @@ final class UpCommand extends DeviceCommand {
 
     @Override
     public Integer call() throws Refusal, InterruptedException {
+        try (ServiceNotice service = ServiceNotice.start(shell.environment())) {
+            try {
+                return serve(service);
+            } catch (Refusal e) {
+                service.failed(e);
+                throw e;
+            }
+        }
+    }
+
+    private Integer serve(ServiceNotice service) throws Refusal {
         Daemon.Options options = options();
         shell.signals().onStop(this::onSignal);
         Daemon started;
         try (WorkLine line = new WorkLine(shell)) {
-            started = Daemon.start(options, ending::complete, line);
+            started = Daemon.start(options, ending::complete, service.hearing(line));
         }
         daemon = started;
-        started.warnings().forEach(warning -> shell.complain("warning: " + warning));
+        started.warnings().forEach(shell::warn);
+        noteDashboard(started, options);
         StatusReport status = started.status();
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
                 + started.uri());
-        end(started, ending.join());
+        service.serves(started);
+        Ending asked = ending.join();
+        service.ends(started, asked);
+        end(started, asked, service);
         return ExitCode.OK;
+    }
+
+    /** The token goes to the eyes of whoever sits there, and to no log. */
+    private void noteDashboard(Daemon started, Daemon.Options options) {
+        String uri = started.httpUri();
+        if (uri == null || options.http() == null) {
+            return;
+        }
+        if (!options.http().isLoopback()) {
+            shell.warn("--insecure: the dashboard on " + http + " is not encrypted: whoever can read along"
+                    + " sees the status, and the token, with which the mode is changed and snapshots are written");
+        }
+        shell.note(
+                Terminal.isError()
+                        ? "dashboard " + started.httpUriWithToken()
+                        : "dashboard " + uri + " (to change anything: "
+                                + options.runDirectory()
+                                        .httpToken(options.device().name()) + ")");
     }
 
     // -------------------------------------------------------------------------------------------------- the options
@@ -204,10 +267,16 @@ final class UpCommand extends DeviceCommand {
                 isTornAccepted,
                 isImageAdopted,
                 isMemoryDiscarded,
+                powerOptions(),
                 ramDirectory == null ? ImageFiles.RAM_DIRECTORY_DEFAULT : ramDirectory.toAbsolutePath(),
                 ImageFiles.stateDirectory(shell.environment()));
         return new Daemon.Options(
-                device, runDirectory, socketPath(runDirectory, deviceName), listenAddress(), shell.host());
+                device,
+                runDirectory,
+                socketPath(runDirectory, deviceName),
+                listenAddress(),
+                httpAddress(),
+                shell.host());
     }
 
     private JournalOption journalOption() throws Refusal {
@@ -246,12 +315,33 @@ final class UpCommand extends DeviceCommand {
     }
 
     private Mode mode() throws Refusal {
-        Mode asked = mode == null ? Mode.WRITEBACK : ModeWords.parse(mode, false);
+        Mode asked = mode == null ? defaultMode() : ModeWords.parse(mode, false);
         if (asked == Mode.CHECKPOINT && "none".equals(journal)) {
             throw usage("mode checkpoint needs a journal; leave --journal none out, or use writeback, writethrough or"
                     + " unsafe");
         }
         return asked;
+    }
+
+    /** A battery makes checkpoint's promise a small one to break; without a journal there is none to make. */
+    private Mode defaultMode() {
+        return ups != null && !"none".equals(journal) && !isReadOnly ? Mode.CHECKPOINT : Mode.WRITEBACK;
+    }
+
+    private PowerOptions powerOptions() throws Refusal {
+        if (ups == null) {
+            if (upsAuth != null) {
+                throw usage("--ups-auth " + upsAuth + " is for a UPS, and none is named; add --ups NAME@HOST[:PORT]");
+            }
+            return PowerOptions.NONE;
+        }
+        try {
+            return new PowerOptions(
+                    UpsAddress.parse(ups),
+                    upsAuth == null ? UpsCredentials.NONE : UpsFiles.read(upsAuth.toAbsolutePath()));
+        } catch (IllegalArgumentException e) {
+            throw usage("bad --ups '" + ups + "': " + e.getMessage() + ", such as ups@localhost");
+        }
     }
 
     private RamMode ramMode() throws Refusal {
@@ -309,6 +399,13 @@ final class UpCommand extends DeviceCommand {
         return listen == null ? null : ListenAddress.parse(listen);
     }
 
+    private @Nullable HttpAddress httpAddress() throws Refusal {
+        if (http == null && isInsecure) {
+            throw usage("--insecure is for --http HOST:PORT, which is missing; leave it out");
+        }
+        return http == null ? null : ListenAddress.parseHttp(http, isInsecure);
+    }
+
     // ------------------------------------------------------------------------------------------------- the stop
 
     private void onSignal() {
@@ -318,21 +415,21 @@ final class UpCommand extends DeviceCommand {
         }
         Daemon running = daemon;
         if (running == null) {
-            shell.complain("still starting; stops as soon as it has started");
+            shell.note("still starting; stops as soon as it has started");
             return;
         }
         try {
             StatusReport status = running.status();
-            shell.complain(status.name() + " still has " + Quantities.ofBytes(status.dirtyBytes()) + " ("
+            shell.note(status.name() + " still has " + Quantities.ofBytes(status.dirtyBytes()) + " ("
                     + Quantities.ofCount(status.dirtyChunks()) + " chunks) to write to " + status.backingUri()
                     + "; goes on flushing (a kill -9 would leave them out of it)"
                     + (status.backingLastError() == null ? "" : "; the last error was: " + status.backingLastError()));
         } catch (Refusal e) {
-            shell.complain("everything is in the image; about to end");
+            shell.note("everything is in the image; about to end");
         }
     }
 
-    private void end(Daemon running, Ending asked) throws Refusal {
+    private void end(Daemon running, Ending asked, ServiceNotice service) throws Refusal {
         switch (asked) {
             case Ending.Stop(boolean keepsMemory) -> stop(running, keepsMemory);
             case Ending.HandOver(String launcher, int layoutVersion) -> {
@@ -340,7 +437,11 @@ final class UpCommand extends DeviceCommand {
                     running.handOver();
                 } else {
                     stop(running, false);
+                    if (signalCount.get() > 0) {
+                        return; // who asks for the end meanwhile has it: all is in the image
+                    }
                 }
+                service.handsOver();
                 shell.successors().become(Path.of(launcher), Successor.argumentsOf(arguments));
             }
         }

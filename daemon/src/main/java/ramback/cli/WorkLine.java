@@ -41,14 +41,14 @@ final class WorkLine implements WorkProgress, AutoCloseable {
         }
         drawnNanos = now;
         wasSaid = true;
-        String line = "ramback: " + line(what, doneBytes, totalBytes, (now - beganNanos) / 1e9);
+        String line = line(what, doneBytes, totalBytes, (now - beganNanos) / 1e9);
         if (isTerminal) {
-            shell.err().print("\r\033[K" + line);
+            shell.err().print("\r\033[Kramback: " + line);
+            shell.err().flush();
             isDrawn = true;
         } else {
-            shell.err().println(line);
+            shell.note(line);
         }
-        shell.err().flush();
     }
 
     /** What is done of how much, at what rate, and for how long it will go on. */
@@ -69,7 +69,7 @@ final class WorkLine implements WorkProgress, AutoCloseable {
     @Override
     public void note(String line) {
         wipe();
-        shell.complain(line);
+        shell.note(line);
     }
 
     private void wipe() {

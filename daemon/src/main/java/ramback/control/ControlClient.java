@@ -15,6 +15,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
+import ramback.power.PowerEvent;
 
 /**
  * Asks a device's daemon over its control socket, one connection a request. Every method throws a {@link Refusal}: the
@@ -68,6 +69,11 @@ public final class ControlClient {
     /** Switches the mode, to one of its words or {@code auto}, and waits until it is in force. */
     public void switchMode(String word) throws Refusal {
         request("POST", "/mode", field("mode", word), UNLIMITED);
+    }
+
+    /** Says how the power is; returns at once. */
+    public void tellPower(PowerEvent event) throws Refusal {
+        request("POST", "/power", field("event", event.word()), answerTimeout);
     }
 
     /** Carries everything dirty to the image and waits for it. */

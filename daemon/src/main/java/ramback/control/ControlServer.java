@@ -3,6 +3,7 @@ package ramback.control;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.helidon.webserver.WebServer;
+import io.helidon.webserver.WebServerConfig;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -10,29 +11,39 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.net.ServerSocket;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
+import ramback.power.PowerEvent;
 
 /**
  * HTTP on the control socket, a virtual thread a connection. The socket lies in a directory that only its owner enters,
- * which is who may do everything here.
+ * which is who may do everything here. And HTTP on TCP, with less of it: what is marked with a star, and only with the token where it
+ * changes something ({@link RequestGuard}).
  *
  * <pre>
- * GET  /status                       the status (StatusJson)
- * POST /mode   {"mode": WORD}        writethrough, writeback, checkpoint, unsafe, auto
- * POST /flush                        answers when everything that was dirty is durable in the image
+ * GET  / and what belongs to it *    the page (Dashboard)
+ * GET  /status *                     the status (StatusJson)
+ * GET  /map?cells=N *                all chunks in at most N cells (MapCode)
+ * GET  /events *                     what happens, as it happens (Dashboard)
+ * GET  /metrics *                    for Prometheus (MetricsPage)
+ * POST /mode * {"mode": WORD}        writethrough, writeback, checkpoint, unsafe, auto
+ * POST /power  {"event": WORD}       on-line, on-battery, low: what a power management script says
+ * POST /flush *                      answers when everything that was dirty is durable in the image
  * POST /trace  {"on": BOOLEAN}
- * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}
- * POST /snapshot {"file": FILE}      FILE absolute and new; answers {"writtenBytes": N} when it is durable
+ * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}, bytes if it is FILE.jfr
+ * POST /snapshot * {"file": FILE}    FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
  * POST /down   {"keepRam": BOOLEAN}  a clean stop; answers {"pid": N, "left": TEXT} when the device has stopped, TEXT being
  *                                    what that leaves for the operator to do, or null
@@ -47,6 +58,9 @@ final class ControlServer implements AutoCloseable {
     private static final int BODY_BYTES_MAX = 32 << 10;
 
     private static final int CONNECTION_COUNT_MAX = 64;
+    /** Of TCP: one that does not read is soon known for it, and the kernel keeps no megabytes for it. */
+    private static final int SEND_BUFFER_BYTES = 64 << 10;
+
     private static final Duration IDLE_TIMEOUT = Duration.ofMinutes(1);
     private static final Duration SHUTDOWN_GRACE = Duration.ofMillis(200);
     /** How long the end waits for who asked for it to be answered. */
@@ -61,24 +75,40 @@ final class ControlServer implements AutoCloseable {
     /** One is taken by each request for a stop until it has been answered. */
     private final Semaphore answered = new Semaphore(CONNECTION_COUNT_MAX);
 
-    private ControlServer(Path socket, DeviceControl device) {
+    private ControlServer(
+            WebServerConfig.Builder listener, DeviceControl device, Dashboard dashboard, RequestGuard guard) {
         this.device = device;
-        this.server = WebServer.builder()
-                .bindAddress(UnixDomainSocketAddress.of(socket))
-                .shutdownHook(false)
+        this.server = listener.shutdownHook(false)
                 .shutdownGracePeriod(SHUTDOWN_GRACE)
                 .maxPayloadSize(BODY_BYTES_MAX)
                 .maxTcpConnections(CONNECTION_COUNT_MAX)
                 .idleConnectionTimeout(IDLE_TIMEOUT)
-                .routing((HttpRouting.Builder routing) -> routing.get("/status", answer(this::status))
-                        .post("/mode", answer(this::mode))
-                        .post("/flush", answer(this::flush))
-                        .post("/trace", answer(this::trace))
-                        .post("/snapshot", answer(this::snapshot))
-                        .post("/verify", answer(this::verify))
-                        .post("/down", this::down)
-                        .post("/handover", answer(this::handOver)))
+                .routing((HttpRouting.Builder routing) -> {
+                    routing.addFilter(guard::filter);
+                    dashboard.route(routing, guard.asksForToken());
+                    routeForAll(routing, dashboard);
+                    if (!guard.asksForToken()) {
+                        routeForOwner(routing);
+                    }
+                })
                 .build();
+    }
+
+    private void routeForAll(HttpRouting.Builder routing, Dashboard dashboard) {
+        routing.get("/status", answer(this::status))
+                .get("/metrics", new MetricsPage(device))
+                .get("/map", answer(dashboard::map))
+                .post("/mode", answer(this::mode))
+                .post("/flush", answer(this::flush))
+                .post("/snapshot", answer(this::snapshot));
+    }
+
+    private void routeForOwner(HttpRouting.Builder routing) {
+        routing.post("/power", answer(this::power))
+                .post("/trace", answer(this::trace))
+                .post("/verify", answer(this::verify))
+                .post("/down", this::down)
+                .post("/handover", answer(this::handOver));
     }
 
     /**
@@ -86,8 +116,12 @@ final class ControlServer implements AutoCloseable {
      *
      * @throws IOException when the socket can't be made
      */
-    static ControlServer start(Path socket, DeviceControl device) throws IOException {
-        ControlServer control = new ControlServer(socket, device);
+    static ControlServer start(Path socket, DeviceControl device, Dashboard dashboard) throws IOException {
+        ControlServer control = new ControlServer(
+                WebServer.builder().bindAddress(UnixDomainSocketAddress.of(socket)),
+                device,
+                dashboard,
+                RequestGuard.ofUnixSocket());
         try {
             control.server.start();
             Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
@@ -95,6 +129,48 @@ final class ControlServer implements AutoCloseable {
         } catch (RuntimeException e) {
             throw new IOException(e.getMessage(), e);
         }
+    }
+
+    /**
+     * Starts to listen on TCP.
+     *
+     * @throws IOException when the address can't be listened on; with why
+     */
+    static ControlServer startHttp(HttpAddress address, HttpToken token, DeviceControl device, Dashboard dashboard)
+            throws IOException {
+        // The HTTP server would say in its own words, and in several lines, that it can't have the address.
+        try (ServerSocket probe = new ServerSocket()) {
+            probe.setReuseAddress(true);
+            probe.bind(address.address());
+        }
+        ControlServer control = new ControlServer(
+                WebServer.builder()
+                        .bindAddress(address.address())
+                        // An answer leaves in two pieces, head and body: the second would wait 40 ms for a client's
+                        // late ACK.
+                        .connectionOptions(options ->
+                                options.socketSendBufferSize(SEND_BUFFER_BYTES).tcpNoDelay(true)),
+                device,
+                dashboard,
+                RequestGuard.ofTcp(address, token));
+        try {
+            control.server.start();
+            if (!control.server.isRunning()) {
+                throw new IOException("the HTTP server did not start; see its messages");
+            }
+            return control;
+        } catch (RuntimeException e) {
+            Throwable cause = e;
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
+            throw new IOException(Objects.requireNonNullElse(cause.getMessage(), cause.toString()), e);
+        }
+    }
+
+    /** The port that was taken on TCP. */
+    int port() {
+        return server.port();
     }
 
     /** Takes no more requests; first, whoever asked for the stop hears of it. */
@@ -136,7 +212,6 @@ final class ControlServer implements AutoCloseable {
     private static void send(ServerResponse response, int status, String body) {
         response.status(status);
         response.header("Content-Type", "application/json");
-        response.header("Cache-Control", "no-store");
         response.send(body.getBytes(UTF_8));
     }
 
@@ -154,6 +229,17 @@ final class ControlServer implements AutoCloseable {
             device.switchMode(ModeWords.parse(word, true));
         }
         return OK;
+    }
+
+    private String power(ServerRequest request) throws Refusal, IOException {
+        Object word = body(request).get("event");
+        for (PowerEvent event : PowerEvent.values()) {
+            if (event.word().equals(word)) {
+                device.tellPower(event);
+                return OK;
+            }
+        }
+        throw malformed("\"event\" is none of on-line, on-battery, low");
     }
 
     private String flush(ServerRequest request) throws Refusal, InterruptedException {
@@ -179,10 +265,16 @@ final class ControlServer implements AutoCloseable {
     }
 
     private String snapshot(ServerRequest request) throws Refusal, IOException, InterruptedException {
-        if (!(body(request).get("file") instanceof String file) || !file.startsWith("/")) {
+        if (!(body(request).get("file") instanceof String text) || !text.startsWith("/")) {
             throw malformed("\"file\" is not an absolute path");
         }
-        long writtenBytes = device.snapshot(Path.of(file));
+        Path file;
+        try {
+            file = Path.of(text).normalize();
+        } catch (InvalidPathException e) {
+            throw malformed("\"file\" is not a path");
+        }
+        long writtenBytes = device.snapshot(file);
         return Json.write(json -> {
             json.writeStartObject();
             json.writeNumberField("writtenBytes", writtenBytes);

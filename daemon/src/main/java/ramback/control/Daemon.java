@@ -5,6 +5,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -13,6 +14,7 @@ import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
+import ramback.engine.DeviceMap;
 import ramback.engine.DeviceOptions;
 import ramback.engine.Engine;
 import ramback.engine.Refusal;
@@ -23,7 +25,9 @@ import ramback.host.Host;
 import ramback.host.Protection;
 import ramback.nbd.Export;
 import ramback.nbd.NbdServer;
+import ramback.nbd.RequestLatencies;
 import ramback.nbd.ServerLimits;
+import ramback.power.PowerEvent;
 
 /**
  * One served device: its directory, engine, NBD server and control server, started and stopped together. Safe for use
@@ -38,6 +42,7 @@ public final class Daemon {
      * @param runDirectory where the device's directory is made
      * @param socket the Unix socket for NBD, absolute
      * @param listen the TCP address for NBD as well, or null
+     * @param http the TCP address for the dashboard, or null
      * @param host the machine, which is asked to protect the process
      */
     public record Options(
@@ -45,12 +50,16 @@ public final class Daemon {
             RunDirectory runDirectory,
             Path socket,
             @Nullable InetSocketAddress listen,
+            @Nullable HttpAddress http,
             Host host) {}
 
     private final Options options;
     private final Consumer<Ending> onEnding;
     private final DeviceDirectory directory;
     private final long startNanos = System.nanoTime();
+    private final EventLog events = new EventLog();
+    private final DeviceWatch watch = new DeviceWatch(new Control(), events, this::tellDashboard, this::tellPower);
+    private final Dashboard dashboard = new Dashboard(new Control(), events);
 
     private volatile @Nullable Serving serving;
     private volatile boolean stopped;
@@ -62,9 +71,13 @@ public final class Daemon {
             Engine engine,
             NbdServer nbd,
             ControlServer control,
+            @Nullable HttpService http,
             String uri,
             @Nullable String tcpUri,
             ProcessReport process) {}
+
+    /** The dashboard on TCP. */
+    private record HttpService(ControlServer server, HttpToken token, String uri) {}
 
     private Daemon(Options options, Consumer<Ending> onEnding, DeviceDirectory directory) {
         this.options = options;
@@ -102,13 +115,14 @@ public final class Daemon {
         String name = options.device().name();
         Path controlSocket = options.runDirectory().controlSocket(name);
         FutureTask<ControlServer> controlStart =
-                new FutureTask<>(() -> ControlServer.start(controlSocket, new Control()));
+                new FutureTask<>(() -> ControlServer.start(controlSocket, new Control(), dashboard));
         Thread.ofPlatform().daemon().name("control-start").start(controlStart);
         Engine engine = null;
         NbdServer nbd = null;
+        HttpService http = null;
         try {
             Protection protection = options.host().protect();
-            engine = Engine.start(options.device(), progress);
+            engine = Engine.start(options.device(), directory.orders(), progress);
             nbd = new NbdServer(
                     List.of(new Export(name, "", engine.device(), engine.exportGeneration())), ServerLimits.DEFAULT);
             nbd.listenUnix(options.socket());
@@ -116,20 +130,55 @@ public final class Daemon {
             if (options.listen() != null) {
                 tcpUri = NbdUri.ofTcp(name, nbd.listenTcp(options.listen()));
             }
+            nbd.recordRequests(engine.isRecorded());
+            if (options.http() != null) {
+                http = serveHttp(options.http());
+            }
             serving = new Serving(
                     engine,
                     nbd,
                     awaitStart(controlStart),
+                    http,
                     NbdUri.ofUnixSocket(name, options.socket()),
                     tcpUri,
                     report(protection, engine.memory()));
+            dashboard.start();
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
         } finally {
             if (serving == null) {
                 noStop(name + " was not started; see its messages");
+                if (http != null) {
+                    http.server().close();
+                }
                 giveUp(controlStart, nbd, engine);
             }
+        }
+        watch.start();
+    }
+
+    private void tellDashboard(StatusReport now) {
+        dashboard.seen(now);
+    }
+
+    private void tellPower(PowerReport before, PowerReport now) {
+        serving().engine().recordPower(before.state(), now.state(), now.words(), now.toSaveBytes());
+    }
+
+    private HttpService serveHttp(HttpAddress address) throws Refusal, IOException {
+        RunDirectory runDirectory = options.runDirectory();
+        HttpToken token =
+                HttpToken.create(runDirectory.httpToken(options.device().name()));
+        try {
+            ControlServer server = ControlServer.startHttp(address, token, new Control(), dashboard);
+            return new HttpService(server, token, address.uri(server.port()));
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "cannot listen on " + address.host() + ":"
+                            + address.address().getPort() + " (--http): " + e.getMessage()
+                            + "; choose another address, or port 0 for any",
+                    e);
         }
     }
 
@@ -180,6 +229,18 @@ public final class Daemon {
         return serving().uri();
     }
 
+    /** Where the dashboard is on TCP, or null if it is not served there. */
+    public @Nullable String httpUri() {
+        HttpService http = serving().http();
+        return http == null ? null : http.uri();
+    }
+
+    /** The same with the token in it, for the operator's eyes only; null likewise. */
+    public @Nullable String httpUriWithToken() {
+        HttpService http = serving().http();
+        return http == null ? null : http.uri() + "#token=" + http.token().text();
+    }
+
     /** What the operator should know of the machine, a line each. */
     public List<String> warnings() {
         return serving().process().warnings();
@@ -188,6 +249,12 @@ public final class Daemon {
     /** The device's status now; what it was last when the device has stopped is not kept. */
     public StatusReport status() throws Refusal {
         return new Control().status();
+    }
+
+    /** Whether what serves the device still runs, or has been stopped on purpose. */
+    public boolean isAlive() {
+        Serving running = serving();
+        return stopped || running.engine().isAlive();
     }
 
     /**
@@ -200,15 +267,21 @@ public final class Daemon {
     public void stop(boolean keepsMemory) throws Refusal {
         Serving running = serving();
         running.nbd().close();
+        long beginNanos = System.nanoTime();
         try {
+            running.engine().beginStop();
+            watch.ends(DeviceLog.Reason.STOP);
             running.engine().stop(keepsMemory);
             end.complete(Optional.empty());
+            watch.done("stopped", "it has stopped, and its image has everything", "seconds", secondsSince(beginNanos));
         } catch (Refusal e) {
             end.complete(Optional.of(String.valueOf(e.getMessage())));
             throw e;
         } finally {
             stopped = true;
+            watch.close();
             noStop("the stop of " + options.device().name() + " failed; see its messages");
+            closeHttp(running);
             running.control().close();
             directory.close();
         }
@@ -221,9 +294,24 @@ public final class Daemon {
     public void handOver() {
         Serving running = serving();
         noStop(options.device().name() + " was not stopped: another program takes it over");
+        watch.ends(DeviceLog.Reason.HANDOVER);
+        closeHttp(running);
         running.control().close();
+        watch.done("handover", DeviceLog.Reason.HANDOVER.text());
+        watch.close();
         running.engine().handOver(() -> running.nbd().drop("another program takes the device over"));
         stopped = true;
+    }
+
+    private static String secondsSince(long beginNanos) {
+        return String.format(Locale.ROOT, "%.3f", (System.nanoTime() - beginNanos) / 1e9);
+    }
+
+    private void closeHttp(Serving running) {
+        dashboard.close();
+        if (running.http() != null) {
+            running.http().server().close();
+        }
     }
 
     /** Tells who waits for the stop that there was none, unless there was. */
@@ -262,29 +350,54 @@ public final class Daemon {
                     running.nbd().counts(),
                     running.uri(),
                     running.tcpUri(),
+                    running.http() == null ? null : running.http().uri(),
                     ProcessHandle.current().pid(),
                     (System.nanoTime() - startNanos) / 1e9,
+                    watch.latencies(running.nbd().latencies()),
                     running.process());
+        }
+
+        @Override
+        public RequestLatencies latencies() throws Refusal {
+            return running().nbd().latencies();
+        }
+
+        @Override
+        public DeviceMap map(int cellCountMax) throws Refusal {
+            return running().engine().map(cellCountMax);
         }
 
         @Override
         public void switchMode(Mode mode) throws Refusal, InterruptedException {
             running().engine().switchMode(mode);
+            watch.look(DeviceLog.Reason.COMMAND);
         }
 
         @Override
         public void switchModeToAuto() throws Refusal, InterruptedException {
             running().engine().switchModeToAuto();
+            watch.look(DeviceLog.Reason.COMMAND);
+        }
+
+        @Override
+        public void tellPower(PowerEvent event) throws Refusal {
+            running().engine().tellPower(event);
+            watch.look(null);
         }
 
         @Override
         public void flush() throws Refusal, InterruptedException {
+            long beginNanos = System.nanoTime();
             running().engine().flush();
+            watch.done("flush", "all that was dirty is in the image", "seconds", secondsSince(beginNanos));
         }
 
         @Override
         public void trace(boolean on) throws Refusal {
-            running().engine().trace(on);
+            Serving running = running();
+            running.engine().trace(on);
+            running.nbd().recordRequests(running.engine().isRecorded());
+            watch.done("trace", "the trace is " + (on ? "on" : "off"), "trace", on ? "on" : "off");
         }
 
         @Override
@@ -294,13 +407,38 @@ public final class Daemon {
 
         @Override
         public long snapshot(Path file) throws Refusal, InterruptedException {
-            return running().engine().snapshot(file);
+            long beginNanos = System.nanoTime();
+            watch.done("snapshot-begin", "a snapshot is being taken", "file", file);
+            try {
+                long writtenBytes = running().engine().snapshot(file);
+                watch.done(
+                        "snapshot-end",
+                        "the snapshot is whole",
+                        "file",
+                        file,
+                        "bytes",
+                        writtenBytes,
+                        "seconds",
+                        secondsSince(beginNanos));
+                return writtenBytes;
+            } catch (Refusal e) {
+                watch.failed("snapshot-end", String.valueOf(e.getMessage()), "file", file);
+                throw e;
+            }
         }
 
         @Override
         public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond)
                 throws Refusal, InterruptedException {
-            return running().engine().verify(repair, bytesPerSecond);
+            watch.done("verify-begin", "RAM is being compared with the image");
+            try {
+                VerifyReport report = running().engine().verify(repair, bytesPerSecond);
+                watch.verified(report);
+                return report;
+            } catch (Refusal e) {
+                watch.failed("verify-end", String.valueOf(e.getMessage()));
+                throw e;
+            }
         }
 
         @Override

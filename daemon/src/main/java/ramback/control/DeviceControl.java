@@ -3,8 +3,11 @@ package ramback.control;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Mode;
+import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
+import ramback.nbd.RequestLatencies;
+import ramback.power.PowerEvent;
 
 /** What can be asked of a running device over its control socket. Safe for use by many threads. */
 interface DeviceControl {
@@ -12,11 +15,24 @@ interface DeviceControl {
     /** Everything {@code status} shows, now. */
     StatusReport status() throws Refusal;
 
+    /** How long its requests have taken so far. */
+    RequestLatencies latencies() throws Refusal;
+
+    /**
+     * A picture of all chunks, now.
+     *
+     * @param cellCountMax how many cells it may have, 1 to {@link DeviceMap#CELL_COUNT_MAX}
+     */
+    DeviceMap map(int cellCountMax) throws Refusal;
+
     /** Switches the mode; returns when it is in force, however long that takes. */
     void switchMode(Mode mode) throws Refusal, InterruptedException;
 
     /** Goes back to the mode that {@code up} was given. */
     void switchModeToAuto() throws Refusal, InterruptedException;
+
+    /** A power management script says how the power is; returns at once. */
+    void tellPower(PowerEvent event) throws Refusal;
 
     /** Carries everything dirty to the image; returns when it is durable there, however long that takes. */
     void flush() throws Refusal, InterruptedException;
@@ -25,10 +41,11 @@ interface DeviceControl {
     void trace(boolean on) throws Refusal;
 
     /**
-     * Writes the newest trace events to a new file.
+     * Writes the newest trace events to a new file: as text, or as a recording of the JDK's flight recorder if its name ends with
+     * {@code .jfr}.
      *
      * @param file absolute
-     * @return how many
+     * @return how many, or how many bytes the recording has
      */
     long dumpTrace(Path file) throws Refusal;
 

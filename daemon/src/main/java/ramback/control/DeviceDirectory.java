@@ -20,6 +20,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
+import ramback.engine.Orders;
 import ramback.engine.Refusal;
 
 /**
@@ -44,8 +45,10 @@ final class DeviceDirectory implements AutoCloseable {
     private final RunDirectory runDirectory;
     private final String name;
     private final FileChannel lock;
+    private final OrdersFile orders;
 
     private DeviceDirectory(RunDirectory runDirectory, String name, FileChannel lock) {
+        this.orders = new OrdersFile(runDirectory.ordersFile(name));
         this.runDirectory = runDirectory;
         this.name = name;
         this.lock = lock;
@@ -77,7 +80,8 @@ final class DeviceDirectory implements AutoCloseable {
                     claimed = new DeviceDirectory(runDirectory, name, channel);
                 }
             }
-            claimed.sweep();
+            claimed.orders.read();
+            claimed.sweep(runDirectory.ordersFile(name));
             Files.writeString(
                     Files.createFile(runDirectory.pidFile(name), OWNER_ONLY),
                     ProcessHandle.current().pid() + "\n");
@@ -158,16 +162,21 @@ final class DeviceDirectory implements AutoCloseable {
                         + "; stop it with 'ramback down " + name + "' or choose another name with --name");
     }
 
-    /** Removes everything in the directory but the lock; subdirectories are not ours and stay. */
-    private void sweep() throws IOException {
+    /** Removes everything in the directory but the lock and this file; subdirectories are not ours and stay. */
+    private void sweep(@Nullable Path kept) throws IOException {
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(runDirectory.of(name))) {
             for (Path entry : entries) {
                 boolean isLock = entry.getFileName().toString().equals("lock");
-                if (!isLock && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
+                if (!isLock && !entry.equals(kept) && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
                     Files.deleteIfExists(entry);
                 }
             }
         }
+    }
+
+    /** What people and scripts have told the device. */
+    Orders.Keeper orders() {
+        return orders;
     }
 
     /** Removes the directory and what is in it, then gives the name free. */
@@ -176,7 +185,7 @@ final class DeviceDirectory implements AutoCloseable {
         Path directory = runDirectory.of(name);
         Path lockFile = directory.resolve("lock");
         try (lock) {
-            sweep();
+            sweep(null);
             Files.deleteIfExists(lockFile);
             removeIfEmpty(directory);
         } catch (IOException e) {

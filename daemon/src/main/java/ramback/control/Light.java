@@ -8,7 +8,7 @@ import ramback.engine.DeviceStatus;
 public enum Light {
     /** Fully loaded, mode as configured, loss within its limit. */
     GREEN,
-    /** Loading, flushing, throttling, stopping, or in another mode than configured. */
+    /** Loading, flushing, throttling, stopping, in another mode than configured, on battery, or the UPS is not heard. */
     AMBER,
     /** The image or the journal fails, does not answer, or is not what it was. */
     RED;

@@ -32,6 +32,8 @@ import ramback.engine.Refusal;
  *     pid              of the daemon, decimal, for people and scripts; decides nothing
  *     control.sock     0600, HTTP
  *     nbd.sock         0600, NBD, unless --socket says otherwise
+ *     orders           0600, what people and scripts have said that holds (Orders), for who takes the device over
+ *     http-token       0600, what --http asks for before it changes anything
  * </pre>
  */
 public final class RunDirectory {
@@ -115,6 +117,15 @@ public final class RunDirectory {
     /** The socket on which a device is served unless told otherwise. */
     public Path nbdSocket(String name) {
         return of(name).resolve("nbd.sock");
+    }
+
+    /** The file with the token of a device's dashboard on TCP. */
+    public Path httpToken(String name) {
+        return of(name).resolve("http-token");
+    }
+
+    Path ordersFile(String name) {
+        return of(name).resolve("orders");
     }
 
     Path pidFile(String name) {
@@ -230,7 +241,7 @@ public final class RunDirectory {
     }
 
     /** What went wrong, without the path that {@link java.nio.file.FileSystemException} puts before it. */
-    static String reason(IOException e) {
+    public static String reason(IOException e) {
         return switch (e) {
             case NoSuchFileException _ -> "no such file or directory";
             case java.nio.file.AccessDeniedException _ -> "no permission";

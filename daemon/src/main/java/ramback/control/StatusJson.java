@@ -30,6 +30,7 @@ public final class StatusJson {
         json.writeStringField("uri", report.uri());
         json.writeStringField("mode", report.mode());
         json.writeStringField("configuredMode", report.configuredMode());
+        json.writeBooleanField("modeByHand", report.modeByHand());
         json.writeStringField("state", report.state());
         json.writeBooleanField("greenLight", report.greenLight());
         json.writeStringField("light", report.light());
@@ -93,9 +94,40 @@ public final class StatusJson {
         json.writeNumberField("changedBytes", report.backingChangedBytes());
         json.writeEndObject();
         json.writeObjectFieldStart("power");
-        json.writeStringField("state", "none");
-        json.writeNullField("batteryRuntimeSeconds");
-        json.writeNullField("drainSeconds");
+        writePower(json, report.power());
+        json.writeEndObject();
+    }
+
+    private static void writePower(JsonGenerator json, PowerReport power) throws IOException {
+        json.writeStringField("state", power.state());
+        writeNumber(json, "batteryRuntimeSeconds", power.batteryRuntimeSeconds());
+        writeNumber(json, "drainSeconds", power.drainSeconds());
+        json.writeNumberField("toSaveBytes", power.toSaveBytes());
+        json.writeStringField("source", power.source());
+        json.writeNumberField("sinceSeconds", power.sinceSeconds());
+        writeNumber(json, "batteryChargePercent", power.batteryChargePercent());
+        json.writeStringField("detail", power.detail());
+    }
+
+    private static void writeNumber(JsonGenerator json, String name, @Nullable Double number) throws IOException {
+        if (number == null) {
+            json.writeNullField(name);
+        } else {
+            json.writeNumberField(name, number);
+        }
+    }
+
+    private static void writeLatencies(JsonGenerator json, List<LatencyReport> latencies) throws IOException {
+        json.writeObjectFieldStart("latency");
+        for (LatencyReport latency : latencies) {
+            json.writeObjectFieldStart(latency.kind());
+            json.writeNumberField("count", latency.count());
+            json.writeNumberField("p50Seconds", latency.p50Seconds());
+            json.writeNumberField("p99Seconds", latency.p99Seconds());
+            json.writeNumberField("p999Seconds", latency.p999Seconds());
+            json.writeNumberField("maxSeconds", latency.maxSeconds());
+            json.writeEndObject();
+        }
         json.writeEndObject();
     }
 
@@ -104,6 +136,7 @@ public final class StatusJson {
         json.writeNumberField("clients", report.clients());
         json.writeBooleanField("trace", report.trace());
         json.writeStringField("tcpUri", report.tcpUri());
+        json.writeStringField("httpUri", report.httpUri());
         json.writeNumberField("pid", report.pid());
         json.writeNumberField("uptimeSeconds", report.uptimeSeconds());
         json.writeObjectFieldStart("waits");
@@ -120,6 +153,7 @@ public final class StatusJson {
         json.writeNumberField("zeroes", report.zeroCount());
         json.writeNumberField("failed", report.failedCount());
         json.writeEndObject();
+        writeLatencies(json, report.latencies());
     }
 
     private static void writeProcess(JsonGenerator json, ProcessReport process) throws IOException {
@@ -159,11 +193,13 @@ public final class StatusJson {
         Fields backing = top.object("backing");
         Fields waits = top.object("waits");
         Fields requests = top.object("requests");
+        Fields power = top.object("power");
         Fields process = top.object("process");
         return new StatusReport(
                 top.text("name"),
                 top.text("uri"),
                 top.textOrNull("tcpUri"),
+                top.textOrNull("httpUri"),
                 top.count("pid"),
                 top.number("uptimeSeconds"),
                 top.text("mode"),
@@ -217,11 +253,37 @@ public final class StatusJson {
                 requests.count("trims"),
                 requests.count("zeroes"),
                 requests.count("failed"),
+                top.flag("modeByHand"),
+                new PowerReport(
+                        power.text("state"),
+                        power.textOrNull("source"),
+                        power.number("sinceSeconds"),
+                        power.numberOrNull("batteryRuntimeSeconds"),
+                        power.numberOrNull("batteryChargePercent"),
+                        power.count("toSaveBytes"),
+                        power.numberOrNull("drainSeconds"),
+                        power.textOrNull("detail")),
+                latencies(top.object("latency")),
                 new ProcessReport(
                         process.flag("ioFlusher"),
                         process.text("memoryLocked"),
                         Math.toIntExact(process.count("oomScoreAdjust")),
                         process.texts("warnings")));
+    }
+
+    private static List<LatencyReport> latencies(Fields all) {
+        return all.map().keySet().stream()
+                .map(kind -> {
+                    Fields one = all.object(kind);
+                    return new LatencyReport(
+                            kind,
+                            one.count("count"),
+                            one.number("p50Seconds"),
+                            one.number("p99Seconds"),
+                            one.number("p999Seconds"),
+                            one.number("maxSeconds"));
+                })
+                .toList();
     }
 
     /** An object's fields, each defaulted when it is missing or of another kind. */
@@ -267,6 +329,11 @@ public final class StatusJson {
 
         double number(String name) {
             return map.get(name) instanceof Number number ? number.doubleValue() : 0;
+        }
+
+        @Nullable
+        Double numberOrNull(String name) {
+            return map.get(name) instanceof Number number ? number.doubleValue() : null;
         }
 
         boolean flag(String name) {

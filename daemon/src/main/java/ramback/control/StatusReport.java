@@ -16,11 +16,15 @@ import ramback.nbd.ServerCounts;
  * @param light the light's colour, as a word
  * @param commitTime ISO 8601, or null when nothing has been committed since the start
  * @param tcpUri the URI on TCP, or null when it is not served there
+ * @param httpUri where the dashboard is on TCP, or null when it is not served there
  * @param backingFailing what is wrong with the image or the journal now, and why; null if nothing is
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
  * @param ringWaits how often a writer waited for room for a captured version, likewise
  * @param backingChangedBytes of the image that somebody else changed since its clean stop, and that are not served
  * @param exportGeneration how often a start had to go on without acknowledged writes
+ * @param modeByHand whether somebody has chosen the mode, so that the power does not change it
+ * @param power how the device stands with its power
+ * @param latencies how long requests took in the last ten seconds, by kind; a kind without requests is left out
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
@@ -30,6 +34,7 @@ public record StatusReport(
         String name,
         String uri,
         @Nullable String tcpUri,
+        @Nullable String httpUri,
         long pid,
         double uptimeSeconds,
         String mode,
@@ -83,6 +88,9 @@ public record StatusReport(
         long trimCount,
         long zeroCount,
         long failedCount,
+        boolean modeByHand,
+        PowerReport power,
+        List<LatencyReport> latencies,
         ProcessReport process) {
 
     static StatusReport of(
@@ -90,13 +98,16 @@ public record StatusReport(
             ServerCounts counts,
             String uri,
             @Nullable String tcpUri,
+            @Nullable String httpUri,
             long pid,
             double uptimeSeconds,
+            List<LatencyReport> latencies,
             ProcessReport process) {
         return new StatusReport(
                 device.name(),
                 uri,
                 tcpUri,
+                httpUri,
                 pid,
                 uptimeSeconds,
                 device.mode().word(),
@@ -150,6 +161,9 @@ public record StatusReport(
                 counts.trim().requestCount(),
                 counts.zero().requestCount(),
                 counts.failedCount(),
+                device.modeByHand(),
+                PowerReport.of(device.power()),
+                latencies,
                 process);
     }
 

@@ -177,7 +177,7 @@ final class Attachment {
                     false,
                     null,
                     false,
-                    options.mode(),
+                    options.startMode(),
                     found.left(),
                     suspectOf(found),
                     exportGenerationOf(found),
@@ -204,7 +204,7 @@ final class Attachment {
                     device,
                     generation(),
                     scan == null ? 0 : scan.generation(),
-                    options.mode().word(),
+                    options.startMode().word(),
                     journal == null ? null : journal.path().toString(),
                     segment.toString(),
                     bootId(),
@@ -215,7 +215,7 @@ final class Attachment {
             write(found.store(), state);
             WatchedBacking watched = watched(journal);
             EpochLog log = open(watched, journal, state.generation());
-            if (options.mode() == Mode.UNSAFE && log.keepsVersions()) {
+            if (options.startMode() == Mode.UNSAFE && log.keepsVersions()) {
                 // Before anything is written in place.
                 log.suspend();
             }
@@ -227,7 +227,7 @@ final class Attachment {
                     isMade,
                     found.store(),
                     found.reading() == null,
-                    options.mode(),
+                    options.startMode(),
                     found.left(),
                     state.suspect(),
                     state.exportGeneration(),

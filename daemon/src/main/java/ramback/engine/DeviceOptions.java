@@ -3,6 +3,7 @@ package ramback.engine;
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import ramback.device.Mode;
+import ramback.power.PowerPolicy;
 
 /**
  * What {@code up} was told about one device, syntax already checked.
@@ -23,6 +24,7 @@ import ramback.device.Mode;
  * @param adoptImage whether an image that somebody else changed since its clean stop is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
  * @param ramDirectory where the memory segment lies, on tmpfs
+ * @param power who tells of the machine's power
  * @param stateDirectory where the states of images lie that can't have them beside them
  */
 public record DeviceOptions(
@@ -41,5 +43,12 @@ public record DeviceOptions(
         boolean acceptTorn,
         boolean adoptImage,
         boolean discardMemory,
+        PowerOptions power,
         Path ramDirectory,
-        Path stateDirectory) {}
+        Path stateDirectory) {
+
+    /** The mode to begin in: what the power is like is known only a moment later. */
+    Mode startMode() {
+        return power.ups() == null ? mode : PowerPolicy.whenUnknown(mode);
+    }
+}

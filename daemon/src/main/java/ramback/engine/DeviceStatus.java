@@ -38,6 +38,8 @@ import ramback.device.Mode;
  * @param verifying whether RAM is being compared with the image
  * @param verifyDoneBytes how much of the device that has been around
  * @param verifyDifferingBytes of that, what differs
+ * @param modeByHand whether somebody has chosen the mode, so that the power does not change it
+ * @param power how it stands with its power
  * @param directIo whether the image is read and written past the page cache
  */
 public record DeviceStatus(
@@ -81,5 +83,7 @@ public record DeviceStatus(
         boolean verifying,
         long verifyDoneBytes,
         long verifyDifferingBytes,
+        boolean modeByHand,
+        PowerStatus power,
         boolean readOnly,
         boolean trace) {}

@@ -3,6 +3,7 @@ package ramback.engine;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.OptionalDouble;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -19,6 +20,7 @@ import ramback.clock.Signal;
 import ramback.device.Device;
 import ramback.device.Mode;
 import ramback.host.DeviceMemory;
+import ramback.image.ChunkMap;
 import ramback.image.ChunkStore;
 import ramback.image.DirtyCount;
 import ramback.image.Epochs;
@@ -33,6 +35,11 @@ import ramback.journal.StateFile;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.posix.PosixException;
+import ramback.power.PowerEvent;
+import ramback.power.PowerPolicy;
+import ramback.power.PowerState;
+import ramback.power.PowerView;
+import ramback.trace.FlightPower;
 import ramback.trace.Trace;
 import ramback.writeback.ChecksumPass;
 import ramback.writeback.DiskWatch;
@@ -93,22 +100,32 @@ public final class Engine implements AutoCloseable {
 
     private final ReentrantLock stopping = new ReentrantLock();
     private final AtomicInteger flushCount = new AtomicInteger();
-    /** From the mode in which the device was served before to the one that is wanted now. */
-    private final Thread modeReturn = Thread.ofPlatform().name("mode-return").unstarted(this::returnToConfiguredMode);
+    private final ReentrantLock converging = new ReentrantLock();
+    private final PowerControl power;
 
     private final boolean isTakenOver;
     private final AtomicBoolean isVerifying = new AtomicBoolean();
     private volatile boolean isStopping;
+    /** Said before the first thread ends: from then on it is no fault that one has. */
+    private volatile boolean isEnding;
+
     private volatile boolean isAbandoned;
     private volatile boolean isMemoryKept;
     private boolean isStopped;
+
+    /** Held by whoever looks at the chunk states, and by who is about to unmap them. */
+    private final ReentrantLock looking = new ReentrantLock();
+
+    private boolean isUnmapped;
 
     private Engine(
             DeviceOptions options,
             OpenedImage image,
             Attachment attachment,
             SharedSegment segment,
-            boolean isTakenOver) {
+            boolean isTakenOver,
+            Orders left,
+            Orders.Keeper orders) {
         this.options = options;
         this.image = image;
         this.attachment = attachment;
@@ -152,6 +169,26 @@ public final class Engine implements AutoCloseable {
                 device::wakeSessions,
                 sealerSignal));
         this.modeSwitch = new ModeSwitch(device, writeBehind, log, attachment::setMode, options.intervalNanos());
+        this.power = new PowerControl(
+                options.name(),
+                options.power(),
+                new PowerPolicy(options.mode(), writeBehind.throttle().limitBytes()),
+                writeBehind,
+                clock,
+                left,
+                orders,
+                new PowerControl.Modes() {
+                    @Override
+                    public boolean isIn(Mode mode) {
+                        // Who changes nothing has nothing to lose.
+                        return options.readOnly() || modeSwitch.isIn(mode);
+                    }
+
+                    @Override
+                    public void converge() throws Refusal, InterruptedException {
+                        Engine.this.converge();
+                    }
+                });
         this.verifier = new Verifier(
                 store,
                 guarded,
@@ -165,7 +202,7 @@ public final class Engine implements AutoCloseable {
         population.whenLoadedLate(writeBehind::rewriteImage);
         device.connect(population, writeBehind, writeBehind.throttle());
         this.diskWatch = watch();
-        this.traceOutput = new TraceOutput(trace, clock);
+        this.traceOutput = new TraceOutput(options.name(), trace, clock);
         this.isTakenOver = isTakenOver;
         if (isTakenOver) {
             takeOver(epochs);
@@ -176,8 +213,8 @@ public final class Engine implements AutoCloseable {
         if (isTakenOver) {
             // At once: until then what was on its way to the journal is in memory alone.
             writeBehind.demandOpen();
-            modeReturn.start();
         }
+        power.start();
         diskWatch.start();
     }
 
@@ -203,10 +240,11 @@ public final class Engine implements AutoCloseable {
      * recovers if it must, takes the memory, attaches journal and state file, starts loading and write-behind. The device may be
      * served as soon as this returns. When it throws, nothing that it made is left behind.
      *
-     * @param progress hears of what takes long: recovery, making the journal
+     * @param orders used only if the device goes on from the memory of a process that was killed or upgraded
+     * @param progress hears of what takes long: recovery, taking the memory, making the journal
      * @throws Refusal when it can't or must not be started; one line for the operator
      */
-    public static Engine start(DeviceOptions options, WorkProgress progress) throws Refusal {
+    public static Engine start(DeviceOptions options, Orders.Keeper orders, WorkProgress progress) throws Refusal {
         if (options.mode() == Mode.CHECKPOINT && !options.journal().isKept()) {
             throw new Refusal(Refusal.Kind.USAGE, needsJournal());
         }
@@ -236,6 +274,7 @@ public final class Engine implements AutoCloseable {
                 Attachment.recover(found, progress);
                 Path kept = keptMemory(found, options);
                 isKept = kept != null;
+                progress.at("taking the memory", 0, 0);
                 found.leftovers().remove(kept);
                 segment = isKept
                         ? SegmentFile.takeOver(options, found.leftovers())
@@ -249,7 +288,17 @@ public final class Engine implements AutoCloseable {
                 // The attachment has no use for the journal that was looked at.
                 found.close();
             }
-            engine = new Engine(options, image, attachment, segment, isTakenOver || isKept);
+            engine = new Engine(
+                    options,
+                    image,
+                    attachment,
+                    segment,
+                    isTakenOver || isKept,
+                    isTakenOver ? orders.left() : Orders.NONE,
+                    orders);
+            if (!isTakenOver) {
+                orders.keep(Orders.NONE);
+            }
             return engine;
         } catch (IOException e) {
             throw new Refusal(
@@ -371,12 +420,14 @@ public final class Engine implements AutoCloseable {
         double intervalSeconds = options.intervalNanos() / 1e9;
         boolean isWithinLimit = mode != Mode.CHECKPOINT || lossSeconds <= intervalSeconds;
         Path journal = attachment.journalPath();
+        PowerView view = power.view();
+        boolean isPowered = !view.isOnBattery() && view.state() != PowerState.UNKNOWN;
         return new DeviceStatus(
                 options.name(),
                 mode,
                 options.mode(),
                 state,
-                state == DeviceState.READY && mode == options.mode() && !isThrottling && isWithinLimit,
+                state == DeviceState.READY && mode == options.mode() && !isThrottling && isWithinLimit && isPowered,
                 layout.sizeBytes(),
                 layout.chunkBytes(),
                 layout.chunkCount(),
@@ -412,8 +463,64 @@ public final class Engine implements AutoCloseable {
                 verifying != null,
                 verifying == null ? 0 : verifying.doneBytes(),
                 verifying == null ? 0 : verifying.differingBytes(),
+                power.isChosen(),
+                powerStatus(view, layout),
                 options.readOnly(),
                 trace.isOn());
+    }
+
+    private PowerStatus powerStatus(PowerView view, SegmentLayout layout) {
+        long toSaveBytes = bytes(writeBehind.undurableChunkCount(), layout);
+        String reason = power.reason();
+        String detail = view.detail();
+        return new PowerStatus(
+                view.state().word(),
+                view.source(),
+                view.state() == PowerState.NONE ? 0 : Math.max(0, (clock.nanoTime() - view.sinceNanos()) / 1e9),
+                boxed(view.runtimeSeconds()),
+                boxed(view.chargePercent()),
+                toSaveBytes,
+                power.drainSeconds(toSaveBytes),
+                reason == null || detail == null ? (reason == null ? detail : reason) : reason + ": " + detail);
+    }
+
+    private static @Nullable Double boxed(OptionalDouble number) {
+        return number.isPresent() ? number.getAsDouble() : null;
+    }
+
+    /**
+     * A picture of all chunks; hinders nobody, whatever the device's size.
+     *
+     * @param cellCountMax how many cells it may have, 1 to {@link DeviceMap#CELL_COUNT_MAX}
+     * @throws Refusal when the device has stopped, and its memory may be gone
+     */
+    public DeviceMap map(int cellCountMax) throws Refusal {
+        looking.lock();
+        try {
+            if (isUnmapped) {
+                throw new Refusal(Refusal.Kind.NO_DEVICE, options.name() + " has stopped");
+            }
+            DeviceMap map = new DeviceMap(
+                    ChunkMap.of(store.table(), cellCountMax), store.layout().chunkBytes());
+            watched.visitTransfers(map::noteInFlight);
+            return map;
+        } finally {
+            looking.unlock();
+        }
+    }
+
+    private void endLooking() {
+        looking.lock();
+        try {
+            isUnmapped = true;
+        } finally {
+            looking.unlock();
+        }
+    }
+
+    /** Whether what carries changes to the disk still runs, or has been stopped on purpose; a disk that hangs is no matter. */
+    public boolean isAlive() {
+        return isEnding || (writeBehind.isAlive() && power.isAlive());
     }
 
     private static long bytes(long chunkCount, SegmentLayout layout) {
@@ -446,7 +553,8 @@ public final class Engine implements AutoCloseable {
     // ---------------------------------------------------------------------------------------------------- commands
 
     /**
-     * Switches the mode of the running device, under load, in any direction; returns when the new mode is in force and so said
+     * Switches the mode of the running device, under load, in any direction, whatever the power says to that until
+     * {@link #switchModeToAuto}; returns when the new mode is in force and so said
      * durably. Requests are acknowledged as the stricter of the two says meanwhile, or, on the way into {@code unsafe}, as that says.
      *
      * @throws Refusal when this device can't have the mode (checkpoint without a journal), or what must be durable first could
@@ -456,6 +564,36 @@ public final class Engine implements AutoCloseable {
         if (mode == Mode.CHECKPOINT && !attachment.log().keepsVersions()) {
             throw new Refusal(Refusal.Kind.FAILED, needsJournal());
         }
+        Mode before = power.choose(mode);
+        converging.lockInterruptibly();
+        try {
+            // Not what was chosen here, if somebody has chosen again while this waited for its turn.
+            switchTo(power.wanted());
+        } catch (Refusal e) {
+            power.unchoose(mode, before);
+            throw e;
+        } finally {
+            converging.unlock();
+        }
+    }
+
+    /** Returns to the configured mode, or what the power makes of it. */
+    public void switchModeToAuto() throws Refusal, InterruptedException {
+        power.choose(null);
+        converge();
+    }
+
+    /** Switches to the mode that is wanted when its turn has come: nobody who waited undoes what came after. */
+    private void converge() throws Refusal, InterruptedException {
+        converging.lockInterruptibly();
+        try {
+            switchTo(power.wanted());
+        } finally {
+            converging.unlock();
+        }
+    }
+
+    private void switchTo(Mode mode) throws Refusal, InterruptedException {
         try {
             modeSwitch.switchTo(mode);
         } catch (IOException e) {
@@ -467,26 +605,9 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** What was kept of the promises so far goes on until the configured mode's hold. */
-    private void returnToConfiguredMode() {
-        try {
-            modeSwitch.switchTo(options.mode());
-        } catch (IOException e) {
-            System.getLogger(Engine.class.getName())
-                    .log(
-                            System.Logger.Level.WARNING,
-                            "{0} stays in {1}: {2}; see its status, and try ''ramback mode {0} auto'' when that is mended",
-                            options.name(),
-                            modeSwitch.mode().word(),
-                            e.getMessage());
-        } catch (InterruptedException e) {
-            // The device stops.
-        }
-    }
-
-    /** Returns to the configured mode. */
-    public void switchModeToAuto() throws Refusal, InterruptedException {
-        switchMode(options.mode());
+    /** A power management script says how the power is. */
+    public void tellPower(PowerEvent event) {
+        power.told(event);
     }
 
     /**
@@ -617,17 +738,42 @@ public final class Engine implements AutoCloseable {
         };
     }
 
-    /** Switches the trace on or off. While on, events also go to standard error, as text, as far as it keeps up. */
+    /**
+     * Switches the trace on or off. While on, events also go to standard error, as text, as far as it keeps up, and to the JDK's flight
+     * recorder.
+     */
     public void trace(boolean on) {
         traceOutput.set(on);
     }
 
-    /** Writes the newest trace events as text, oldest first, to a new file; returns how many lines. */
+    /** Whether what happens is to be made events of the JDK's flight recorder. */
+    public boolean isRecorded() {
+        return trace.isRecorded();
+    }
+
+    /** The power has changed: an event of the flight recorder, if that is wanted. */
+    public void recordPower(String from, String to, String detail, long toSaveBytes) {
+        if (trace.isRecorded()) {
+            FlightPower.tell(from, to, detail, toSaveBytes);
+        }
+    }
+
+    /**
+     * Writes the newest trace events to a new file: as text, oldest first, or as a recording of the flight recorder if its name ends
+     * with {@code .jfr}; returns how many lines, or bytes.
+     */
     public long dumpTrace(Path file) throws Refusal {
         return traceOutput.dump(file);
     }
 
     // ------------------------------------------------------------------------------------------------------ stopping
+
+    /** Refuses new requests from now on: the device is stopping. {@link #stop()} is to follow. */
+    public void beginStop() {
+        isEnding = true;
+        isStopping = true;
+        device.refuseRequests();
+    }
 
     /**
      * Stops the device: refuses new requests, carries everything to the image, makes it durable, says so in journal and state file,
@@ -649,8 +795,7 @@ public final class Engine implements AutoCloseable {
      */
     public void stop(boolean keepsMemory) throws Refusal {
         isMemoryKept |= keepsMemory && !options.readOnly();
-        isStopping = true;
-        device.refuseRequests();
+        beginStop();
         stopping.lock();
         try {
             if (isStopped) {
@@ -660,9 +805,10 @@ public final class Engine implements AutoCloseable {
             endVerify();
             // A load that hangs must not keep from the image what it takes.
             population.end();
+            power.settle();
             drainForGood();
+            power.stop();
             population.stop();
-            endModeReturn();
             writeBehind.stop();
             traceOutput.stop();
             isStopped = true;
@@ -679,6 +825,7 @@ public final class Engine implements AutoCloseable {
      * @param endService ends the exports; they go on until everything else has stopped
      */
     public void handOver(Runnable endService) {
+        isEnding = true;
         stopping.lock();
         try {
             if (isStopped) {
@@ -687,7 +834,7 @@ public final class Engine implements AutoCloseable {
             snapshots.stop();
             endVerify();
             population.stop();
-            endModeReturn();
+            power.stop();
             writeBehind.stop();
             traceOutput.stop();
             diskWatch.stop();
@@ -695,6 +842,7 @@ public final class Engine implements AutoCloseable {
             isStopping = true;
             device.refuseRequests();
             isStopped = true;
+            endLooking();
             if (device.sessionCount() == 0) {
                 attachment.close();
                 segment.leave();
@@ -704,21 +852,6 @@ public final class Engine implements AutoCloseable {
             warn(e);
         } finally {
             stopping.unlock();
-        }
-    }
-
-    private void endModeReturn() {
-        modeReturn.interrupt();
-        boolean interrupted = false;
-        while (modeReturn.isAlive()) {
-            try {
-                modeReturn.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
         }
     }
 
@@ -861,6 +994,7 @@ public final class Engine implements AutoCloseable {
     }
 
     private void giveMemoryBack() throws IOException {
+        endLooking();
         boolean isUnused = device.sessionCount() == 0;
         if (isMemoryKept && isUnused) {
             segment.leave();

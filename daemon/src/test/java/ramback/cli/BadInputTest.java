@@ -72,8 +72,16 @@ class BadInputTest {
                 bad("bad --listen 'x'", "--listen", "x"),
                 bad("on the loopback only", "--listen", "0.0.0.0:10809"),
                 bad("bad --socket ''", "--socket", ""),
-                bad("unknown options: '--ups', 'a@b'", "--ups", "a@b"),
-                bad("unknown options: '--http', 'localhost:80'", "--http", "localhost:80"),
+                bad("unknown options: '--upss', 'a@b'", "--upss", "a@b"),
+                bad("bad --ups 'ups': not NAME@HOST[:PORT], such as ups@localhost", "--ups", "ups"),
+                bad("bad --ups '@localhost': not NAME@HOST[:PORT]", "--ups", "@localhost"),
+                bad("bad --ups 'ups@localhost:0': port 0 is not 1 to 65535", "--ups", "ups@localhost:0"),
+                bad("bad --ups 'ups@localhost:65536': port 65536", "--ups", "ups@localhost:65536"),
+                bad("is for a UPS, and none is named; add --ups NAME@HOST[:PORT]", "--ups-auth", "file"),
+                bad("bad --http 'x'", "--http", "x"),
+                bad("add --insecure", "--http", "0.0.0.0:8080"),
+                bad("--insecure is for --http HOST:PORT", "--insecure"),
+                bad("on the loopback only", "--listen", "0.0.0.0:10809", "--http", "localhost:0", "--insecure"),
                 bad("option '--size' (SIZE) should be specified only once", "--size", "1G", "--size", "2G"),
                 bad("missing required parameter for option '--size'", "--size"),
                 bad("unmatched argument at index 2: 'second'", "second"));
@@ -141,12 +149,12 @@ class BadInputTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"power", "top", "attach", "detach", "x", ""})
+    @ValueSource(strings = {"attach", "detach", "x", ""})
     void aCommandThatDoesNotExistIsAnsweredWithThoseThatDo(String command) {
         assertRefused(
                 2,
                 "no command '" + command
-                        + "'; commands: up, ls, status, mode, flush, trace, snapshot, verify, upgrade, down, recover, check,"
+                        + "'; commands: up, ls, status, top, mode, power, flush, trace, snapshot, verify, upgrade, down, recover, check,"
                         + " bench",
                 command);
     }
@@ -281,6 +289,10 @@ class BadInputTest {
                         "--chunk",
                         "--socket",
                         "--listen",
+                        "--http",
+                        "--insecure",
+                        "--ups",
+                        "--ups-auth",
                         "--dirty-max",
                         "--snapshot-buffer",
                         "--accept-torn",

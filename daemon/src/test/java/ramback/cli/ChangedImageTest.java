@@ -66,7 +66,8 @@ class ChangedImageTest {
     }
 
     private String[] up(String... options) {
-        List<String> arguments = new ArrayList<>(List.of("up", image.toString(), "--ram-dir", ram.toString()));
+        List<String> arguments =
+                new ArrayList<>(List.of("up", image.toString(), "--ram-dir", ram.toString(), "--journal-size", "2M"));
         arguments.addAll(Arrays.asList(options));
         return arguments.toArray(String[]::new);
     }

@@ -44,4 +44,27 @@ class ListenAddressTest {
     void anIpv6AddressNeedsBrackets() {
         assertThatThrownBy(() -> ListenAddress.parse("::1:10809")).hasMessageContaining("in brackets");
     }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"127.0.0.1:8080", "localhost:0", "[::1]:8080"})
+    void theDashboardMayBeOnTheLoopback(String text) throws Refusal {
+        assertThat(ListenAddress.parseHttp(text, false).isLoopback()).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"})
+    void elsewhereItNeedsToBeSaidAloud(String text) throws Refusal {
+        assertThatThrownBy(() -> ListenAddress.parseHttp(text, false))
+                .hasMessageStartingWith("bad --http '" + text + "': the dashboard is not encrypted")
+                .hasMessageEndingWith("or add --insecure");
+        assertThat(ListenAddress.parseHttp(text, true).isLoopback()).isFalse();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"8080", ":8080", "localhost", "localhost:x", "::1:8080", "localhost:65536"})
+    void aBadAddressOfTheDashboardIsRefusedByItsOwnName(String text) {
+        assertThatThrownBy(() -> ListenAddress.parseHttp(text, true))
+                .hasMessageStartingWith("bad ")
+                .hasMessageContaining("--http");
+    }
 }

@@ -116,4 +116,39 @@ class QuantitiesTest {
     void secondsAreShownAsPeopleSayThem(double seconds, String text) {
         assertThat(Quantities.ofSeconds(seconds)).isEqualTo(text);
     }
+
+    @ParameterizedTest
+    @CsvSource({
+        "0,0",
+        "999,999",
+        "1000,0.98K",
+        "1024,1.00K",
+        "12900000,12.3M",
+        "999500000,953M",
+        "1099511627776,1.00T",
+        "9223372036854775807,8.00E"
+    })
+    void aColumnOfFiveCellsHoldsAnySize(long bytes, String text) {
+        assertThat(Quantities.shortBytes(bytes)).isEqualTo(text).hasSizeLessThanOrEqualTo(5);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0,0", "0.4,0", "999,999", "1000,1.00k", "12345,12.3k", "999499,999k", "1e30,1000000000000E"})
+    void countsAreShortenedByThousands(double count, String text) {
+        assertThat(Quantities.shortCount(count)).isEqualTo(text);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "0,0.00 us",
+        "1.2e-5,12.0 us",
+        "9.996e-4,1.00 ms",
+        "0.0123,12.3 ms",
+        "0.9994,999 ms",
+        "0.9996,1.00 s",
+        "42,42 s"
+    })
+    void shortTimesHaveThreeDigits(double seconds, String text) {
+        assertThat(Quantities.ofShortTime(seconds)).isEqualTo(text);
+    }
 }

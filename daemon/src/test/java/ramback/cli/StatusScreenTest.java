@@ -9,7 +9,7 @@ import ramback.control.SampleStatus;
 
 class StatusScreenTest {
 
-    private static final Style PLAIN = new Style(false, "*");
+    private static final Style PLAIN = new Style(false, false);
 
     @Test
     void everythingIsOnOneScreen() {
@@ -19,7 +19,7 @@ class StatusScreenTest {
                 .contains(
                         "disk  * amber  loading",
                         "100 MiB, 100 chunks of 1 MiB",
-                        "unsafe (configured: writeback)",
+                        "unsafe (configured: writeback), chosen by hand",
                         "[######------------------]  25 %, 75.0 MiB left, 50.0 MiB/s, 1.50 s to go",
                         "12.0 KiB of at most 25.0 MiB, 3 chunks, 200 MiB/s, writers throttled",
                         "the whole device, if the power failed now (unsafe); last clean 1.50 s ago",
@@ -33,13 +33,16 @@ class StatusScreenTest {
                         "nbd+unix:///disk?socket=/run/disk/nbd.sock",
                         "nbd://127.0.0.1:10809/disk",
                         "pid 4711, up 13 s, trace on",
+                        "  power      on-battery for 3.50 s, battery 92 %, says ups@localhost: self-test",
+                        "             power gone now: 312 MiB to save, 2.1 s of 840 s battery",
+                        "  latency    read  p50 10.0 us, p99 200 us, p99.9 3.00 ms, max 40.0 ms",
                         "  warning    swap is on",
                         "  warning    the tmpfs is small");
     }
 
     @Test
     void theLightIsAWordEvenWhereItIsAColour() {
-        Style coloured = new Style(true, "●");
+        Style coloured = new Style(true, true);
         assertThat(StatusScreen.light(SampleStatus.of("ready", 100, 0, 0), coloured))
                 .isEqualTo("\033[32m●\033[0m green");
         assertThat(StatusScreen.light(SampleStatus.of("loading", 1, 0, 0), coloured))
@@ -67,10 +70,11 @@ class StatusScreenTest {
 
     @Test
     void aBarIsFullOnlyWhenItIs() {
-        assertThat(StatusScreen.bar(999, 1000)).endsWith("-]  99 %");
-        assertThat(StatusScreen.bar(1000, 1000)).endsWith("#] 100 %");
-        assertThat(StatusScreen.bar(0, 1000)).contains("[------------------------]   0 %");
-        assertThat(StatusScreen.bar(5, 0)).endsWith("100 %");
+        assertThat(StatusScreen.bar(999, 1000, 24)).endsWith("-]  99 %");
+        assertThat(StatusScreen.bar(1000, 1000, 24)).endsWith("#] 100 %");
+        assertThat(StatusScreen.bar(0, 1000, 24)).contains("[------------------------]   0 %");
+        assertThat(StatusScreen.bar(5, 0, 24)).endsWith("100 %");
+        assertThat(StatusScreen.bar(1, 2, 6)).isEqualTo("[###---]  50 %");
     }
 
     @Test
@@ -95,5 +99,52 @@ class StatusScreenTest {
                 .contains("failing    cannot write: no space left", "errors     1 since the start");
         assertThat(String.join("\n", StatusScreen.lines(SampleStatus.of("ready", 100, 0, 0), PLAIN)))
                 .doesNotContain("failing");
+    }
+
+    @Test
+    void whereAnAmountIsGoingIsSaidWhileItIsFollowed() throws Exception {
+        String limits = "\"dirtyMaxBytes\":104857600,\"chunks\":1,\"loadedChunks\":1,";
+        var before = Answer.status(
+                "disk",
+                limits + "\"uptimeSeconds\":10,\"dirtyBytes\":10485760,"
+                        + "\"journal\":{\"path\":\"/j\",\"sizeBytes\":104857600,\"usedBytes\":52428800}");
+        var after = Answer.status(
+                "disk",
+                limits + "\"uptimeSeconds\":11,\"dirtyBytes\":20971520,"
+                        + "\"journal\":{\"path\":\"/j\",\"sizeBytes\":104857600,\"usedBytes\":41943040}");
+        assertThat(String.join("\n", StatusScreen.lines(after, before, 0, PLAIN)))
+                .contains("20.0 MiB of at most 100 MiB, full in 8.00 s")
+                .contains("40.0 MiB of 100 MiB, -10.0 MiB/s, empty in 4.00 s, /j");
+        assertThat(String.join("\n", StatusScreen.lines(after, null, 0, PLAIN))).doesNotContain("full in", "empty in");
+    }
+
+    @Test
+    void aDaemonsWordsCannotDriveTheTerminal() throws Exception {
+        var hostile = Answer.status(
+                "di\\u001b[2Jsk",
+                "\"state\":\"ready\\u0007\",\"backing\":{\"uri\":\"file:///a\\u009b31m\",\"failing\":\"x\\r\\ny\"},"
+                        + "\"power\":{\"state\":\"online\\u001b]0;t\\u0007\"},"
+                        + "\"process\":{\"warnings\":[\"\\u202egnp\"]},\"latency\":{\"re\\tad\":{\"count\":1}}");
+        String text = String.join("", StatusScreen.lines(hostile, PLAIN));
+        assertThat(text)
+                .contains("di?[2Jsk")
+                .contains("ready?")
+                .contains("file:///a?31m")
+                .contains("x??y");
+        assertThat(text.chars()
+                        .filter(c -> c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x202e)
+                        .count())
+                .isZero();
+    }
+
+    @Test
+    void withoutAnybodyToSaySoNothingIsSaidOfThePower() throws Exception {
+        assertThat(PowerWords.lines(Answer.status("disk", "").power())).isEmpty();
+        assertThat(PowerWords.lines(
+                        Answer.status("disk", "\"power\":{\"state\":\"none\"}").power()))
+                .isEmpty();
+        assertThat(PowerWords.lines(Answer.status("disk", "\"power\":{\"state\":\"unknown\",\"toSaveBytes\":1024}")
+                        .power()))
+                .containsExactly("unknown for 0.00 s", "power gone now: 1.00 KiB to save, ? s, battery unknown");
     }
 }

@@ -25,8 +25,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Mode;
+import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
+import ramback.engine.SampleMap;
 import ramback.engine.VerifyReport;
+import ramback.nbd.RequestKind;
+import ramback.nbd.RequestLatencies;
+import ramback.nbd.SampleLatencies;
+import ramback.power.PowerEvent;
 
 /** Both ends of the control socket, with a device that only notes what it is asked. */
 class ControlServerTest {
@@ -44,7 +50,7 @@ class ControlServerTest {
         runDirectory = new RunDirectory(directory.resolve("run"));
         runDirectory.make();
         RunDirectory.makePrivate(runDirectory.of("disk"));
-        server = ControlServer.start(runDirectory.controlSocket("disk"), device);
+        server = ControlServer.start(runDirectory.controlSocket("disk"), device, new Dashboard(device, new EventLog()));
         client = new ControlClient(runDirectory, "disk");
     }
 
@@ -68,11 +74,24 @@ class ControlServerTest {
     }
 
     @Test
+    void metricsAreServedBesideTheStatus() throws IOException {
+        try (HttpConnection connection =
+                HttpConnection.open(runDirectory.controlSocket("disk"), Duration.ofSeconds(30))) {
+            HttpReply reply = connection.exchange("GET", "/metrics", new byte[0]);
+            assertThat(reply.status()).isEqualTo(200);
+            assertThat(reply.body())
+                    .contains("# TYPE ramback_light gauge\n")
+                    .contains("ramback_request_duration_seconds_count{device=\"disk\",kind=\"read\"} 900\n");
+        }
+    }
+
+    @Test
     void everyCommandReachesTheDevice() throws Refusal {
         device.flushMayEnd.countDown();
         device.mayStop.countDown();
         client.switchMode("unsafe");
         client.switchMode("auto");
+        client.tellPower(PowerEvent.ON_BATTERY);
         client.flush();
         client.trace(true);
         client.trace(false);
@@ -86,6 +105,7 @@ class ControlServerTest {
                 .containsExactly(
                         "mode UNSAFE",
                         "auto",
+                        "power on-battery",
                         "flush",
                         "trace true",
                         "trace false",
@@ -193,7 +213,7 @@ class ControlServerTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"GET,/", "GET,/flush", "POST,/status", "POST,/nothing", "DELETE,/mode"})
+    @CsvSource({"GET,/index.html", "GET,/flush", "POST,/status", "POST,/nothing", "DELETE,/mode"})
     void whatIsNotThereIsNotAnswered(String method, String path) throws IOException {
         assertThat(send(method, path, "").status()).isIn(404, 405);
         assertThat(device.asked).isEmpty();
@@ -214,6 +234,14 @@ class ControlServerTest {
                 .startsWith(
                         "ramback: warning: control: /status ended by an internal error (java.lang.IllegalStateException: planted)")
                 .contains("\tat " + ControlServerTest.class.getName());
+    }
+
+    @Test
+    void thePageIsServedHereTooAndAsksForNoToken() throws IOException {
+        assertThat(send("GET", "/", "").body()).contains("<title>Ramback</title>");
+        assertThat(send("GET", "/map?cells=5", "").body()).contains("\"cells\":5");
+        device.flushMayEnd.countDown();
+        assertThat(send("POST", "/flush", "").status()).isEqualTo(200);
     }
 
     private HttpReply send(String method, String path, String body) throws IOException {
@@ -279,6 +307,11 @@ class ControlServerTest {
                 List.of(new VerifyReport.Range(7, 8), new VerifyReport.Range(1L << 40, 9)),
                 10);
 
+        @Override
+        public RequestLatencies latencies() {
+            return new SampleLatencies().with(RequestKind.READ, 4_000, 900).counts();
+        }
+
         final List<String> asked = new ArrayList<>();
         final CountDownLatch flushBegan = new CountDownLatch(1);
         final CountDownLatch flushMayEnd = new CountDownLatch(1);
@@ -310,6 +343,11 @@ class ControlServerTest {
         }
 
         @Override
+        public DeviceMap map(int cellCountMax) {
+            return SampleMap.of(cellCountMax, 3);
+        }
+
+        @Override
         public void switchMode(Mode mode) {
             note("mode " + mode);
         }
@@ -324,6 +362,11 @@ class ControlServerTest {
             flushBegan.countDown();
             flushMayEnd.await();
             note("flush");
+        }
+
+        @Override
+        public void tellPower(PowerEvent event) {
+            note("power " + event.word());
         }
 
         @Override

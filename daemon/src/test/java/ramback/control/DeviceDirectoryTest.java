@@ -15,6 +15,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import ramback.device.Mode;
+import ramback.engine.Orders;
 import ramback.engine.Refusal;
 
 class DeviceDirectoryTest {
@@ -37,6 +39,19 @@ class DeviceDirectoryTest {
             assertThat(mode(run().of("disk"))).isEqualTo("rwx------");
             assertThat(run().pid("disk")).isEqualTo(ProcessHandle.current().pid());
         }
+    }
+
+    @Test
+    void whatADeadOwnerLeftIsSweptButForWhatHeWasTold() throws Exception {
+        Files.createDirectories(run().of("disk"));
+        Files.writeString(run().of("disk").resolve("orders"), "mode unsafe\n");
+        Files.writeString(run().of("disk").resolve("control.sock"), "");
+        try (DeviceDirectory claimed = DeviceDirectory.claim(run(), "disk")) {
+            assertThat(claimed.orders().left()).isEqualTo(new Orders(null, Mode.UNSAFE));
+            assertThat(run().of("disk").resolve("orders")).exists();
+            assertThat(run().of("disk").resolve("control.sock")).doesNotExist();
+        }
+        assertThat(run().path()).isEmptyDirectory();
     }
 
     @Test

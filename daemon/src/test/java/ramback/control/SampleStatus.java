@@ -19,6 +19,7 @@ public final class SampleStatus {
                 "disk",
                 "nbd+unix:///disk?socket=/run/disk/nbd.sock",
                 "nbd://127.0.0.1:10809/disk",
+                "http://localhost:8080/",
                 4711,
                 12.5,
                 "unsafe",
@@ -72,6 +73,9 @@ public final class SampleStatus {
                 8,
                 6,
                 5,
+                true,
+                new PowerReport("on-battery", "ups@localhost", 3.5, 840.0, 92.0, 312 << 20, 2.1, "self-test"),
+                List.of(new LatencyReport("read", 900, 1e-5, 2e-4, 3e-3, 4e-2)),
                 new ProcessReport(true, "states", -999, List.of("swap is on", "the tmpfs is small")));
     }
 }

@@ -43,7 +43,7 @@ class StatusJsonTest {
         assertThat(keys(top, "lastCommit")).contains("epoch", "time");
         assertThat(keys(top, "backing")).contains("uri", "errors", "writeBytesPerSecond", "lastError", "failing");
         assertThat(keys(top, "power")).contains("state", "batteryRuntimeSeconds", "drainSeconds");
-        assertThat(((Map<?, ?>) top.get("power")).get("state")).isEqualTo("none");
+        assertThat(((Map<?, ?>) top.get("power")).get("state")).isEqualTo("on-battery");
     }
 
     private static List<Object> keys(Map<String, Object> top, String name) {

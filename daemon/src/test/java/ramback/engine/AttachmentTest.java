@@ -65,6 +65,7 @@ class AttachmentTest {
                 acceptTorn,
                 false,
                 false,
+                PowerOptions.NONE,
                 directory.resolve("ram"),
                 directory.resolve("state"));
     }

@@ -33,6 +33,8 @@ final class Connection implements Runnable {
     private final SocketChannel channel;
     private final NbdServer server;
     private final Traffic traffic = new Traffic();
+    private final Latencies latencies = new Latencies();
+    private final Latencies deferredLatencies = new Latencies();
 
     private volatile @Nullable DeviceSession session;
     private volatile boolean stopping;
@@ -53,6 +55,12 @@ final class Connection implements Runnable {
         return traffic;
     }
 
+    /** Adds how long its requests took, those that waited included. For one thread at a time. */
+    void addLatenciesTo(Latencies sum) {
+        sum.add(latencies);
+        sum.add(deferredLatencies);
+    }
+
     /** Whether the client has taken an export. */
     boolean isClient() {
         return session != null;
@@ -66,7 +74,19 @@ final class Connection implements Runnable {
             server.handshakes().leave(this);
             if (agreed != null) {
                 session = agreed.session();
-                transmit(agreed);
+                String device = agreed.export().name();
+                LOG.log(
+                        Level.DEBUG,
+                        () -> device + ": a client has come; event=client-begin device=" + device + " client="
+                                + number);
+                try {
+                    transmit(agreed);
+                } finally {
+                    LOG.log(
+                            Level.DEBUG,
+                            () -> device + ": a client has gone; event=client-end device=" + device + " client="
+                                    + number + " requests=" + traffic.requestCount());
+                }
             }
         } catch (IOException e) {
             LOG.log(Level.DEBUG, () -> "nbd-" + number + ": closed: " + e.getMessage());
@@ -86,15 +106,17 @@ final class Connection implements Runnable {
             try {
                 Wire wire = new Wire(channel, new Polling(server.limits().polling()), System::nanoTime);
                 DeferredSlots slots = new DeferredSlots(own.deferredCountMax());
-                Replies replies = new Replies(own, wire, REPLY_BUFFER_BYTES, arena);
-                Replies deferred = new Replies(own, wire, DEFERRED_BUFFER_BYTES, arena);
+                PendingAnswers answers = new PendingAnswers(latencies, false, System::nanoTime);
+                PendingAnswers deferredAnswers = new PendingAnswers(deferredLatencies, true, System::nanoTime);
+                Replies replies = new Replies(own, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
+                Replies deferred = new Replies(own, wire, slots, deferredAnswers, DEFERRED_BUFFER_BYTES, arena);
                 DeferredReplies deferredReplies = new DeferredReplies(own, slots, deferred, traffic);
                 replyThread = Thread.ofPlatform()
                         .daemon()
                         .name("reply-" + number)
                         .start(() -> runReplies(deferredReplies, slots, own));
-                Transmission transmission =
-                        new Transmission(agreed.export().device(), own, wire, slots, replies, traffic);
+                Transmission transmission = new Transmission(
+                        agreed.export().device(), own, wire, slots, replies, traffic, server.recording());
                 finish(transmission.run(), slots);
             } finally {
                 closeChannel();

@@ -45,18 +45,14 @@ final class DeferredReplies {
     }
 
     private void answer(int slot, Outcome outcome) throws IOException {
-        int command = slots.command(slot);
-        long cookie = slots.cookie(slot);
-        long offsetBytes = slots.offsetBytes(slot);
-        int lengthBytes = slots.lengthBytes(slot);
+        if (outcome == Outcome.DONE && slots.command(slot) == Protocol.CMD_READ) {
+            replies.addRead(slot);
+        } else {
+            if (outcome != Outcome.DONE) {
+                traffic.countFailed();
+            }
+            replies.add(slot, Replies.errorOf(outcome));
+        }
         slots.release(slot);
-        if (outcome == Outcome.DONE && command == Protocol.CMD_READ) {
-            replies.addRead(cookie, offsetBytes, lengthBytes);
-            return;
-        }
-        if (outcome != Outcome.DONE) {
-            traffic.countFailed();
-        }
-        replies.add(cookie, Replies.errorOf(outcome));
     }
 }

@@ -1,5 +1,7 @@
 package ramback.nbd;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * What a connection must remember of a request that waits in the device: a fixed number of slots, whose numbers are the
  * tokens. The request thread fills the {@linkplain #open() open} slot before it issues a request and
@@ -12,6 +14,8 @@ final class DeferredSlots {
     private final long[] cookie;
     private final long[] offsetBytes;
     private final int[] lengthBytes;
+    private final long[] receivedNanos;
+    private final @Nullable RequestSpan[] spans;
 
     private final int[] free; // guarded by this
     private int freeCount; // guarded by this
@@ -31,6 +35,8 @@ final class DeferredSlots {
         cookie = new long[slotCount];
         offsetBytes = new long[slotCount];
         lengthBytes = new int[slotCount];
+        receivedNanos = new long[slotCount];
+        spans = new RequestSpan[slotCount];
         free = new int[slotCount];
         for (int slot = 1; slot < slotCount; slot++) {
             free[freeCount++] = slot;
@@ -44,12 +50,25 @@ final class DeferredSlots {
         return open;
     }
 
-    /** Fills the open slot. */
-    void fill(int newCommand, long newCookie, long newOffsetBytes, int newLengthBytes) {
+    /**
+     * Fills the open slot.
+     *
+     * @param newReceivedNanos when the request came
+     * @param newSpan where it is recorded, or null
+     */
+    void fill(
+            int newCommand,
+            long newCookie,
+            long newOffsetBytes,
+            int newLengthBytes,
+            long newReceivedNanos,
+            @Nullable RequestSpan newSpan) {
         command[open] = newCommand;
         cookie[open] = newCookie;
         offsetBytes[open] = newOffsetBytes;
         lengthBytes[open] = newLengthBytes;
+        receivedNanos[open] = newReceivedNanos;
+        spans[open] = newSpan;
     }
 
     /** The request in the open slot was deferred: opens another. */
@@ -65,7 +84,7 @@ final class DeferredSlots {
         }
     }
 
-    // --------------------------------------------------------------------------------------------- reply thread
+    // --------------------------------------------------------------------- whoever answers the request in a slot
 
     int command(int slot) {
         return command[slot];
@@ -82,6 +101,22 @@ final class DeferredSlots {
     int lengthBytes(int slot) {
         return lengthBytes[slot];
     }
+
+    long receivedNanos(int slot) {
+        return receivedNanos[slot];
+    }
+
+    /** Where the request is recorded, or null; nobody holds it any longer. */
+    @Nullable
+    RequestSpan takeSpan(int slot) {
+        RequestSpan span = spans[slot];
+        if (span != null) {
+            spans[slot] = null;
+        }
+        return span;
+    }
+
+    // --------------------------------------------------------------------------------------------- reply thread
 
     /** Everything was read out of a slot. */
     synchronized void release(int slot) {

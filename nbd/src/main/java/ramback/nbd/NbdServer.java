@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Serves a set of exports to NBD clients, on any number of Unix sockets and TCP ports. Every client has two threads of
@@ -43,12 +44,15 @@ public final class NbdServer implements AutoCloseable {
     private final ServerLimits limits;
     private final HandshakeRoom handshakes;
     private final int connectionCountMax;
+    private final RequestRecording recording = new RequestRecording();
 
     private final Object lock = new Object();
     private final Set<Connection> connections = new LinkedHashSet<>(); // guarded by lock
     private final List<ServerSocketChannel> listeners = new ArrayList<>(); // guarded by lock
     private final List<UnixSocket> unixSockets = new ArrayList<>(); // guarded by lock
     private final Traffic gone = new Traffic(); // guarded by lock; of the connections that have ended
+    private final Latencies goneLatencies = new Latencies(); // guarded by lock; likewise
+    private @Nullable RequestLatencies goneSnapshot; // guarded by lock: of those, or null when it is to be made anew
     private long connectionNumber; // guarded by lock
     private boolean stopping; // guarded by lock
 
@@ -207,11 +211,17 @@ public final class NbdServer implements AutoCloseable {
         return handshakes;
     }
 
+    RequestRecording recording() {
+        return recording;
+    }
+
     /** The connection has ended. */
     void remove(Connection connection) {
         synchronized (lock) {
             if (connections.remove(connection)) {
                 gone.add(connection.traffic());
+                connection.addLatenciesTo(goneLatencies);
+                goneSnapshot = null;
                 lock.notifyAll();
             }
         }
@@ -243,6 +253,35 @@ public final class NbdServer implements AutoCloseable {
             }
             return sum.toCounts(clientCount());
         }
+    }
+
+    /** Returns how long requests have taken so far. */
+    public RequestLatencies latencies() {
+        Latencies sum = new Latencies();
+        synchronized (lock) {
+            if (connections.isEmpty()) {
+                // An idle device is looked at once a second, and shall cost nothing.
+                RequestLatencies same = goneSnapshot;
+                if (same == null) {
+                    same = RequestLatencies.of(goneLatencies);
+                    goneSnapshot = same;
+                }
+                return same;
+            }
+            sum.add(goneLatencies);
+            for (Connection connection : connections) {
+                connection.addLatenciesTo(sum);
+            }
+        }
+        return RequestLatencies.of(sum);
+    }
+
+    /**
+     * Makes every request an event of the JDK's flight recorder, {@code ramback.Request}, or stops that. Whether anything is
+     * recorded is then the flight recorder's matter.
+     */
+    public void recordRequests(boolean wanted) {
+        recording.set(wanted);
     }
 
     // -------------------------------------------------------------------------------------------------- stopping

@@ -31,14 +31,26 @@ final class Replies {
     private final MemorySegment segment;
     private final ByteBuffer buffer;
     private final MemoryWindows windows;
+    private final DeferredSlots slots;
+    private final PendingAnswers answers;
 
     /**
      * Gathers in a buffer of this size.
      *
+     * @param slots where the requests are that are answered
+     * @param answers this thread's, which hear when replies are sent
      * @param bufferBytes at least {@link #BUFFER_BYTES_MIN}
      * @param arena keeps the buffer
      */
-    Replies(DeviceSession session, Wire wire, int bufferBytes, Arena arena) {
+    Replies(
+            DeviceSession session,
+            Wire wire,
+            DeferredSlots slots,
+            PendingAnswers answers,
+            int bufferBytes,
+            Arena arena) {
+        this.slots = slots;
+        this.answers = answers;
         this.session = session;
         this.wire = wire;
         this.segment = arena.allocate(Math.max(bufferBytes, BUFFER_BYTES_MIN), Long.BYTES);
@@ -46,21 +58,35 @@ final class Replies {
         this.windows = new MemoryWindows(session.memory(), Device.PAYLOAD_BYTES_MAX);
     }
 
-    /** Adds a reply without payload. */
-    void add(long cookie, int error) throws IOException {
+    /** Adds the refusal of a request that never had a slot. */
+    void refuse(long cookie, int error) throws IOException {
         makeRoom(Protocol.SIMPLE_REPLY_BYTES);
         header(cookie, error);
     }
 
-    /** Adds the reply to a READ whose range is loaded. */
-    void addRead(long cookie, long offsetBytes, int lengthBytes) throws IOException {
+    /** Adds the reply without payload to the request in a slot. */
+    void add(int slot, int error) throws IOException {
+        makeRoom(Protocol.SIMPLE_REPLY_BYTES);
+        header(slots.cookie(slot), error);
+        answering(slot, error);
+    }
+
+    /** Adds the reply to the READ in a slot, whose range is loaded. */
+    void addRead(int slot) throws IOException {
+        int lengthBytes = slots.lengthBytes(slot);
         if (lengthBytes > COPIED_BYTES_MAX) {
-            sendRead(cookie, offsetBytes, lengthBytes);
+            sendRead(slot, slots.offsetBytes(slot), lengthBytes);
             return;
         }
         makeRoom(Protocol.SIMPLE_REPLY_BYTES + lengthBytes);
-        header(cookie, Protocol.OK);
-        copy(offsetBytes, lengthBytes);
+        header(slots.cookie(slot), Protocol.OK);
+        copy(slots.offsetBytes(slot), lengthBytes);
+        answering(slot, Protocol.OK);
+    }
+
+    /** The reply to the request in a slot leaves with the next send. */
+    private void answering(int slot, int error) {
+        answers.add(slots.command(slot), slots.receivedNanos(slot), error, slots.takeSpan(slot));
     }
 
     /** Sends what was gathered. */
@@ -72,11 +98,12 @@ final class Replies {
             } finally {
                 wire.endSending();
             }
+            answers.sent();
         }
     }
 
     private void makeRoom(int lengthBytes) throws IOException {
-        if (buffer.remaining() < lengthBytes) {
+        if (buffer.remaining() < lengthBytes || answers.isFull()) {
             flush();
         }
     }
@@ -91,9 +118,9 @@ final class Replies {
         buffer.position(position + lengthBytes);
     }
 
-    private void sendRead(long cookie, long offsetBytes, int lengthBytes) throws IOException {
+    private void sendRead(int slot, long offsetBytes, int lengthBytes) throws IOException {
         makeRoom(Protocol.SIMPLE_REPLY_BYTES);
-        header(cookie, Protocol.OK);
+        header(slots.cookie(slot), Protocol.OK);
         wire.beginSending();
         try {
             if (session.memoryIsDirect(offsetBytes, lengthBytes)) {
@@ -106,6 +133,8 @@ final class Replies {
         } finally {
             wire.endSending();
         }
+        answering(slot, Protocol.OK);
+        answers.sent();
     }
 
     /** Sends a payload that may hold holes, in pieces of the buffer's size. */

@@ -37,6 +37,15 @@ final class Traffic {
         failed.add(other.failed.sum());
     }
 
+    /** How many requests of all kinds. */
+    long requestCount() {
+        long sum = 0;
+        for (int command = 0; command < COMMAND_COUNT; command++) {
+            sum += requests.getOpaque(command);
+        }
+        return sum;
+    }
+
     /** Returns the counts as a server's, with this many clients. */
     ServerCounts toCounts(int clientCount) {
         return new ServerCounts(

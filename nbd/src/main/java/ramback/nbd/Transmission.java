@@ -38,6 +38,7 @@ final class Transmission {
     private final DeferredSlots slots;
     private final Replies replies;
     private final Traffic traffic;
+    private final RequestRecording recording;
 
     private final MemorySegment staging;
     private final ByteBuffer received;
@@ -46,7 +47,13 @@ final class Transmission {
     private boolean streamEnded;
 
     Transmission(
-            Device device, DeviceSession session, Wire wire, DeferredSlots slots, Replies replies, Traffic traffic) {
+            Device device,
+            DeviceSession session,
+            Wire wire,
+            DeferredSlots slots,
+            Replies replies,
+            Traffic traffic,
+            RequestRecording recording) {
         this.session = session;
         this.sizeBytes = device.sizeBytes();
         this.readOnly = device.readOnly();
@@ -54,6 +61,7 @@ final class Transmission {
         this.slots = slots;
         this.replies = replies;
         this.traffic = traffic;
+        this.recording = recording;
         this.staging = session.staging();
         this.received = staging.asByteBuffer();
     }
@@ -108,24 +116,26 @@ final class Transmission {
             if (command == Protocol.CMD_WRITE && !skip(lengthBytes)) {
                 return false;
             }
-            replies.add(cookie, error);
+            replies.refuse(cookie, error);
             return true;
         }
         traffic.count(command, lengthBytes);
-        slots.fill(command, cookie, offsetBytes, (int) lengthBytes);
         boolean forceUnitAccess = (flags & Protocol.CMD_FLAG_FUA) != 0;
+        RequestSpan span =
+                recording.isOn() ? RequestRecording.begin(command, offsetBytes, lengthBytes, forceUnitAccess) : null;
+        slots.fill(command, cookie, offsetBytes, (int) lengthBytes, wire.receivedNanos(), span);
         int token = slots.open();
         switch (command) {
-            case Protocol.CMD_READ -> read(cookie, offsetBytes, (int) lengthBytes, token);
+            case Protocol.CMD_READ -> read(offsetBytes, (int) lengthBytes, token);
             case Protocol.CMD_WRITE -> {
-                return write(cookie, offsetBytes, (int) lengthBytes, forceUnitAccess, token);
+                return write(offsetBytes, (int) lengthBytes, forceUnitAccess, token);
             }
-            case Protocol.CMD_FLUSH -> answer(cookie, session.flush(token));
-            case Protocol.CMD_TRIM -> answer(cookie, session.trim(offsetBytes, lengthBytes, forceUnitAccess, token));
-            case Protocol.CMD_CACHE -> answer(cookie, session.prepareRead(offsetBytes, lengthBytes, token));
+            case Protocol.CMD_FLUSH -> answer(token, session.flush(token));
+            case Protocol.CMD_TRIM -> answer(token, session.trim(offsetBytes, lengthBytes, forceUnitAccess, token));
+            case Protocol.CMD_CACHE -> answer(token, session.prepareRead(offsetBytes, lengthBytes, token));
             default -> {
                 boolean mayPunch = (flags & Protocol.CMD_FLAG_NO_HOLE) == 0;
-                answer(cookie, session.zero(offsetBytes, lengthBytes, mayPunch, forceUnitAccess, token));
+                answer(token, session.zero(offsetBytes, lengthBytes, mayPunch, forceUnitAccess, token));
             }
         }
         return true;
@@ -162,16 +172,16 @@ final class Transmission {
         return inside ? Protocol.OK : beyondEnd;
     }
 
-    private void read(long cookie, long offsetBytes, int lengthBytes, int token) throws IOException {
+    private void read(long offsetBytes, int lengthBytes, int token) throws IOException {
         Outcome outcome = session.prepareRead(offsetBytes, lengthBytes, token);
         if (outcome == Outcome.DONE) {
-            replies.addRead(cookie, offsetBytes, lengthBytes);
+            replies.addRead(token);
         } else {
-            answer(cookie, outcome);
+            answer(token, outcome);
         }
     }
 
-    private void answer(long cookie, Outcome outcome) throws IOException {
+    private void answer(int token, Outcome outcome) throws IOException {
         if (outcome == Outcome.DEFERRED) {
             slots.defer();
             return;
@@ -179,18 +189,17 @@ final class Transmission {
         if (outcome != Outcome.DONE) {
             traffic.countFailed();
         }
-        replies.add(cookie, Replies.errorOf(outcome));
+        replies.add(token, Replies.errorOf(outcome));
     }
 
     /** Carries a write out; false when the stream ended within its payload. */
-    private boolean write(long cookie, long offsetBytes, int lengthBytes, boolean forceUnitAccess, int token)
-            throws IOException {
+    private boolean write(long offsetBytes, int lengthBytes, boolean forceUnitAccess, int token) throws IOException {
         Outcome outcome = session.beginWrite(offsetBytes, lengthBytes, forceUnitAccess, token);
         if (outcome != Outcome.DONE) {
             if (!skip(lengthBytes)) {
                 return false;
             }
-            answer(cookie, outcome);
+            answer(token, outcome);
             return true;
         }
         int leftBytes = lengthBytes;
@@ -203,7 +212,7 @@ final class Transmission {
                 return false;
             }
         }
-        answer(cookie, session.endWrite());
+        answer(token, session.endWrite());
         return true;
     }
 

@@ -21,6 +21,7 @@ final class Wire {
     private final LongSupplier nanoClock;
     private final ReentrantLock sending = new ReentrantLock();
     private final ByteBuffer[] gathered = new ByteBuffer[2]; // used while sending is held
+    private long receivedNanos; // receiving thread
 
     /**
      * Takes a connected, blocking channel.
@@ -40,11 +41,14 @@ final class Wire {
      */
     int receive(ByteBuffer into) throws IOException {
         if (polling.isOff()) {
-            return channel.read(into);
+            int received = channel.read(into);
+            receivedNanos = nanoClock.getAsLong();
+            return received;
         }
         if (polling.isPolling() && beginPolling()) {
             int received = poll(into);
             if (received != 0) {
+                receivedNanos = nanoClock.getAsLong();
                 return received;
             }
             polling.missed();
@@ -54,8 +58,14 @@ final class Wire {
         }
         long beginNanos = nanoClock.getAsLong();
         int received = channel.read(into);
-        polling.blockedFor(nanoClock.getAsLong() - beginNanos);
+        receivedNanos = nanoClock.getAsLong();
+        polling.blockedFor(receivedNanos - beginNanos);
         return received;
+    }
+
+    /** When the last {@link #receive} ended, by the clock. For the receiving thread. */
+    long receivedNanos() {
+        return receivedNanos;
     }
 
     private boolean beginPolling() throws IOException {

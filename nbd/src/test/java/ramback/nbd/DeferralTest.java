@@ -264,6 +264,7 @@ final class DeferralTest {
         takeWaiting(1);
         NbdClient shaking = fixture.connect().greet(3);
         fixture.server.stop(Duration.ofMillis(100));
+        fixture.awaitNoClient();
         assertThat(fixture.device.openSessionCount).hasValue(0);
         client.expectClosed();
         throttled.expectClosed();

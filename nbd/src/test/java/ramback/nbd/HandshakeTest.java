@@ -348,7 +348,7 @@ final class HandshakeTest {
     void whoWithholdsBytesIsClosedWhenTheTimeIsUp() throws IOException {
         fixture.close();
         fixture = new ServerFixture(
-                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(50), Duration.ZERO, PollingLimits.OFF));
+                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofSeconds(3), Duration.ZERO, PollingLimits.OFF));
         NbdClient silent = fixture.connect();
         NbdClient inTheHeader = greeted();
         inTheHeader.send(ByteBuffer.allocate(9));
@@ -364,7 +364,7 @@ final class HandshakeTest {
     void aClientOutlivesTheHandshakesTimeOnceItTransmits() throws Exception {
         fixture.close();
         fixture = new ServerFixture(
-                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofMillis(100), Duration.ZERO, PollingLimits.OFF));
+                RamDevice.ofSize(1), new ServerLimits(8, Duration.ofSeconds(3), Duration.ZERO, PollingLimits.OFF));
         NbdClient client = fixture.transmitting();
         NbdClient silent = fixture.connect(); // its end shows that the time was up for the client as well
         silent.receive(18);

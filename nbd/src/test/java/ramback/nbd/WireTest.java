@@ -88,14 +88,15 @@ final class WireTest {
     }
 
     @Test
-    void withoutPollingTheChannelStaysBlockingAndTheClockUnread() throws Exception {
+    void withoutPollingTheChannelStaysBlockingAndTheClockIsReadOnceAReceive() throws Exception {
         Wire wire = wire(PollingLimits.OFF);
         for (int i = 0; i < 100; i++) {
             sendOne();
             assertThat(receiveOne(wire)).isEqualTo(1);
         }
         assertThat(ours.isBlocking()).isTrue();
-        assertThat(nanos).hasValue(0);
+        assertThat(nanos).hasValue(100 * 1000);
+        assertThat(wire.receivedNanos()).isEqualTo(100 * 1000);
     }
 
     @Test

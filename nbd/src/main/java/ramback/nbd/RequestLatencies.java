@@ -1,0 +1,44 @@
+package ramback.nbd;
+
+import java.util.EnumMap;
+import java.util.Map;
+
+/**
+ * How long a server's requests took since it was made: from the end of the receive that brought the request's header until the
+ * send that carried its answer returned. Requests that came with one receive are answered with one send and share both moments, so
+ * of a batch every request takes as long as all of it: that is what its client waits for. A request that was refused before it
+ * reached the device is not in. A snapshot; immutable.
+ */
+public record RequestLatencies(Map<RequestKind, LatencyHistogram> histograms) {
+
+    /** Of a server without any request. */
+    public static final RequestLatencies NONE = new RequestLatencies(Map.of());
+
+    /** Copies the map. */
+    public RequestLatencies {
+        histograms = Map.copyOf(histograms);
+    }
+
+    static RequestLatencies of(Latencies sum) {
+        Map<RequestKind, LatencyHistogram> histograms = new EnumMap<>(RequestKind.class);
+        for (RequestKind kind : RequestKind.values()) {
+            histograms.put(kind, sum.of(kind));
+        }
+        return new RequestLatencies(histograms);
+    }
+
+    /** Whether no request was answered since an earlier moment of the same server. */
+    public boolean isSameAs(RequestLatencies earlier) {
+        for (RequestKind kind : RequestKind.values()) {
+            if (of(kind).count() != earlier.of(kind).count()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The histogram of one kind; an empty one where there was no request. */
+    public LatencyHistogram of(RequestKind kind) {
+        return histograms.getOrDefault(kind, LatencyHistogram.EMPTY);
+    }
+}
