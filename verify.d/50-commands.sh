@@ -781,7 +781,7 @@ check 'killed when dirty: check and recover refuse to lose it, until told' kille
 readonly CRASH_BYTES=$((8 << 20))
 
 machine_is_lost() { # the last `up`: its daemon, its memory, its run files
-    gone "$UP_PID" || kill -KILL "$UP_PID"
+    kill -KILL "$UP_PID" 2>/dev/null || true # it may be on its way out
     wait_for 10 gone "$UP_PID"
     find "$RAM" -type f -delete
     rm -r "${RAMBACK_RUN_DIR:?}/$UP_NAME"

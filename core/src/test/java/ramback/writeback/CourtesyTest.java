@@ -40,6 +40,31 @@ class CourtesyTest {
     }
 
     @Test
+    void aDiskThatIsNotKnownYetGetsTheSmallestRanges() {
+        assertThat(courtesy.rangeBytes()).isEqualTo(Courtesy.RANGE_BYTES_MIN);
+        assertThat(courtesy.mayQueue(3)).isTrue();
+    }
+
+    /** With 4 ranges of 4 MiB queued at a disk of 2 MB/s the first demand waited for more than 8 s, and the disk seemed not to answer. */
+    @Test
+    void noMoreIsQueuedThanTheDiskReadsInAMomentThoughNobodyWaits() {
+        courtesy.noteRange(4 << 20, Courtesy.MOMENT_NANOS);
+        assertThat(courtesy.rangeBytes()).isEqualTo(4 << 20);
+        assertThat(courtesy.mayQueue(1)).isTrue();
+        for (int i = 0; i < 30; i++) {
+            courtesy.noteRange(2 << 20, Courtesy.MOMENT_NANOS - 1);
+        }
+        assertThat(courtesy.rangeBytes()).isEqualTo(2 << 20);
+        assertThat(courtesy.mayQueue(1)).isTrue();
+        for (int i = 0; i < 30; i++) {
+            courtesy.noteRange(1 << 20, 4 * Courtesy.MOMENT_NANOS);
+        }
+        assertThat(courtesy.rangeBytes()).isEqualTo(Courtesy.RANGE_BYTES_MIN);
+        assertThat(courtesy.mayQueue(1)).isFalse();
+        assertThat(courtesy.mayQueue(0)).isTrue();
+    }
+
+    @Test
     void itFollowsADiskThatChanges() {
         courtesy.noteDemand();
         courtesy.noteRange(1 << 20, 500_000);

@@ -250,12 +250,12 @@ class VerifierTest {
                         },
                         work -> Thread.ofPlatform().daemon().start(work));
                 long comparedBytes = 0;
-                for (int i = 0; i < 300; i++) {
+                // 300 of a fast verifier can be over before the image is loaded, or while all of it is dirty.
+                for (int i = 0; i < 300 || comparedBytes == 0; i++) {
                     Verifier.Outcome outcome = rig.verifier.run(Repair.NONE, FAST);
                     assertThat(outcome.differences()).isEmpty();
                     comparedBytes += outcome.comparedBytes();
                 }
-                assertThat(comparedBytes).isPositive();
                 isOver.set(true);
                 writer.get(Gate.HANG_SECONDS, TimeUnit.SECONDS);
                 rig.stopCleanly();
