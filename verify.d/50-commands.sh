@@ -11,18 +11,10 @@ contract() { # NAME [FIELD=VALUE...]
     ramback status "$1" --json | $PYTHON "$ROOT/verify.d/status_contract.py" "${@:2}"
 }
 
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
-}
-
 says() { # REGEX COMMAND...: succeeds, and says it on standard output
     "${@:2}" >said.txt
     cat said.txt
     grep -qE -- "$1" said.txt
-}
-
-sh_nbd() { # URI PYTHON: with h, an open connection
-    $PYTHON -m nbd -u "$1" -c 'import os, time' -c "$2"
 }
 
 everything() { # all there is: of images, of memory, of running devices
@@ -100,9 +92,9 @@ watch_loading() {
     wait_for 20 grep -qE '\[#+-+\] +[0-9]+ %.*MiB/s' "$WORK/watch.txt"
     wait_for 20 has_lines 3 '^slow ' "$WORK/watch.txt"
     grep -q 'amber' "$WORK/watch.txt"
-    hurry_disk $RUSH
+    pace_disk $RUSH
     wait_for 60 grep -qE 'green' "$WORK/watch.txt"
-    hurry_disk $RATE
+    pace_disk $RATE
     end_watch
 }
 
@@ -176,7 +168,7 @@ in_image() { # what `dirty` wrote is in the image's file, behind our back
 }
 
 flush_with_progress() {
-    hurry_disk $CRAWL
+    pace_disk $CRAWL
     dirty 48
     watch "$WORK/watch.txt" slow
     ramback flush slow >flush.out 2>flush.err &
@@ -185,7 +177,7 @@ flush_with_progress() {
     contract slow state=flushing greenLight=false lossIfPowerFailedNow.bytes=$SLOW_SIZE
     wait_for 20 grep -qE '\[#+-+\] +[0-9]+ % flushed.*[MK]iB/s' "$WORK/watch.txt"
     wait_for 20 test -s flush.err
-    hurry_disk $RATE
+    pace_disk $RATE
     wait "$flushing"
     end_watch
     in_image
@@ -196,7 +188,7 @@ flush_with_progress() {
 }
 
 unsafe_flush_is_free() { # 50 flushes with the disk seconds behind
-    hurry_disk $CRAWL
+    pace_disk $CRAWL
     dirty 32
     sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
@@ -204,7 +196,7 @@ for _ in range(50):
     h.flush()
 print(time.monotonic() - start)'
     test "$(json slow .dirtyBytes)" -gt 0
-    hurry_disk $RATE
+    pace_disk $RATE
     ramback flush slow
 }
 
@@ -241,13 +233,13 @@ for turn in range(20):
 stricter_when_it_is_true() { # seconds of flushing first
     ramback mode slow auto
     status_is slow .modeByHand false
-    hurry_disk $CRAWL
+    pace_disk $CRAWL
     dirty 48
     ramback mode slow writethrough >said.txt &
     local switching=$!
     wait_for 20 status_is slow .modeByHand true # it has been heard
     contract slow mode=unsafe
-    hurry_disk $RATE
+    pace_disk $RATE
     wait "$switching"
     contract slow mode=writethrough lossIfPowerFailedNow.bytes=0
     in_image
@@ -256,7 +248,7 @@ stricter_when_it_is_true() { # seconds of flushing first
 speed_returns_at_once() { # on leaving writethrough
     ramback mode slow writethrough
     ramback mode slow unsafe
-    hurry_disk $CRAWL
+    pace_disk $CRAWL
     sh_nbd "$SLOW_DEVICE" '
 start = time.monotonic()
 for turn in range(200):
@@ -264,7 +256,7 @@ for turn in range(200):
 print(time.monotonic() - start)'
     test "$(json slow .dirtyBytes)" -gt 0
     contract slow mode=unsafe
-    hurry_disk $RATE
+    pace_disk $RATE
 }
 
 auto_is_what_up_was_given() {
@@ -285,7 +277,7 @@ check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal, a
 
 second_signal() { # SIGNAL: the first flushes and stops, the second says what is still dirty and does not end it
     ramback flush slow
-    hurry_disk $CRAWL
+    pace_disk $CRAWL
     dirty 48
     kill -"$1" "$SLOW_PID_UP"
     wait_for 20 status_is slow .state stopping
@@ -293,7 +285,7 @@ second_signal() { # SIGNAL: the first flushes and stops, the second says what is
     kill -"$1" "$SLOW_PID_UP"
     wait_for 5 grep -qE '^ramback: slow still has [0-9.]+ MiB \([0-9,]+ chunks\) to write' "$SLOW_LOG"
     without gone "$SLOW_PID_UP"
-    hurry_disk $RUSH
+    pace_disk $RUSH
 }
 
 check 'SIGTERM: state stopping; a second one says what is still dirty and goes on flushing' second_signal TERM

@@ -80,14 +80,6 @@ for line in open(sys.argv[2], encoding="utf-8"):
 PY
 }
 
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
-}
-
-sh_nbd() { # URI PYTHON: with h, an open connection
-    $PYTHON -m nbd -u "$1" -c 'import os, time' -c "$2"
-}
-
 # --- nothing runs ---
 
 nothing_runs() {

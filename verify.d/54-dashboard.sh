@@ -66,14 +66,14 @@ serve
 check 'up and status say where it is' said_where
 check 'the token is in a file of the owner alone, and nowhere else' token_is_secret
 wait_for 120 tour_has load || true
-hurry_disk 1G
+pace_disk 1G
 wait_for 60 loaded || true
-hurry_disk 32M
+pace_disk 32M
 wait_for 240 tour_has stop || true
 down
 check 'the token goes with the daemon' test ! -e "$TOKEN_FILE"
 wait_for 60 tour_has start || true
-hurry_disk 1G
+pace_disk 1G
 serve
 wait_for 60 tour_has done || true
 while IFS=$'\t' read -r verdict name why; do

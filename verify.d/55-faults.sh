@@ -16,10 +16,6 @@ tried() { # WHAT
     printf '%s\n' "$1" >>"$WORK/tried"
 }
 
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
-}
-
 failing_with() { # NAME REGEX: degraded, red, and the status says why
     ramback status "$1" --json >"failing-$1.json"
     $PYTHON "$ROOT/verify.d/status_contract.py" state=degraded light=red greenLight=false <"failing-$1.json" &&

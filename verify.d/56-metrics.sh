@@ -76,7 +76,7 @@ must 'trace on' ramback trace disk on
 check 'requests of each kind' work
 check 'flush' ramback flush disk
 check 'on battery the mode is another one, and on line power the old one again' power_comes_and_goes
-hurry_disk 1G
+pace_disk 1G
 check 'loading ends' wait_for 90 loaded
 check 'trace dump FILE.jfr writes a recording' ramback trace disk dump "$WORK/flight.jfr"
 check 'it is its owner'"'"'s alone' is_private flight.jfr

@@ -148,7 +148,7 @@ fill() { # URI MIB: with what is no zeroes
 stops_as_asked() { # PID LOG: by what systemd sends; the disk crawls until the stop has been told of
     kill -TERM "$1"
     wait_for 60 told "$2" 1 'STATUS=stopping, '
-    hurry_disk 150M
+    pace_disk 150M
     wait_for 120 gone "$1"
 }
 
@@ -163,7 +163,7 @@ readonly FIRST=$UP_PID
 check 'READY is told once, with the process that was started, when clients may connect' \
     wait_for 20 told_in_order path.log READY=1 "MAINPID=$FIRST" STATUS=
 check 'loading is followed' wait_for 30 told path.log 2 'STATUS=loading [0-9]+ %, writeback$'
-hurry_disk 150M
+pace_disk 150M
 check 'the watchdog hears of a living device' wait_for 30 told path.log 3 'WATCHDOG=1'
 check 'loaded, it is green' wait_for 60 told path.log 1 'STATUS=green, writeback$'
 
@@ -219,12 +219,12 @@ hangs_while_handed_over() {
 handed_over_by_the_image() { # to a program that has another layout of memory, as it says: first all has to be in the image
     local greens
     greens=$(grep -c 'STATUS=green' path.log)
-    hurry_disk 50M # the other way: however long the fill takes, seconds are left
+    pace_disk 50M # the other way: however long the fill takes, seconds are left
     fill "$UP_URI" 64
     curl -sS --fail-with-body --unix-socket "$RAMBACK_RUN_DIR/service/control.sock" \
         -d "{\"launcher\": \"$ROOT/ramback\", \"layout\": 999}" http://localhost/handover
     wait_for 60 told path.log 2 'STATUS=another program takes the device over; stopping, '
-    hurry_disk 150M
+    pace_disk 150M
     wait_for 120 told path.log 4 'READY=1'
     test "$(daemon_of service)" = "$FIRST"
     told_in_order path.log 'STATUS=another program takes the device over; stopping, ' WATCHDOG=1 \
@@ -239,7 +239,7 @@ check 'an upgrade while the disk hangs waits for it, and the watchdog goes on he
 check 'on the way to a program of another layout it says what is left, and the watchdog hears' handed_over_by_the_image
 
 killed_and_recovered() { # the memory is taken away, so that the journal must be carried to the slow image
-    hurry_disk 50M
+    pace_disk 50M
     fill "$UP_URI" 64
     kill -KILL "$FIRST"
     wait_for 30 gone "$FIRST"
@@ -251,7 +251,7 @@ ear "@ramback-verify-$$" abstract.log
 NOTIFY_SOCKET=@ramback-verify-$$ WATCHDOG_USEC=3000000 up "$DISK_URI" "${SERVICE[@]}"
 check 'a recovery says how far it is, and asks for time while it gets on' \
     wait_for 20 told_in_order abstract.log EXTEND_TIMEOUT_USEC= 'STATUS=recovering ' READY=1 "MAINPID=$UP_PID" STATUS=
-hurry_disk 40M
+pace_disk 40M
 fill "$UP_URI" 64
 check 'SIGTERM stops it' stops_as_asked "$UP_PID" abstract.log
 check 'the stop is told at once, asks for time while it gets on, and says what is left' \

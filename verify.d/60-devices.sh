@@ -5,16 +5,8 @@
 
 readonly PYTHON=/usr/bin/python3
 
-sh_nbd() { # URI PYTHON: with h, an open connection
-    $PYTHON -m nbd -u "$1" -c 'import os' -c "$2"
-}
-
 model() { # OPERATIONS OPTIONS...
     $PYTHON "$ROOT/verify.d/nbd_model.py" --seed "$SEED" --operations "$@"
-}
-
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
 }
 
 wait_loaded() { # NAME
@@ -164,7 +156,7 @@ answers_while_loading() { # partial and whole writes, trims and reads of what th
     model 600 --initial loading.initial --final loading.final "$UP_URI" &
     local model=$!
     wait_for 20 is_asked loading
-    hurry_disk 64M
+    pace_disk 64M
     wait "$model"
     down
     unmount_nbd "$NBD_MOUNT"

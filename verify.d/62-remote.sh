@@ -11,14 +11,6 @@ model() { # OPERATIONS OPTIONS...
     $PYTHON "$ROOT/verify.d/nbd_model.py" --seed "$SEED" --operations "$@"
 }
 
-sh_nbd() { # URI PYTHON: with h, an open connection
-    $PYTHON -m nbd -u "$1" -c 'import os' -c "$2"
-}
-
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
-}
-
 # --- servers ---
 
 serve_file() { # FILE OPTION...: nbdkit, every export's name

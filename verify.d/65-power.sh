@@ -80,10 +80,6 @@ power_is() { # NAME STATE MODE
     [[ $(json "$1" .power.state) == "$2" && $(json "$1" .mode) == "$3" ]]
 }
 
-status_is() { # NAME FIELD VALUE
-    test "$(json "$1" "$2")" = "$3"
-}
-
 nothing_acknowledged_at_risk() { # NAME: several looks; the one write that is under way is not acknowledged
     local most seen
     most=$((WRITE_BYTES_MAX + 2 * $(json "$1" .chunkBytes)))

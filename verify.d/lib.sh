@@ -34,11 +34,13 @@
 #   detach LOOP                    gives back what attach_loop or attach_nbd made
 #   slow_disk FILE DELAY RATE      FILE behind nbdkit, each request DELAY late and RATE bits a second in each direction;
 #                                  sets DISK_URI and DISK_PID, ended by end_disk
-#   hurry_disk RATE                gives the slow disk that was made last another rate, which it takes within seconds
+#   pace_disk RATE                 gives the slow disk that was made last another rate, which it takes within seconds
 #   failing_disk FILE TRIGGER      the same, each request failing with EIO for as long as the file TRIGGER exists
 #   free_port                      prints a TCP port on which nobody listens
 #   complains_not LOG              fails, and shows it, when a daemon's LOG tells of an internal error
 #   json NAME FILTER               one value of `ramback status NAME --json`, FILTER as in .mode or .dirtyBytes
+#   status_is NAME FIELD VALUE     true when that is its value
+#   sh_nbd URI PYTHON              with `h`, an open connection, and `os` and `time`
 #
 # When the section ends, devices it left up are stopped; one more check looks for internal errors in what the daemons have
 # said, and one for anything at all that is left: processes, mounts, loop devices, memory, run files. Start everything from
@@ -273,7 +275,7 @@ slow_disk() {
     serve_disk "$1" --filter=delay --filter=rate -- rdelay="$2" wdelay="$2" rate="$3" rate-file="$RATE_FILE" burstiness=0.25
 }
 
-hurry_disk() { # whole in one instant, since it is read all the time
+pace_disk() { # whole in one instant, since it is read all the time
     printf '%s\n' "$1" >"$RATE_FILE.new"
     mv "$RATE_FILE.new" "$RATE_FILE"
 }
@@ -321,6 +323,14 @@ value = json.load(sys.stdin)
 for key in filter(None, sys.argv[1].split(".")):
     value = value[key]
 print(json.dumps(value) if isinstance(value, (bool, dict, list)) or value is None else value)' "$2"
+}
+
+status_is() { # NAME FIELD VALUE
+    test "$(json "$1" "$2")" = "$3"
+}
+
+sh_nbd() {
+    /usr/bin/python3 -m nbd -u "$1" -c 'import os, time' -c "$2"
 }
 
 says_red() { # NAME: ls, which says that it does not know when the device is slow to answer
