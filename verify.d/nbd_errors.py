@@ -30,6 +30,8 @@ INFO_EXPORT, INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE = 0, 1, 2, 3
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, WRITE_ZEROES, BLOCK_STATUS = range(8)
 FLAG_FUA, FLAG_NO_HOLE, FLAG_DF, FLAG_REQ_ONE, FLAG_FAST_ZERO = 1, 2, 4, 8, 16
 PATIENCE_SECONDS = 60
+# Of a write that breaks off, what came may be stored, at any time after: where nobody else reads back what he wrote.
+HALF_WRITTEN = SIZE - (1 << 20)
 
 
 class Wrong(Exception):
@@ -403,7 +405,7 @@ def check_clients_that_say_half():
         half_header = stack.enter_context(transmission())
         half_header.send(struct.pack(">IHH", REQUEST, 0, READ))
         half_payload = stack.enter_context(transmission())
-        half_payload.request(WRITE, 0, 1 << 20, payload=bytes(1000))
+        half_payload.request(WRITE, HALF_WRITTEN, 1 << 20, payload=bytes(1000))
         others_work("others said half a sentence")
 
 
@@ -415,7 +417,7 @@ def check_clients_that_vanish():
                     raw.request(READ, 0, min(SIZE, 1 << 20))
                 raw.receive(100_000 if i % 2 else 16)
             elif i % 3 == 1:
-                raw.request(WRITE, 0, 1 << 20, payload=bytes(5000))
+                raw.request(WRITE, HALF_WRITTEN, 1 << 20, payload=bytes(5000))
             else:
                 raw.request(FLUSH)
     others_work("60 clients vanished")
