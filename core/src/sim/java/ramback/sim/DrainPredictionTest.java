@@ -8,11 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Random;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import ramback.backing.BackingIoException.Operation;
 import ramback.clock.Agent;
 import ramback.clock.Signal;
@@ -37,6 +34,7 @@ import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
 
 /** What is said of how long saving takes, held against how long it takes, on disks of any steady rate. */
+@ExtendWith(QuietLog.class)
 class DrainPredictionTest {
 
     private static final int CHUNK = 4096;
@@ -47,18 +45,6 @@ class DrainPredictionTest {
     private static final long HOUR_NANOS = 3_600_000_000_000L;
     private static final int OUTAGE_COUNT = 1000;
     private static final int OUTAGES_PER_DISK = 20;
-
-    private static final Logger LOG = Logger.getLogger("ramback");
-
-    @BeforeAll
-    static void quiet() {
-        LOG.setLevel(Level.OFF);
-    }
-
-    @AfterAll
-    static void loud() {
-        LOG.setLevel(null);
-    }
 
     /** A disk that takes so many bytes a second, and as long for each sync, whatever it is asked. */
     private record Steady(Scheduler scheduler, double nanosPerByte, long syncNanos) implements SimDisk.Temper {

@@ -9,29 +9,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import ramback.mutant.Mutant;
 import ramback.sim.MutantReport.Catch;
 
+@ExtendWith(QuietLog.class)
 class MutantsTest {
-
-    private static final Logger LOG = Logger.getLogger("ramback");
-
-    @BeforeAll
-    static void quiet() {
-        LOG.setLevel(Level.OFF);
-    }
-
-    @AfterAll
-    static void loud() {
-        LOG.setLevel(null);
-    }
 
     @ParameterizedTest
     @MethodSource("ramback.sim.MutantReport#hunted")

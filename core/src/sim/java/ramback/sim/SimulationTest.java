@@ -2,34 +2,19 @@ package ramback.sim;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import ramback.sim.Exploration.Kind;
 import ramback.sim.Exploration.Result;
 
+@ExtendWith(QuietLog.class)
 class SimulationTest {
 
     private static final long KILL_COUNT_MIN = 100;
     private static final int OUTAGE_COUNT_MIN = 100;
-
-    private static final Logger LOG = Logger.getLogger("ramback");
-
-    @BeforeAll
-    static void quiet() {
-        // What the device says about disks that fail is not what is looked for here.
-        LOG.setLevel(Level.OFF);
-    }
-
-    @AfterAll
-    static void loud() {
-        LOG.setLevel(null);
-    }
 
     @ParameterizedTest
     @EnumSource(Kind.class)
