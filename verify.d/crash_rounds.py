@@ -8,7 +8,8 @@ A round: writers for a random while; sometimes a copy of image, journal and stat
 is frozen (SIGSTOP); SIGKILL; the files in --ram are removed; `check` says what there is and changes nothing; then
 `recover` (sometimes killed as well, and called again) or the next `up` brings the device back, and the oracle judges it
 by the promise of MODE. The next round goes on from there. In `unsafe`, `check` must say that the image may be torn and
-`recover` and `up` must exit with 4; --accept-torn then goes on. In `mixed` the mode is switched all the time.
+`recover` and `up` must exit with 4; --accept-torn then goes on. In `mixed` the mode is switched all the time, and
+a frozen copy of an instant in `unsafe` may be torn as well.
 
 Ends with 1 and one line of what was wrong; the files as they were before recovery stay in DIR/wrong.
 """
@@ -115,9 +116,14 @@ class Device:
         return begin, end
 
     def end(self):
+        """As a user would, so that nothing is left behind."""
         if self.daemon and self.daemon.poll() is None:
-            self.daemon.kill()
-            self.daemon.wait(WAIT_SECONDS)
+            self.daemon.terminate()
+            try:
+                self.daemon.wait(WAIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait(WAIT_SECONDS)
 
 
 def copy(files, directory):
@@ -186,9 +192,17 @@ class Rounds:
         """What was copied is recovered elsewhere."""
         image = os.path.join(self.frozen, os.path.basename(self.device.image))
         # The state file names the memory of the daemon that goes on: to the copy it is lost.
-        self.device.must(0, "recover", image, "--journal", image + ".journal", "--discard-ram")
-        due = self.due(log, modes, moment, lambda seconds, position: seconds <= moment)
-        stamps.Oracle(log).judge(content(image), due)
+        command = ["recover", image, "--journal", image + ".journal", "--discard-ram"]
+        possible = modes.during(moment, moment)
+        code, said = self.device.run(*command)
+        if "unsafe" in possible and code == REFUSED and "torn" in said:
+            self.device.must(0, *command, "--accept-torn", "--yes")
+            self.whole_sectors(log, content(image))
+        elif code != 0 or possible == {"unsafe"}:
+            raise Failed(f"a frozen copy, {' or '.join(possible)}: recover: exit code {code}: {said.strip()}")
+        else:
+            due = self.due(log, modes, moment, lambda seconds, position: seconds <= moment)
+            stamps.Oracle(log).judge(content(image), due)
         self.frozen_copies += 1
 
     def judge(self, oracle, image, due):
@@ -274,12 +288,12 @@ class Rounds:
         device.up("--accept-torn")
         self.torn_images += 1
         self.base = stamps.read_device(device.uri)
-        self.whole_sectors(log)
+        self.whole_sectors(log, self.base)
 
-    def whole_sectors(self, log):
+    def whole_sectors(self, log, image):
         """Nothing is promised but that each sector is one that was written, or the one before."""
-        for at in range(0, len(self.base), stamps.SECTOR):
-            got = self.base[at : at + stamps.SECTOR]
+        for at in range(0, len(image), stamps.SECTOR):
+            got = image[at : at + stamps.SECTOR]
             if got not in (log.base[at : at + stamps.SECTOR], stamps.ZEROES) and got[:8] != stamps.MAGIC:
                 raise stamps.Wrong(f"sector {at // stamps.SECTOR} holds what nobody wrote")
 
