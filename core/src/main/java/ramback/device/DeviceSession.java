@@ -115,6 +115,17 @@ public interface DeviceSession extends AutoCloseable {
      */
     boolean memoryIsDirect(long offsetBytes, long lengthBytes);
 
+    /**
+     * Looks up which states the byte at an offset is in, and how far the bytes behind it are in the same ones. Never
+     * waits, reads no data and allocates nothing. Each byte's states are those of some moment during the call.
+     *
+     * @param offsetBytes 0 to the device's size, exclusive
+     * @param limitBytes where to stop looking: more than {@code offsetBytes}, at most the device's size
+     * @param interest the states of {@link Extent} that are told apart; the others are not in the answer
+     * @return an {@link Extent} that ends at {@code limitBytes} at most
+     */
+    long extent(long offsetBytes, long limitBytes, int interest);
+
     // ------------------------------------------------------------------------------------------------ reply thread
 
     /**

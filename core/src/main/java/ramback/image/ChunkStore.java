@@ -9,6 +9,7 @@ import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Backoff;
+import ramback.device.Extent;
 import ramback.memory.Granules;
 import ramback.memory.RedoSlot;
 import ramback.memory.SegmentLayout;
@@ -141,6 +142,22 @@ public final class ChunkStore {
     /** Returns whether a loaded range holds data throughout and its memory is never given back. */
     public boolean isDirect(long offsetBytes, long lengthBytes) {
         return granules == null && !hasZero(offsetBytes >>> shift, (offsetBytes + lengthBytes - 1) >>> shift);
+    }
+
+    /** The states of a byte and how far they reach, as {@link ramback.device.DeviceSession#extent} has them. */
+    public long extent(long offsetBytes, long limitBytes, int interest) {
+        long first = offsetBytes >>> shift;
+        long last = (limitBytes - 1) >>> shift;
+        long word = wordOf(first);
+        int states = table.states(first, interest);
+        // The first chunk itself may have changed since: it keeps the states it was found in.
+        long others = table.unlike(states, interest, word) & maskOf(word, first, last) & ~(1L << first);
+        while (others == 0 && word < wordOf(last)) {
+            word++;
+            others = table.unlike(states, interest, word) & maskOf(word, first, last);
+        }
+        long end = others == 0 ? limitBytes : ((word << 6) + Long.numberOfTrailingZeros(others)) << shift;
+        return Extent.of(end, states);
     }
 
     private boolean hasZero(long first, long last) {

@@ -6,6 +6,7 @@ import java.lang.invoke.VarHandle;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 import ramback.clock.Backoff;
+import ramback.device.Extent;
 import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.mutant.KillPoint;
@@ -291,6 +292,41 @@ public final class ChunkTable {
                 regions.addZero(word, -Long.bitCount(mask & before));
             }
         }
+    }
+
+    // ----------------------------------------------------------------------------------------------------- states
+
+    /** The states of {@link Extent} in which a chunk is, of those that are of interest. */
+    int states(long chunk, int interest) {
+        long word = wordOf(chunk);
+        int states = 0;
+        for (int state = Extent.ZERO; state <= Extent.UNLOADED; state <<= 1) {
+            if ((interest & state) != 0 && (having(state, word) >>> chunk & 1) != 0) {
+                states |= state;
+            }
+        }
+        return states;
+    }
+
+    /** Chunks of a word that differ from these states in any that is of interest. */
+    long unlike(int states, int interest, long word) {
+        long unlike = 0;
+        for (int state = Extent.ZERO; state <= Extent.UNLOADED; state <<= 1) {
+            if ((interest & state) != 0) {
+                unlike |= having(state, word) ^ ((states & state) != 0 ? -1 : 0);
+            }
+        }
+        return unlike;
+    }
+
+    private long having(int state, long word) {
+        return switch (state) {
+            // V before Z: a chunk is marked as zeroes before it is published, and its bytes before Z goes.
+            case Extent.ZERO -> loaded(word) & zero(word);
+            case Extent.DIRTY -> glanceDirty(word);
+            case Extent.UNLOADED -> ~loaded(word);
+            default -> throw new IllegalArgumentException("no state " + state);
+        };
     }
 
     // --------------------------------------------------------------------------------------------------- take over

@@ -121,6 +121,15 @@ final class ImageSession implements DeviceSession {
         return store.isDirect(offsetBytes, lengthBytes);
     }
 
+    @Override
+    public long extent(long offsetBytes, long limitBytes, int interest) {
+        if (offsetBytes < 0 || offsetBytes >= limitBytes || limitBytes > sizeBytes) {
+            throw new IllegalArgumentException(
+                    "extent at " + offsetBytes + " up to " + limitBytes + " of " + sizeBytes + " bytes");
+        }
+        return store.extent(offsetBytes, limitBytes, interest);
+    }
+
     // ----------------------------------------------------------------------------------------------------- writes
 
     private Outcome begin(long offsetBytes, long lengthBytes, boolean force, long requestToken, Outcome outside) {

@@ -104,19 +104,27 @@ final class Connection implements Runnable {
         Thread replyThread = null;
         try (Arena arena = Arena.ofShared()) {
             try {
+                ReplyForm form = agreed.dialect().form();
                 Wire wire = new Wire(channel, new Polling(server.limits().polling()), System::nanoTime);
                 DeferredSlots slots = new DeferredSlots(own.deferredCountMax());
                 PendingAnswers answers = new PendingAnswers(latencies, false, System::nanoTime);
                 PendingAnswers deferredAnswers = new PendingAnswers(deferredLatencies, true, System::nanoTime);
-                Replies replies = new Replies(own, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
-                Replies deferred = new Replies(own, wire, slots, deferredAnswers, DEFERRED_BUFFER_BYTES, arena);
+                Replies replies = new Replies(own, form, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
+                Replies deferred = new Replies(own, form, wire, slots, deferredAnswers, DEFERRED_BUFFER_BYTES, arena);
                 DeferredReplies deferredReplies = new DeferredReplies(own, slots, deferred, traffic);
                 replyThread = Thread.ofPlatform()
                         .daemon()
                         .name("reply-" + number)
                         .start(() -> runReplies(deferredReplies, slots, own));
                 Transmission transmission = new Transmission(
-                        agreed.export().device(), own, wire, slots, replies, traffic, server.recording());
+                        agreed.export().device(),
+                        own,
+                        agreed.dialect(),
+                        wire,
+                        slots,
+                        replies,
+                        traffic,
+                        server.recording());
                 finish(transmission.run(), slots);
             } finally {
                 closeChannel();

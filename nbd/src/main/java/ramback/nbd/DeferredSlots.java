@@ -14,6 +14,7 @@ final class DeferredSlots {
     private final long[] cookie;
     private final long[] offsetBytes;
     private final int[] lengthBytes;
+    private final boolean[] unfragmented;
     private final long[] receivedNanos;
     private final @Nullable RequestSpan[] spans;
 
@@ -35,6 +36,7 @@ final class DeferredSlots {
         cookie = new long[slotCount];
         offsetBytes = new long[slotCount];
         lengthBytes = new int[slotCount];
+        unfragmented = new boolean[slotCount];
         receivedNanos = new long[slotCount];
         spans = new RequestSpan[slotCount];
         free = new int[slotCount];
@@ -53,6 +55,7 @@ final class DeferredSlots {
     /**
      * Fills the open slot.
      *
+     * @param newUnfragmented whether one chunk alone must answer it (DF)
      * @param newReceivedNanos when the request came
      * @param newSpan where it is recorded, or null
      */
@@ -61,12 +64,14 @@ final class DeferredSlots {
             long newCookie,
             long newOffsetBytes,
             int newLengthBytes,
+            boolean newUnfragmented,
             long newReceivedNanos,
             @Nullable RequestSpan newSpan) {
         command[open] = newCommand;
         cookie[open] = newCookie;
         offsetBytes[open] = newOffsetBytes;
         lengthBytes[open] = newLengthBytes;
+        unfragmented[open] = newUnfragmented;
         receivedNanos[open] = newReceivedNanos;
         spans[open] = newSpan;
     }
@@ -100,6 +105,10 @@ final class DeferredSlots {
 
     int lengthBytes(int slot) {
         return lengthBytes[slot];
+    }
+
+    boolean isUnfragmented(int slot) {
+        return unfragmented[slot];
     }
 
     long receivedNanos(int slot) {

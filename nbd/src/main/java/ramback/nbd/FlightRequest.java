@@ -28,7 +28,7 @@ final class FlightRequest extends Event implements RequestSpan {
     private static final FlightRequest PROBE = new FlightRequest();
 
     @Label("Kind")
-    @Description("read, write, flush, trim, zero or cache")
+    @Description("read, write, flush, trim, zero, cache or status")
     String kind = "";
 
     @Label("Offset")
@@ -83,7 +83,7 @@ final class FlightRequest extends Event implements RequestSpan {
                 return kind.word();
             }
         }
-        return command == Protocol.CMD_CACHE ? "cache" : "";
+        return command == Protocol.CMD_CACHE ? "cache" : "status";
     }
 
     @Override

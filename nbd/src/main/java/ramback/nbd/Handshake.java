@@ -6,6 +6,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
@@ -26,8 +27,9 @@ final class Handshake {
      * What was agreed.
      *
      * @param session open, for the connection to close
+     * @param dialect how the two speak from now on
      */
-    record Agreed(Export export, DeviceSession session) {}
+    record Agreed(Export export, DeviceSession session, Dialect dialect) {}
 
     private final Exports exports;
     private final SocketChannel channel;
@@ -38,6 +40,9 @@ final class Handshake {
 
     private boolean zeroes = true;
     private boolean aborted;
+    private ReplyForm form = ReplyForm.SIMPLE;
+    private Set<MetaContext> contexts = Set.of();
+    private @Nullable Export contextsOf;
 
     Handshake(Exports exports, SocketChannel channel) {
         this.exports = exports;
@@ -90,6 +95,9 @@ final class Handshake {
     }
 
     private @Nullable Agreed answer(int code, HandshakeOption option) throws IOException {
+        if (code == Protocol.OPT_SET_META_CONTEXT) {
+            contexts = Set.of(); // "replaces what was set", even when it fails
+        }
         switch (option) {
             case HandshakeOption.ExportName(String name) -> {
                 return takeByExportName(name);
@@ -98,6 +106,12 @@ final class Handshake {
                 return inform(code, info);
             }
             case HandshakeOption.ListExports ignored -> list(code);
+            case HandshakeOption.StructuredReplies ignored -> useStructuredReplies(code);
+            case HandshakeOption.ExtendedHeaders ignored -> {
+                form = ReplyForm.EXTENDED;
+                reply(code, Protocol.REP_ACK);
+            }
+            case HandshakeOption.MetaContexts metaContexts -> metaContexts(code, metaContexts);
             case HandshakeOption.Abort ignored -> {
                 reply(code, Protocol.REP_ACK);
                 aborted = true;
@@ -128,7 +142,7 @@ final class Handshake {
         } catch (TooManySessionsException | IllegalStateException e) {
             throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + e.getMessage());
         }
-        out.putLong(export.device().sizeBytes()).putShort((short) transmissionFlags(export.device()));
+        out.putLong(export.device().sizeBytes()).putShort((short) transmissionFlags(export));
         if (zeroes) {
             out.put(new byte[Protocol.EXPORT_NAME_ZEROES_BYTES]);
         }
@@ -173,7 +187,7 @@ final class Handshake {
         begin(code, Protocol.REP_INFO, Short.BYTES + Long.BYTES + Short.BYTES);
         out.putShort((short) Protocol.INFO_EXPORT)
                 .putLong(export.device().sizeBytes())
-                .putShort((short) transmissionFlags(export.device()));
+                .putShort((short) transmissionFlags(export));
         send();
         if (option.items().contains(Protocol.INFO_NAME)) {
             sendInfo(code, Protocol.INFO_NAME, export.name());
@@ -210,6 +224,46 @@ final class Handshake {
         reply(code, Protocol.REP_ACK);
     }
 
+    /** "NBD_OPT_STRUCTURED_REPLY"; whoever has agreed to more can't go back. */
+    private void useStructuredReplies(int code) throws IOException {
+        if (form == ReplyForm.EXTENDED) {
+            refuse(code, Protocol.REP_ERR_EXT_HEADER_REQD, "extended headers have been agreed on");
+            return;
+        }
+        form = ReplyForm.STRUCTURED;
+        reply(code, Protocol.REP_ACK);
+    }
+
+    /** "NBD_OPT_LIST_META_CONTEXT", which anybody may ask, and "NBD_OPT_SET_META_CONTEXT". */
+    private void metaContexts(int code, HandshakeOption.MetaContexts option) throws IOException {
+        if (option.set() && form == ReplyForm.SIMPLE) {
+            refuse(code, Protocol.REP_ERR_INVALID, "SET_META_CONTEXT needs structured replies; ask for them first");
+            return;
+        }
+        Export export = exports.find(option.name());
+        if (export == null) {
+            refuse(code, Protocol.REP_ERR_UNKNOWN, exports.refusal(option.name()));
+            return;
+        }
+        Set<MetaContext> matching = MetaContext.matching(option.queries(), !option.set());
+        for (MetaContext context : matching) {
+            byte[] name = context.contextName().getBytes(UTF_8);
+            begin(code, Protocol.REP_META_CONTEXT, Integer.BYTES + name.length);
+            out.putInt(option.set() ? context.id() : 0).put(name);
+            send();
+        }
+        if (option.set()) {
+            contexts = matching;
+            contextsOf = export;
+        }
+        reply(code, Protocol.REP_ACK);
+    }
+
+    /** What was agreed on, if this export is taken: contexts that were set for another one are not meant. */
+    private Dialect dialectFor(Export export) {
+        return new Dialect(form, export.equals(contextsOf) ? contexts : Set.of());
+    }
+
     private void refuse(int code, int error, String message) throws IOException {
         if (code == Protocol.OPT_EXPORT_NAME) {
             throw new ProtocolViolation("EXPORT_NAME can't be answered with an error: " + message);
@@ -222,8 +276,10 @@ final class Handshake {
     }
 
     /** What is said of a device: a FLUSH covers every session (MULTI_CONN); a read-only one takes no changes. */
-    private static int transmissionFlags(Device device) {
-        int flags = Protocol.FLAG_HAS_FLAGS
+    private int transmissionFlags(Export export) {
+        Device device = export.device();
+        int flags = dialectFor(export).transmissionFlags()
+                | Protocol.FLAG_HAS_FLAGS
                 | Protocol.FLAG_SEND_FLUSH
                 | Protocol.FLAG_SEND_FUA
                 | Protocol.FLAG_CAN_MULTI_CONN
@@ -242,7 +298,7 @@ final class Handshake {
             abandon(session);
             throw e;
         }
-        return new Agreed(export, session);
+        return new Agreed(export, session, dialectFor(export));
     }
 
     /** Gives a session back that no connection came to use: on behalf of both of its threads. */

@@ -12,7 +12,7 @@ import ramback.protocol.Protocol;
  */
 final class Latencies {
 
-    private static final int COMMAND_COUNT = Protocol.CMD_WRITE_ZEROES + 1;
+    private static final int COMMAND_COUNT = Protocol.CMD_BLOCK_STATUS + 1;
 
     /** Behind the buckets: the sum of all latencies, in nanoseconds. */
     private static final int SUM = LatencyScale.BUCKET_COUNT;

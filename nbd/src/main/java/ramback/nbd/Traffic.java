@@ -11,7 +11,7 @@ import ramback.protocol.Protocol;
  */
 final class Traffic {
 
-    private static final int COMMAND_COUNT = Protocol.CMD_WRITE_ZEROES + 1;
+    private static final int COMMAND_COUNT = Protocol.CMD_BLOCK_STATUS + 1;
 
     private final AtomicLongArray requests = new AtomicLongArray(COMMAND_COUNT);
     private final AtomicLongArray bytes = new AtomicLongArray(COMMAND_COUNT);

@@ -28,10 +28,18 @@ final class Transmission {
         STREAM_END
     }
 
-    /** The longest payload of a refused WRITE that is skipped; a longer one ends the connection. */
+    /** The longest payload of a refused request that is skipped; a longer one ends the connection. */
     static final long SKIPPED_BYTES_MAX = 64L << 20;
 
+    /** The longest payload of a BLOCK_STATUS: a length, and the id of each context. */
+    private static final int FILTER_BYTES_MAX = Long.BYTES + MetaContext.COUNT * Integer.BYTES;
+
     private final DeviceSession session;
+    private final Dialect dialect;
+    private final int requestMagic;
+    private final int requestBytes;
+    private final boolean isExtended;
+    private final int contextBits;
     private final long sizeBytes;
     private final boolean readOnly;
     private final Wire wire;
@@ -49,12 +57,18 @@ final class Transmission {
     Transmission(
             Device device,
             DeviceSession session,
+            Dialect dialect,
             Wire wire,
             DeferredSlots slots,
             Replies replies,
             Traffic traffic,
             RequestRecording recording) {
         this.session = session;
+        this.dialect = dialect;
+        this.requestMagic = dialect.form().requestMagic();
+        this.requestBytes = dialect.form().requestBytes();
+        this.isExtended = dialect.form() == ReplyForm.EXTENDED;
+        this.contextBits = dialect.contextBits();
         this.sizeBytes = device.sizeBytes();
         this.readOnly = device.readOnly();
         this.wire = wire;
@@ -82,7 +96,7 @@ final class Transmission {
 
     private End serveAll() throws IOException {
         while (true) {
-            while (tail - head >= Protocol.REQUEST_BYTES) {
+            while (tail - head >= requestBytes) {
                 if (!serve()) {
                     replies.flush();
                     return streamEnded ? End.STREAM_END : End.DISCONNECT;
@@ -98,32 +112,37 @@ final class Transmission {
 
     /** Serves the request at the head; false when it was the last one. */
     private boolean serve() throws IOException {
-        if (received.getInt(head) != Protocol.REQUEST_MAGIC) {
+        if (received.getInt(head) != requestMagic) {
             throw new ProtocolViolation("request without its magic number");
         }
         int flags = Short.toUnsignedInt(received.getShort(head + 4));
         int command = Short.toUnsignedInt(received.getShort(head + 6));
         long cookie = received.getLong(head + 8);
         long offsetBytes = received.getLong(head + 16);
-        long lengthBytes = Integer.toUnsignedLong(received.getInt(head + 24));
-        head += Protocol.REQUEST_BYTES;
+        long lengthBytes =
+                isExtended ? received.getLong(head + 24) : Integer.toUnsignedLong(received.getInt(head + 24));
+        head += requestBytes;
         if (command == Protocol.CMD_DISC) {
             return false;
         }
+        boolean hasPayload = isExtended && (flags & Protocol.CMD_FLAG_PAYLOAD_LEN) != 0;
         int error = validate(command, flags, offsetBytes, lengthBytes);
         if (error != Protocol.OK) {
             traffic.countFailed();
-            if (command == Protocol.CMD_WRITE && !skip(lengthBytes)) {
+            if ((hasPayload || command == Protocol.CMD_WRITE) && !skip(lengthBytes)) {
                 return false;
             }
-            replies.refuse(cookie, error);
+            replies.refuse(command, cookie, offsetBytes, error);
             return true;
         }
-        traffic.count(command, lengthBytes);
+        if (command == Protocol.CMD_BLOCK_STATUS) {
+            boolean isOne = (flags & Protocol.CMD_FLAG_REQ_ONE) != 0;
+            return hasPayload
+                    ? filteredStatus(cookie, offsetBytes, (int) lengthBytes, isOne)
+                    : status(cookie, offsetBytes, lengthBytes, contextBits, isOne);
+        }
+        begin(flags, command, cookie, offsetBytes, lengthBytes);
         boolean forceUnitAccess = (flags & Protocol.CMD_FLAG_FUA) != 0;
-        RequestSpan span =
-                recording.isOn() ? RequestRecording.begin(command, offsetBytes, lengthBytes, forceUnitAccess) : null;
-        slots.fill(command, cookie, offsetBytes, (int) lengthBytes, wire.receivedNanos(), span);
         int token = slots.open();
         switch (command) {
             case Protocol.CMD_READ -> read(offsetBytes, (int) lengthBytes, token);
@@ -141,9 +160,19 @@ final class Transmission {
         return true;
     }
 
+    /** The request was understood: it is counted, and its slot filled. */
+    private void begin(int flags, int command, long cookie, long offsetBytes, long lengthBytes) {
+        traffic.count(command, lengthBytes);
+        boolean forceUnitAccess = (flags & Protocol.CMD_FLAG_FUA) != 0;
+        RequestSpan span =
+                recording.isOn() ? RequestRecording.begin(command, offsetBytes, lengthBytes, forceUnitAccess) : null;
+        boolean unfragmented = (flags & Protocol.CMD_FLAG_DF) != 0;
+        slots.fill(command, cookie, offsetBytes, (int) lengthBytes, unfragmented, wire.receivedNanos(), span);
+    }
+
     /** Returns the "Error values" answer to a request that must not reach the device, or OK. */
     private int validate(int command, int flags, long offsetBytes, long lengthBytes) {
-        if ((flags & ~Protocol.commandFlagsAllowed(command)) != 0) {
+        if ((flags & ~dialect.commandFlagsAllowed(command)) != 0) {
             return Protocol.EINVAL;
         }
         return switch (command) {
@@ -158,6 +187,7 @@ final class Transmission {
             case Protocol.CMD_WRITE_ZEROES -> validateChange(offsetBytes, lengthBytes, Protocol.ENOSPC);
             case Protocol.CMD_TRIM -> validateChange(offsetBytes, lengthBytes, Protocol.EINVAL);
             case Protocol.CMD_CACHE -> validateRange(offsetBytes, lengthBytes, Protocol.EINVAL);
+            case Protocol.CMD_BLOCK_STATUS -> validateStatus(flags, offsetBytes, lengthBytes);
             case Protocol.CMD_FLUSH -> offsetBytes == 0 && lengthBytes == 0 ? Protocol.OK : Protocol.EINVAL;
             default -> Protocol.EINVAL;
         };
@@ -167,10 +197,63 @@ final class Transmission {
         return readOnly ? Protocol.EPERM : validateRange(offsetBytes, lengthBytes, beyondEnd);
     }
 
+    /** Both as unsigned numbers: what is beyond 63 bits is beyond the end. */
     private int validateRange(long offsetBytes, long lengthBytes, int beyondEnd) {
-        boolean inside = offsetBytes >= 0 && offsetBytes <= sizeBytes && lengthBytes <= sizeBytes - offsetBytes;
+        boolean inside = offsetBytes >= 0
+                && offsetBytes <= sizeBytes
+                && lengthBytes >= 0
+                && lengthBytes <= sizeBytes - offsetBytes;
         return inside ? Protocol.OK : beyondEnd;
     }
+
+    /** With a payload, the range is in there, and is looked at when it has come. */
+    private int validateStatus(int flags, long offsetBytes, long lengthBytes) {
+        if (contextBits == 0) {
+            return Protocol.EINVAL;
+        }
+        if ((flags & Protocol.CMD_FLAG_PAYLOAD_LEN) != 0) {
+            boolean isFilter = lengthBytes >= Long.BYTES
+                    && lengthBytes <= FILTER_BYTES_MAX
+                    && (lengthBytes - Long.BYTES) % Integer.BYTES == 0;
+            return isFilter ? Protocol.OK : Protocol.EINVAL;
+        }
+        return lengthBytes == 0 ? Protocol.EINVAL : validateRange(offsetBytes, lengthBytes, Protocol.EINVAL);
+    }
+
+    // ------------------------------------------------------------------------------------------------ block status
+
+    private boolean status(long cookie, long offsetBytes, long lengthBytes, int asked, boolean isOne)
+            throws IOException {
+        begin(0, Protocol.CMD_BLOCK_STATUS, cookie, offsetBytes, lengthBytes);
+        replies.addStatus(slots.open(), offsetBytes, lengthBytes, asked, isOne);
+        return true;
+    }
+
+    /** A BLOCK_STATUS whose payload names the contexts: how far it reaches, and their ids, each once. */
+    private boolean filteredStatus(long cookie, long offsetBytes, int payloadBytes, boolean isOne) throws IOException {
+        while (tail - head < payloadBytes) {
+            if (!receiveMore()) {
+                return false;
+            }
+        }
+        long lengthBytes = received.getLong(head);
+        int asked = 0;
+        boolean isGood = payloadBytes > Long.BYTES && lengthBytes != 0;
+        for (int at = Long.BYTES; at < payloadBytes; at += Integer.BYTES) {
+            int bit = MetaContext.bitOf(received.getInt(head + at)) & contextBits & ~asked;
+            isGood &= bit != 0;
+            asked |= bit;
+        }
+        head += payloadBytes;
+        if (!isGood || validateRange(offsetBytes, lengthBytes, Protocol.EINVAL) != Protocol.OK) {
+            traffic.countFailed();
+            replies.refuse(Protocol.CMD_BLOCK_STATUS, cookie, offsetBytes, Protocol.EINVAL);
+            return true;
+        }
+        return status(cookie, offsetBytes, lengthBytes, asked, isOne);
+    }
+
+    // ------------------------------------------------------------------------------------------------ read and write
 
     private void read(long offsetBytes, int lengthBytes, int token) throws IOException {
         Outcome outcome = session.prepareRead(offsetBytes, lengthBytes, token);
@@ -244,11 +327,11 @@ final class Transmission {
         return true;
     }
 
-    /** Throws away the payload of a refused write; false when the stream ended within it. */
+    /** Throws away the payload of a refused request; false when the stream ended within it. */
     private boolean skip(long lengthBytes) throws IOException {
-        if (lengthBytes > SKIPPED_BYTES_MAX) {
-            throw new ProtocolViolation("a write of " + lengthBytes + " bytes; the limit is " + Device.PAYLOAD_BYTES_MAX
-                    + " and at most " + SKIPPED_BYTES_MAX + " are skipped");
+        if (lengthBytes < 0 || lengthBytes > SKIPPED_BYTES_MAX) {
+            throw new ProtocolViolation("a payload of " + Long.toUnsignedString(lengthBytes) + " bytes; the limit is "
+                    + Device.PAYLOAD_BYTES_MAX + " and at most " + SKIPPED_BYTES_MAX + " are skipped");
         }
         long leftBytes = lengthBytes;
         while (true) {

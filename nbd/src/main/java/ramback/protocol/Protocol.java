@@ -39,19 +39,25 @@ public final class Protocol {
     public static final int FLAG_SEND_FUA = 1 << 3;
     public static final int FLAG_SEND_TRIM = 1 << 5;
     public static final int FLAG_SEND_WRITE_ZEROES = 1 << 6;
+    public static final int FLAG_SEND_DF = 1 << 7;
     public static final int FLAG_CAN_MULTI_CONN = 1 << 8;
     public static final int FLAG_SEND_CACHE = 1 << 10;
     public static final int FLAG_SEND_FAST_ZERO = 1 << 11;
+    /** BLOCK_STATUS takes a payload that says which contexts are meant. */
+    public static final int FLAG_BLOCK_STATUS_PAYLOAD = 1 << 12;
 
     // ------------------------------------------------------------------------------------------------ "Option types"
 
     public static final int OPT_EXPORT_NAME = 1;
     public static final int OPT_ABORT = 2;
     public static final int OPT_LIST = 3;
+    public static final int OPT_STARTTLS = 5;
     public static final int OPT_INFO = 6;
     public static final int OPT_GO = 7;
     public static final int OPT_STRUCTURED_REPLY = 8;
+    public static final int OPT_LIST_META_CONTEXT = 9;
     public static final int OPT_SET_META_CONTEXT = 10;
+    public static final int OPT_EXTENDED_HEADERS = 11;
 
     // ------------------------------------------------------------------------------------------ "Option reply types"
 
@@ -71,6 +77,7 @@ public final class Protocol {
     public static final int REP_ERR_SHUTDOWN = 0x8000_0007;
     public static final int REP_ERR_BLOCK_SIZE_REQD = 0x8000_0008;
     public static final int REP_ERR_TOO_BIG = 0x8000_0009;
+    public static final int REP_ERR_EXT_HEADER_REQD = 0x8000_000a;
 
     public static final int INFO_EXPORT = 0;
     public static final int INFO_NAME = 1;
@@ -106,17 +113,37 @@ public final class Protocol {
     public static final int REPLY_OFFSET_DATA = 1;
     public static final int REPLY_OFFSET_HOLE = 2;
     public static final int REPLY_BLOCK_STATUS = 5;
+    public static final int REPLY_BLOCK_STATUS_EXT = 6;
     /** Set in the type of every chunk that tells an error. */
     public static final int REPLY_ERROR_BIT = 1 << 15;
+
+    public static final int REPLY_ERROR = REPLY_ERROR_BIT | 1;
+    /** As ERROR, with the offset behind its message. */
+    public static final int REPLY_ERROR_OFFSET = REPLY_ERROR_BIT | 2;
 
     /** Error value, length of the message. */
     public static final int REPLY_ERROR_BYTES = 6;
 
+    // ------------------------------------------------------------ "Extended headers" (branch extension-ext-header)
+
+    public static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+    public static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
+    /** Magic, command flags, type, cookie, offset, length. */
+    public static final int EXTENDED_REQUEST_BYTES = 32;
+    /** Magic, flags, type, cookie, offset of the request, length of what follows. */
+    public static final int EXTENDED_REPLY_BYTES = 32;
+
     // ------------------------------------------------------------------------------------------- "Metadata querying"
 
     public static final String CONTEXT_ALLOCATION = "base:allocation";
+    /** Our own: whether the image lacks what the device holds. */
+    public static final String CONTEXT_DIRTY = "ramback:dirty";
+    /** The extent takes no space. */
+    public static final int STATE_HOLE = 1;
     /** The extent reads as zeroes. */
     public static final int STATE_ZERO = 1 << 1;
+    /** Of {@link #CONTEXT_DIRTY}: the image lacks the extent. */
+    public static final int STATE_DIRTY = 1;
     /** Length, flags. */
     public static final int EXTENT_BYTES = 8;
 
@@ -135,12 +162,14 @@ public final class Protocol {
 
     public static final int CMD_FLAG_FUA = 1;
     public static final int CMD_FLAG_NO_HOLE = 1 << 1;
-    public static final int CMD_FLAG_FAST_ZERO = 1 << 4;
+    /** One content chunk alone answers a READ. */
+    public static final int CMD_FLAG_DF = 1 << 2;
+    /** One extent a context answers a BLOCK_STATUS. */
+    public static final int CMD_FLAG_REQ_ONE = 1 << 3;
 
-    /** The flags documented for a command; another one is EINVAL. FUA is accepted on every command. */
-    public static int commandFlagsAllowed(int command) {
-        return command == CMD_WRITE_ZEROES ? CMD_FLAG_FUA | CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO : CMD_FLAG_FUA;
-    }
+    public static final int CMD_FLAG_FAST_ZERO = 1 << 4;
+    /** With extended headers: the length is that of the payload which follows. */
+    public static final int CMD_FLAG_PAYLOAD_LEN = 1 << 5;
 
     // ------------------------------------------------------------------------------------------------ "Error values"
 

@@ -11,6 +11,7 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
+import ramback.device.Extent;
 import ramback.device.Outcome;
 import ramback.device.TooManySessionsException;
 
@@ -50,6 +51,9 @@ final class RamDevice implements Device {
 
     /** What a thread does that has given a session back: a test may keep it there. */
     volatile Runnable afterRelease = () -> {};
+
+    /** The states of each chunk, as {@link Extent} has them; null: all hold data, and nothing else is told of them. */
+    volatile int @Nullable [] chunkStates;
 
     volatile boolean stopping;
     volatile @Nullable Predicate<Seen> deferWhere;
@@ -290,6 +294,24 @@ final class RamDevice implements Device {
         @Override
         public boolean memoryIsDirect(long offsetBytes, long lengthBytes) {
             return direct;
+        }
+
+        @Override
+        public long extent(long offsetBytes, long limitBytes, int interest) {
+            if (offsetBytes < 0 || offsetBytes >= limitBytes || limitBytes > sizeBytes) {
+                throw new AssertionError("extent at " + offsetBytes + " up to " + limitBytes);
+            }
+            long chunk = offsetBytes / chunkBytes;
+            int states = states(chunk) & interest;
+            long end = (chunk + 1) * chunkBytes;
+            while (end < limitBytes && (states(++chunk) & interest) == states) {
+                end += chunkBytes;
+            }
+            return Extent.of(Math.min(end, limitBytes), states);
+        }
+
+        private int states(long chunk) {
+            return chunkStates == null ? 0 : chunkStates[(int) chunk];
         }
 
         @Override

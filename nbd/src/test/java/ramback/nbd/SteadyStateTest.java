@@ -101,10 +101,10 @@ final class SteadyStateTest {
         long beforeBytes = THREADS.getCurrentThreadAllocatedBytes();
         for (int round = 0; round < 10_000; round++) {
             int first = slots.open();
-            slots.fill(Protocol.CMD_READ, round, round, round, round, null);
+            slots.fill(Protocol.CMD_READ, round, round, round, false, round, null);
             slots.defer();
             int second = slots.open();
-            slots.fill(Protocol.CMD_FLUSH, -round, 0, 0, -round, null);
+            slots.fill(Protocol.CMD_FLUSH, -round, 0, 0, false, -round, null);
             slots.defer();
             slots.release(first);
             slots.release(second);
