@@ -308,7 +308,7 @@ final class HandshakeTest {
     // --------------------------------------------------------------------------------------------- everything else
 
     @ParameterizedTest
-    @ValueSource(ints = {0, 4, 5, 8, 9, 10, 11, 12, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff})
+    @ValueSource(ints = {0, 4, 5, 12, 13, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff})
     void anOptionThatIsNotOursIsUnsupportedAndTheStreamStaysParseable(int option) throws IOException {
         NbdClient client = greeted();
         expectError(client, option, new byte[0], Protocol.REP_ERR_UNSUP);

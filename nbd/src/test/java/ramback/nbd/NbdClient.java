@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import ramback.protocol.Protocol;
 
@@ -30,6 +31,13 @@ final class NbdClient implements AutoCloseable {
 
     /** A simple reply; the payload is read apart. */
     record Reply(int error, long cookie) {}
+
+    /** A chunk of a structured or an extended reply; {@code offset} is the request's, in an extended one. */
+    record Chunk(int flags, int type, long cookie, long offset, ByteBuffer data) {
+        boolean isLast() {
+            return (flags & Protocol.REPLY_FLAG_DONE) != 0;
+        }
+    }
 
     final SocketChannel channel;
 
@@ -88,7 +96,9 @@ final class NbdClient implements AutoCloseable {
         do {
             reply = readOptionReply();
             replies.add(reply);
-        } while (reply.type() == Protocol.REP_INFO || reply.type() == Protocol.REP_SERVER);
+        } while (reply.type() == Protocol.REP_INFO
+                || reply.type() == Protocol.REP_SERVER
+                || reply.type() == Protocol.REP_META_CONTEXT);
         return replies;
     }
 
@@ -107,6 +117,21 @@ final class NbdClient implements AutoCloseable {
             data.putShort((short) item);
         }
         return data.array();
+    }
+
+    static byte[] metaData(String name, String... queries) {
+        ByteBuffer data = ByteBuffer.allocate(1000);
+        data.putInt(name.length()).put(name.getBytes(UTF_8)).putInt(queries.length);
+        for (String query : queries) {
+            data.putInt(query.length()).put(query.getBytes(UTF_8));
+        }
+        return Arrays.copyOf(data.array(), data.position());
+    }
+
+    /** Asks for an option without data that must be granted. */
+    NbdClient agree(int option) throws IOException {
+        assertThat(option(option, new byte[0]).getLast().type()).isEqualTo(Protocol.REP_ACK);
+        return this;
     }
 
     void go(String name) throws IOException {
@@ -145,6 +170,38 @@ final class NbdClient implements AutoCloseable {
         ByteBuffer reply = receive(16);
         assertThat(reply.getInt()).isEqualTo(0x67446698);
         return new Reply(reply.getInt(), reply.getLong());
+    }
+
+    Chunk readChunk() throws IOException {
+        ByteBuffer header = receive(20);
+        assertThat(header.getInt()).isEqualTo(0x668e33ef);
+        return new Chunk(
+                header.getShort(),
+                Short.toUnsignedInt(header.getShort()),
+                header.getLong(),
+                -1,
+                receive(header.getInt()));
+    }
+
+    Chunk readExtendedChunk() throws IOException {
+        ByteBuffer header = receive(32);
+        assertThat(header.getInt()).isEqualTo(0x6e8a278c);
+        return new Chunk(
+                header.getShort(),
+                Short.toUnsignedInt(header.getShort()),
+                header.getLong(),
+                header.getLong(),
+                receive(Math.toIntExact(header.getLong())));
+    }
+
+    static ByteBuffer extendedHeader(int flags, int command, long cookie, long offset, long length) {
+        return ByteBuffer.allocate(32)
+                .putInt(0x21e41c71)
+                .putShort((short) flags)
+                .putShort((short) command)
+                .putLong(cookie)
+                .putLong(offset)
+                .putLong(length);
     }
 
     /** Reads at once and returns the payload. */

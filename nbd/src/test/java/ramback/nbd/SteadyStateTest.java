@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import ramback.device.Extent;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
 
@@ -76,6 +77,31 @@ final class SteadyStateTest {
             }
             assertThat(allocatedBytes(client, batch, BATCH * (16 * 3 + payloadBytes), MEASURED_ROUNDS))
                     .as("bytes for %s requests", MEASURED_ROUNDS * 3 * BATCH)
+                    .isLessThanOrEqualTo(MEASURED_ROUNDS);
+        }
+    }
+
+    @Test
+    void structuredReadsAndBlockStatusAllocateNothing() throws Exception {
+        try (ServerFixture fixture = ServerFixture.ofSize(1 << 20)) {
+            fixture.device.logging = false;
+            fixture.device.chunkStates = new int[256];
+            for (int chunk = 0; chunk < 256; chunk += 2) {
+                fixture.device.chunkStates[chunk] = Extent.ZERO;
+            }
+            NbdClient client = fixture.connect().greet(3).agree(Protocol.OPT_STRUCTURED_REPLY);
+            client.option(Protocol.OPT_SET_META_CONTEXT, NbdClient.metaData("disk", "base:allocation"));
+            client.go("disk");
+            ByteBuffer batch = ByteBuffer.allocateDirect(BATCH * 28 * 3);
+            for (int i = 0; i < BATCH; i++) {
+                // a chunk of data, a chunk of data and a hole, and two extents
+                batch.put(NbdClient.header(0, Protocol.CMD_READ, i, 4096, 4096).flip());
+                batch.put(NbdClient.header(0, Protocol.CMD_READ, i, 4096, 8192).flip());
+                batch.put(NbdClient.header(0, Protocol.CMD_BLOCK_STATUS, i, 0, 8192)
+                        .flip());
+            }
+            int replyBytes = BATCH * (2 * (28 + 4096) + 32 + 24 + 16);
+            assertThat(allocatedBytes(client, batch, replyBytes, MEASURED_ROUNDS))
                     .isLessThanOrEqualTo(MEASURED_ROUNDS);
         }
     }
