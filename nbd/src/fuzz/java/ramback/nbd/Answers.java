@@ -19,7 +19,21 @@ final class Answers {
     private static final int GREETING_BYTES = 18;
     private static final long OPTION_REPLY_MAGIC = 0x3e889045565a9L;
     private static final int SIMPLE_REPLY_MAGIC = 0x67446698;
+    private static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+    private static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
     private static final int STRING_MAX = 4096;
+
+    private static final int NONE = 0;
+    private static final int OFFSET_DATA = 1;
+    private static final int OFFSET_HOLE = 2;
+    private static final int BLOCK_STATUS = 5;
+    private static final int BLOCK_STATUS_EXT = 6;
+    private static final int ERROR = 1 << 15 | 1;
+    private static final int ERROR_OFFSET = 1 << 15 | 2;
+
+    private static final int FLAG_DF = 1 << 2;
+    private static final int FLAG_REQ_ONE = 1 << 3;
+    private static final int CHUNK_BYTES_MAX = (32 << 20) + 8;
 
     private final Reading reading;
     private byte[] bytes = new byte[64 << 10];
@@ -102,7 +116,14 @@ final class Answers {
         if (export == null) {
             throw new FuzzFailure("bytes behind the last answer of the handshake");
         }
-        return takeReply(export);
+        if (reading.form() == Reading.Form.SIMPLE) {
+            return takeReply(export);
+        }
+        if (tail - head < 4) {
+            return false;
+        }
+        boolean isSimple = ByteBuffer.wrap(bytes).getInt(head) == SIMPLE_REPLY_MAGIC;
+        return (isSimple && reading.form() == Reading.Form.STRUCTURED) ? takeReply(export) : takeChunk(export);
     }
 
     private boolean takeGreeting() {
@@ -194,6 +215,9 @@ final class Answers {
             throw new FuzzFailure("a reply with error " + error + (request.isAnswered() ? ", the second one," : "")
                     + " to " + request);
         }
+        if (reading.form() != Reading.Form.SIMPLE && (request.command() == 0 || request.command() == 7)) {
+            throw new FuzzFailure("a simple reply to " + request);
+        }
         int payloadBytes = request.snapshot().length;
         if (tail - head - 16 < payloadBytes) {
             return false;
@@ -203,5 +227,137 @@ final class Answers {
         request.setAnswered();
         unansweredCount--;
         return true;
+    }
+
+    // ------------------------------------------------------------------------------------------------------ chunks
+
+    /** "Structured reply chunk message", or the same with an extended header. */
+    private boolean takeChunk(FuzzExport export) {
+        boolean isExtended = reading.form() == Reading.Form.EXTENDED;
+        int headerBytes = isExtended ? 32 : 20;
+        if (tail - head < headerBytes) {
+            return false;
+        }
+        ByteBuffer header = ByteBuffer.wrap(bytes, head, headerBytes);
+        int magic = header.getInt();
+        int flags = header.getShort();
+        int type = header.getShort() & 0xFFFF;
+        Request request = reading.requests().get(header.getLong());
+        if (magic != (isExtended ? EXTENDED_REPLY_MAGIC : STRUCTURED_REPLY_MAGIC)
+                || request == null
+                || request.isAnswered()
+                || (flags & ~1) != 0) {
+            throw new FuzzFailure("a chunk with magic " + Integer.toHexString(magic) + ", flags " + flags + ", type "
+                    + type + ", to " + request);
+        }
+        if (isExtended && header.getLong() != request.offsetBytes()) {
+            throw new FuzzFailure("an extended header with another offset than that of " + request);
+        }
+        long lengthBytes = isExtended ? header.getLong() : header.getInt();
+        if (lengthBytes < 0 || lengthBytes > CHUNK_BYTES_MAX) {
+            throw new FuzzFailure("a chunk of " + lengthBytes + " bytes to " + request);
+        }
+        if (tail - head - headerBytes < lengthBytes) {
+            return false;
+        }
+        ByteBuffer data = ByteBuffer.wrap(bytes, head + headerBytes, (int) lengthBytes);
+        boolean isLast = flags == 1;
+        switch (type) {
+            case NONE -> takeNone(request, data, isLast);
+            case OFFSET_DATA, OFFSET_HOLE -> takeContent(request, type == OFFSET_HOLE, data, isLast, export);
+            case BLOCK_STATUS, BLOCK_STATUS_EXT -> takeExtents(request, type == BLOCK_STATUS_EXT, data, isLast, export);
+            case ERROR, ERROR_OFFSET -> takeError(request, type == ERROR_OFFSET, data, isLast);
+            default -> throw new FuzzFailure("a chunk of type " + type + " to " + request);
+        }
+        head += headerBytes + (int) lengthBytes;
+        if (isLast) {
+            request.setAnswered();
+            unansweredCount--;
+        }
+        return true;
+    }
+
+    private static void takeNone(Request request, ByteBuffer data, boolean isLast) {
+        boolean isEmptyRead = request.command() == 0 && request.snapshot().length == 0;
+        boolean hasNoContent = isEmptyRead || (request.command() != 0 && request.command() != 7);
+        if (data.hasRemaining() || !isLast || request.error() != 0 || !hasNoContent) {
+            throw new FuzzFailure("nothing, in answer to " + request);
+        }
+    }
+
+    private void takeContent(Request request, boolean isHole, ByteBuffer data, boolean isLast, FuzzExport export) {
+        boolean isLong = data.remaining() > 8 && (!isHole || data.remaining() == 12);
+        if (request.command() != 0 || request.error() != 0 || !isLong) {
+            throw new FuzzFailure("content of " + data.remaining() + " bytes in answer to " + request);
+        }
+        if (request.hasFlag(FLAG_DF) && (request.hasChunk() || !isLast)) {
+            throw new FuzzFailure("more than one chunk in answer to " + request);
+        }
+        long at = data.getLong();
+        int lengthBytes = isHole ? data.getInt() : data.remaining();
+        if (!request.put(at, lengthBytes, isHole ? null : bytes, data.position())) {
+            throw new FuzzFailure("content at " + at + ", " + lengthBytes + " bytes, in answer to " + request);
+        }
+        byte[] got = request.got();
+        if (isLast != (got != null)) {
+            throw new FuzzFailure("the end of content is not where all is there of " + request);
+        }
+        if (got != null) {
+            export.disk().checkRead(request, export, got, 0);
+        }
+    }
+
+    /** What is told to be zeroes is held against what the device must hold there. */
+    private void takeExtents(Request request, boolean isExtended, ByteBuffer data, boolean isLast, FuzzExport export) {
+        int leadBytes = isExtended ? 8 : 4;
+        int extentBytes = isExtended ? 16 : 8;
+        if (isExtended != (reading.form() == Reading.Form.EXTENDED)
+                || data.remaining() < leadBytes + extentBytes
+                || (data.remaining() - leadBytes) % extentBytes != 0) {
+            throw new FuzzFailure("extents in " + data.remaining() + " bytes in answer to " + request);
+        }
+        int id = data.getInt();
+        int count = isExtended ? data.getInt() : data.remaining() / extentBytes;
+        if (count != data.remaining() / extentBytes
+                || (count != 1 && request.hasFlag(FLAG_REQ_ONE))
+                || !request.takeContext(id)
+                || isLast != request.hasAllContexts()) {
+            throw new FuzzFailure(count + " extents of context " + id + " in answer to " + request);
+        }
+        byte[] told = request.snapshot().clone();
+        long at = 0;
+        while (data.hasRemaining()) {
+            long lengthBytes = isExtended ? data.getLong() : data.getInt() & 0xFFFFFFFFL;
+            long status = isExtended ? data.getLong() : data.getInt() & 0xFFFFFFFFL;
+            long set = id == 1 ? 3 : 1;
+            if (lengthBytes < 1 || lengthBytes > told.length - at || (status != 0 && status != set)) {
+                throw new FuzzFailure(
+                        "an extent of " + lengthBytes + " bytes with status " + status + " in answer to " + request);
+            }
+            if (id == 1 && status != 0) {
+                Arrays.fill(told, (int) at, (int) (at + lengthBytes), (byte) 0);
+            }
+            at += lengthBytes;
+        }
+        export.disk().checkRead(request, export, told, 0);
+    }
+
+    private void takeError(Request request, boolean hasOffset, ByteBuffer data, boolean isLast) {
+        int placeBytes = hasOffset ? 8 : 0;
+        if (data.remaining() < 6 + placeBytes || !isLast || request.hasChunk()) {
+            throw new FuzzFailure("an error in " + data.remaining() + " bytes in answer to " + request);
+        }
+        int error = data.getInt();
+        int textBytes = data.getShort() & 0xFFFF;
+        if (error == 0 || error != request.error() || data.remaining() != textBytes + placeBytes) {
+            throw new FuzzFailure("a reply with error " + error + " to " + request);
+        }
+        expectText(data.position(), textBytes);
+        if (hasOffset) {
+            long at = data.getLong(data.limit() - 8);
+            if (request.command() != 0 || !request.covers(at)) {
+                throw new FuzzFailure("an error with the offset " + at + " in answer to " + request);
+            }
+        }
     }
 }

@@ -22,11 +22,15 @@ final class Coverage {
             "Connection",
             "DeferredReplies",
             "DeferredSlots",
+            "Dialect",
+            "ErrorTexts",
             "Exports",
             "Handshake",
             "HandshakeOption",
             "MemoryWindows",
+            "MetaContext",
             "Replies",
+            "ReplyForm",
             "Transmission",
             "Wire");
 

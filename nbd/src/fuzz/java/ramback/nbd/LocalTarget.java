@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Queue;
 import java.util.SplittableRandom;
@@ -59,12 +60,17 @@ final class LocalTarget implements FuzzTarget {
         FuzzExport.Faults faults = new FuzzExport.Faults(random.nextInt(3) == 0, random.nextInt(3) == 0, false);
         byte[] contents = new byte[sizeBytes];
         random.nextBytes(contents);
+        for (int holes = random.nextInt(6); holes > 0; holes--) {
+            int begin = random.nextInt(sizeBytes);
+            Arrays.fill(contents, begin, random.nextInt(begin, sizeBytes) + 1, (byte) 0);
+        }
         String name = number == 0 ? "disk" : "disk-" + number;
         RamDevice device = new RamDevice(
                 name, Arena.ofAuto().allocate(sizeBytes), chunkBytes, readOnly, SESSION_COUNT_MAX, DEFERRED_COUNT_MAX);
         MemorySegment.copy(contents, 0, device.memory, ValueLayout.JAVA_BYTE, 0, sizeBytes);
         device.logging = false;
         device.direct = random.nextBoolean();
+        device.tellsStates = random.nextInt(4) > 0;
         if (faults.failing()) {
             device.failWith = request -> {
                 Outcome outcome = faults.atOnce(request.offsetBytes(), request.lengthBytes());

@@ -38,6 +38,13 @@ final class Reading {
         STOPPING
     }
 
+    /** What the messages of the transmission phase look like. */
+    enum Form {
+        SIMPLE,
+        STRUCTURED,
+        EXTENDED
+    }
+
     /** Bytes of the handshake that must come; null data stands for any text. */
     @SuppressWarnings("ArrayRecordComponent") // nobody compares or changes them
     record Answer(int option, int type, byte @Nullable [] data) {
@@ -48,16 +55,25 @@ final class Reading {
 
     static final long IHAVEOPT = 0x49484156454F5054L;
     static final int REQUEST_MAGIC = 0x25609513;
+    static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+
+    /** The contexts, in the order of their ids, which begin at 1. */
+    static final List<String> CONTEXTS = List.of("base:allocation", "ramback:dirty");
+
+    private static final int FLAG_REQ_ONE = 1 << 3;
+    private static final int FLAG_PAYLOAD_LEN = 1 << 5;
 
     private static final int REP_ACK = 1;
     private static final int REP_SERVER = 2;
     private static final int REP_INFO = 3;
+    private static final int REP_META_CONTEXT = 4;
     private static final int ERR_UNSUP = (1 << 31) + 1;
     private static final int ERR_POLICY = (1 << 31) + 2;
     private static final int ERR_INVALID = (1 << 31) + 3;
     private static final int ERR_UNKNOWN = (1 << 31) + 6;
     private static final int ERR_SHUTDOWN = (1 << 31) + 7;
     private static final int ERR_TOO_BIG = (1 << 31) + 9;
+    private static final int ERR_EXT_HEADER_REQD = (1 << 31) + 10;
 
     private static final int STRING_MAX = 4096;
     private static final int OPTION_MAX = 16 << 10;
@@ -83,6 +99,9 @@ final class Reading {
     private End end = End.STREAM_ENDED;
     private @Nullable FuzzExport taken;
     private int messageCount;
+    private Form form = Form.SIMPLE;
+    private int contextBits;
+    private @Nullable FuzzExport contextsOf;
 
     /** Reads these bytes of a stream; cookies in it are changed. */
     Reading(List<FuzzExport> exports, Availability availability, byte[] stream, int lengthBytes) {
@@ -92,6 +111,9 @@ final class Reading {
         this.in = ByteBuffer.wrap(stream, 0, lengthBytes);
         end = handshake();
         if (taken != null) {
+            if (!taken.equals(contextsOf)) {
+                contextBits = 0;
+            }
             end = transmission(taken);
         }
     }
@@ -108,6 +130,11 @@ final class Reading {
     /** The answers of the handshake, behind the greeting, in order. */
     List<Answer> answers() {
         return answers;
+    }
+
+    /** What was agreed on for the transmission phase. */
+    Form form() {
+        return form;
     }
 
     /** The requests that are to be answered, by cookie. */
@@ -177,6 +204,8 @@ final class Reading {
                         return End.STREAM_ENDED;
                     }
                 }
+                case 8, 11 -> useForm(option, data);
+                case 9, 10 -> metaContexts(option, data);
                 default -> answers.add(new Answer(option, ERR_UNSUP, null));
             }
         }
@@ -190,9 +219,101 @@ final class Reading {
             return null;
         }
         ByteBuffer data = ByteBuffer.allocate(zeroes ? 10 + 124 : 10);
-        data.putLong(export.sizeBytes()).putShort((short) export.transmissionFlags());
+        data.putLong(export.sizeBytes()).putShort((short) (export.transmissionFlags() | flagsOfForm()));
         answers.add(new Answer(1, Answer.BARE, data.array()));
         return export;
+    }
+
+    /** DF, and that BLOCK_STATUS takes a payload. */
+    private int flagsOfForm() {
+        return switch (form) {
+            case SIMPLE -> 0;
+            case STRUCTURED -> 1 << 7;
+            case EXTENDED -> 1 << 7 | 1 << 12;
+        };
+    }
+
+    /** "NBD_OPT_STRUCTURED_REPLY" and "NBD_OPT_EXTENDED_HEADERS". */
+    private void useForm(int option, ByteBuffer data) {
+        if (data.hasRemaining()) {
+            answers.add(new Answer(option, ERR_INVALID, null));
+        } else if (option == 8 && form == Form.EXTENDED) {
+            answers.add(new Answer(option, ERR_EXT_HEADER_REQD, null));
+        } else {
+            form = option == 8 ? Form.STRUCTURED : Form.EXTENDED;
+            answers.add(new Answer(option, REP_ACK, new byte[0]));
+        }
+    }
+
+    /** "NBD_OPT_LIST_META_CONTEXT" (9) and "NBD_OPT_SET_META_CONTEXT" (10). */
+    private void metaContexts(int option, ByteBuffer data) {
+        boolean set = option == 10;
+        if (set) {
+            contextBits = 0;
+        }
+        if (data.remaining() > OPTION_MAX) {
+            answers.add(new Answer(option, ERR_TOO_BIG, null));
+            return;
+        }
+        List<ByteBuffer> queries = new ArrayList<>();
+        ByteBuffer name = metaQueries(data, queries);
+        if (name == null || (set && form == Form.SIMPLE)) {
+            answers.add(new Answer(option, ERR_INVALID, null));
+            return;
+        }
+        FuzzExport export = find(name);
+        if (export == null) {
+            answers.add(new Answer(option, ERR_UNKNOWN, null));
+            return;
+        }
+        int bits = 0;
+        for (int i = 0; i < CONTEXTS.size(); i++) {
+            byte[] context = CONTEXTS.get(i).getBytes(UTF_8);
+            ByteBuffer whole = ByteBuffer.wrap(context);
+            ByteBuffer namespace = ByteBuffer.wrap(context, 0, CONTEXTS.get(i).indexOf(':') + 1);
+            boolean isWide = !set && (queries.isEmpty() || queries.contains(namespace));
+            if (isWide || queries.contains(whole)) {
+                bits |= 1 << i;
+                answers.add(new Answer(
+                        option,
+                        REP_META_CONTEXT,
+                        ByteBuffer.allocate(4 + context.length)
+                                .putInt(set ? i + 1 : 0)
+                                .put(context)
+                                .array()));
+            }
+        }
+        if (set) {
+            contextBits = bits;
+            contextsOf = export;
+        }
+        answers.add(new Answer(option, REP_ACK, new byte[0]));
+    }
+
+    /** Takes the queries apart and returns the export's name; null when they are in a wrong form. */
+    private static @Nullable ByteBuffer metaQueries(ByteBuffer data, List<ByteBuffer> queries) {
+        ByteBuffer name = string(data);
+        if (name == null || data.remaining() < 4) {
+            return null;
+        }
+        for (long left = data.getInt() & 0xFFFFFFFFL; left > 0; left--) {
+            ByteBuffer query = string(data);
+            if (query == null) {
+                return null;
+            }
+            queries.add(query);
+        }
+        return data.hasRemaining() ? null : name;
+    }
+
+    private static @Nullable ByteBuffer string(ByteBuffer data) {
+        long lengthBytes = data.remaining() < 4 ? -1 : data.getInt() & 0xFFFFFFFFL;
+        if (lengthBytes < 0 || lengthBytes > data.remaining() || lengthBytes > STRING_MAX) {
+            return null;
+        }
+        ByteBuffer string = data.slice(data.position(), (int) lengthBytes);
+        data.position(data.position() + (int) lengthBytes);
+        return string;
     }
 
     private void list(ByteBuffer data) {
@@ -257,7 +378,7 @@ final class Reading {
                 ByteBuffer.allocate(12)
                         .putShort((short) 0)
                         .putLong(export.sizeBytes())
-                        .putShort((short) export.transmissionFlags())
+                        .putShort((short) (export.transmissionFlags() | flagsOfForm()))
                         .array()));
         if (asked[1]) {
             answers.add(text(option, 1, export.name()));
@@ -306,9 +427,10 @@ final class Reading {
     // ------------------------------------------------------------------------------------------------ transmission
 
     private End transmission(FuzzExport export) {
+        boolean isExtended = form == Form.EXTENDED;
         while (in.hasRemaining()) {
             messageCount++;
-            if (in.remaining() < 28) {
+            if (in.remaining() < (isExtended ? 32 : 28)) {
                 return End.STREAM_ENDED;
             }
             int begin = in.position();
@@ -318,8 +440,8 @@ final class Reading {
             int cookieAt = in.position();
             in.getLong();
             long offset = in.getLong();
-            long lengthBytes = in.getInt() & 0xFFFFFFFFL;
-            if (magic != REQUEST_MAGIC) {
+            long lengthBytes = isExtended ? in.getLong() : in.getInt() & 0xFFFFFFFFL;
+            if (magic != (isExtended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC)) {
                 return End.VIOLATION;
             }
             commandCounts[Math.min(command, 15)]++;
@@ -335,7 +457,9 @@ final class Reading {
             }
             long cookie = cookie(requests.size());
             in.putLong(cookieAt, cookie);
-            End ended = serve(export, command, cookie, offset, lengthBytes, error);
+            End ended = command == 7
+                    ? status(export, flags, cookie, offset, lengthBytes, error)
+                    : serve(export, flags, command, cookie, offset, lengthBytes, error);
             if (ended != null) {
                 return ended;
             }
@@ -349,7 +473,8 @@ final class Reading {
     }
 
     /** What a request comes to, and how the stream ends if it does; null when it goes on. */
-    private @Nullable End serve(FuzzExport export, int command, long cookie, long offset, long lengthBytes, int wrong) {
+    private @Nullable End serve(
+            FuzzExport export, int flags, int command, long cookie, long offset, long lengthBytes, int wrong) {
         int error = wrong;
         boolean waits = export.faults().anythingMayWait();
         boolean changes = false;
@@ -362,13 +487,13 @@ final class Reading {
                 error = errorOf(faults.atLast(offset, lengthBytes));
             }
         }
-        Request request = new Request(requests.size(), command, offset, lengthBytes, error, waits);
-        if (command == 1) {
-            if (!changes && lengthBytes > PAYLOAD_SKIPPED_MAX) {
+        Request request = new Request(requests.size(), command, flags, offset, lengthBytes, error, waits, 0);
+        if (hasPayload(flags, command)) {
+            if (!changes && Long.compareUnsigned(lengthBytes, PAYLOAD_SKIPPED_MAX) > 0) {
                 return End.VIOLATION;
             }
             int sentBytes = (int) Math.min(in.remaining(), lengthBytes);
-            if (changes) {
+            if (changes && command == 1) {
                 export.disk().write(request, (int) offset, stream, in.position(), sentBytes);
             }
             in.position(in.position() + sentBytes);
@@ -384,6 +509,62 @@ final class Reading {
         }
         requests.put(cookie, request);
         return null;
+    }
+
+    private boolean hasPayload(int flags, int command) {
+        return command == 1 || (form == Form.EXTENDED && (flags & FLAG_PAYLOAD_LEN) != 0);
+    }
+
+    /** BLOCK_STATUS, which asks nothing of the device that could fail or wait. */
+    private @Nullable End status(FuzzExport export, int flags, long cookie, long offset, long headerBytes, int wrong) {
+        int error = wrong;
+        int bits = contextBits;
+        long lengthBytes = headerBytes;
+        if (hasPayload(flags, 7)) {
+            if (Long.compareUnsigned(headerBytes, PAYLOAD_SKIPPED_MAX) > 0) {
+                return End.VIOLATION;
+            }
+            if (in.remaining() < headerBytes) {
+                in.position(in.limit());
+                return End.STREAM_ENDED;
+            }
+            ByteBuffer filter = in.slice(in.position(), (int) headerBytes);
+            in.position(in.position() + (int) headerBytes);
+            if (error == 0) {
+                lengthBytes = filter.getLong();
+                bits = filterBits(filter);
+                boolean inside = lengthBytes > 0 && offset <= export.sizeBytes() - lengthBytes && offset >= 0;
+                error = bits == 0 || !inside ? EINVAL : 0;
+            }
+        }
+        Request request = new Request(
+                requests.size(),
+                7,
+                flags,
+                offset,
+                lengthBytes,
+                error,
+                export.faults().anythingMayWait(),
+                error == 0 ? bits : 0);
+        if (error == 0) {
+            request.readsNow(export.disk().part((int) offset, (int) lengthBytes));
+        }
+        requests.put(cookie, request);
+        return null;
+    }
+
+    /** The contexts that a payload asks for; none when one is unknown, not set, or asked for twice. */
+    private int filterBits(ByteBuffer ids) {
+        int bits = 0;
+        while (ids.hasRemaining()) {
+            int id = ids.getInt();
+            int bit = id < 1 || id > CONTEXTS.size() ? 0 : 1 << (id - 1);
+            if ((bit & contextBits & ~bits) == 0) {
+                return 0;
+            }
+            bits |= bit;
+        }
+        return bits;
     }
 
     private static void trim(FuzzExport export, Request request, long offset, long endOffset) {
@@ -403,27 +584,48 @@ final class Reading {
     }
 
     /** "Error values": what must be said of a request without looking into the device, or 0. */
-    private static int judge(FuzzExport export, int flags, int command, long offset, long lengthBytes) {
-        int allowed = command == 6 ? 1 | 1 << 1 | 1 << 4 : 1;
-        if (command > 6 || (flags & ~allowed) != 0) {
+    private int judge(FuzzExport export, int flags, int command, long offset, long lengthBytes) {
+        if (command > 7 || (flags & ~flagsAllowed(command)) != 0) {
+            return EINVAL;
+        }
+        if (command == 7 && contextBits == 0) {
+            return EINVAL;
+        }
+        if (command == 7 && (flags & FLAG_PAYLOAD_LEN) != 0) {
+            boolean isFilter = lengthBytes >= 8 && lengthBytes <= 8 + 4 * CONTEXTS.size() && lengthBytes % 4 == 0;
+            return isFilter ? 0 : EINVAL;
+        }
+        if (command == 7 && lengthBytes == 0) {
             return EINVAL;
         }
         if (command == 3) {
             return offset != 0 || lengthBytes != 0 ? EINVAL : 0;
         }
-        if ((command == 0 || command == 1) && lengthBytes > PAYLOAD_MAX) {
+        if ((command == 0 || command == 1) && Long.compareUnsigned(lengthBytes, PAYLOAD_MAX) > 0) {
             return EINVAL;
         }
         boolean changing = command == 1 || command == 4 || command == 6;
         if (changing && export.readOnly()) {
             return EPERM;
         }
-        boolean inside =
-                Long.compareUnsigned(offset, export.sizeBytes()) <= 0 && lengthBytes <= export.sizeBytes() - offset;
+        boolean inside = Long.compareUnsigned(offset, export.sizeBytes()) <= 0
+                && Long.compareUnsigned(lengthBytes, export.sizeBytes() - offset) <= 0;
         if (inside) {
             return 0;
         }
         return command == 1 || command == 6 ? ENOSPC : EINVAL;
+    }
+
+    private int flagsAllowed(int command) {
+        boolean isExtended = form == Form.EXTENDED;
+        return 1
+                | switch (command) {
+                    case 0 -> form == Form.SIMPLE ? 0 : 1 << 2;
+                    case 1 -> isExtended ? FLAG_PAYLOAD_LEN : 0;
+                    case 6 -> 1 << 1 | 1 << 4;
+                    case 7 -> isExtended ? FLAG_REQ_ONE | FLAG_PAYLOAD_LEN : FLAG_REQ_ONE;
+                    default -> 0;
+                };
     }
 
     private static int errorOf(Outcome outcome) {

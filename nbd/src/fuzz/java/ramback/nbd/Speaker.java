@@ -21,9 +21,13 @@ final class Speaker {
     /** The longest stream, except for a single message that is longer. */
     private static final int STREAM_BYTES_MAX = 4 << 20;
 
+    private static final int PAYLOAD_LEN = 1 << 5;
+
     private final SplittableRandom random;
     private final List<FuzzExport> exports;
     private ByteBuffer out = ByteBuffer.allocate(1 << 16);
+    /** Whether the client takes it that extended headers were agreed on. */
+    private boolean extended;
 
     Speaker(SplittableRandom random, List<FuzzExport> exports) {
         this.random = random;
@@ -33,6 +37,7 @@ final class Speaker {
     /** Returns the next conversation. */
     Conversation next() {
         out.clear();
+        extended = false;
         handshake();
         if (oneIn(4)) {
             // only a handshake, which ends here or is cut off somewhere
@@ -90,6 +95,9 @@ final class Speaker {
         for (int i = 0; i < optionCount; i++) {
             anyOption();
         }
+        if (oneIn(2)) {
+            more();
+        }
         String name = oneIn(3)
                 ? ""
                 : oneIn(8) ? anyExport().generationName() : anyExport().name();
@@ -100,8 +108,40 @@ final class Speaker {
         }
     }
 
+    /** Asks for what makes the transmission phase richer. */
+    private void more() {
+        if (!oneIn(10)) {
+            option(8, new byte[0]);
+        }
+        if (oneIn(2)) {
+            option(11, new byte[0]);
+            extended = true;
+        }
+        if (!oneIn(4)) {
+            String name = exports.size() == 1 && oneIn(2) ? "" : anyExport().name();
+            option(10, queries(name.getBytes(UTF_8)));
+        }
+    }
+
+    /** The data of LIST and SET_META_CONTEXT. */
+    private byte[] queries(byte[] name) {
+        ByteBuffer data = ByteBuffer.allocate(name.length + 1000);
+        int count = random.nextInt(4);
+        data.putInt(name.length).put(name).putInt(count);
+        for (int i = 0; i < count; i++) {
+            byte[] query = switch (random.nextInt(6)) {
+                case 0, 1 -> Reading.CONTEXTS.get(0).getBytes(UTF_8);
+                case 2, 3 -> Reading.CONTEXTS.get(1).getBytes(UTF_8);
+                case 4 -> (oneIn(2) ? "base:" : "ramback:").getBytes(UTF_8);
+                default -> bytes(random.nextInt(100));
+            };
+            data.putInt(query.length).put(query);
+        }
+        return Arrays.copyOf(data.array(), data.position());
+    }
+
     private void anyOption() {
-        switch (random.nextInt(24)) {
+        switch (random.nextInt(28)) {
             case 0, 1, 2 -> option(3, new byte[0]);
             case 3 -> option(3, bytes(anyLength()));
             case 4, 5, 6 -> option(6, info(anyExport().name().getBytes(UTF_8), items()));
@@ -117,6 +157,14 @@ final class Speaker {
             case 16 -> seldom(() -> option(2, bytes(anyLength())));
             case 17 -> seldom(() -> option(1, anyName()));
             case 18 -> seldom(() -> option(random.nextInt(13), new byte[among(1 << 20, (1 << 20) + 1)]));
+            case 19 -> option(8, new byte[0]);
+            case 20 -> {
+                option(11, new byte[0]);
+                extended = true;
+            }
+            case 21 -> option(among(9, 10), queries(anyName()));
+            case 22 -> option(among(9, 10), lying(queries(anyName())));
+            case 23 -> option(among(9, 10), queries(anyExport().name().getBytes(UTF_8)));
             default -> option(random.nextInt(3, 13), bytes(random.nextInt(30)));
         }
     }
@@ -202,7 +250,7 @@ final class Speaker {
             request(export);
         }
         if (oneIn(2)) {
-            requestHeader(Reading.REQUEST_MAGIC, random.nextInt(1 << 16), 2, 0, 0);
+            requestHeader(magic(), random.nextInt(1 << 16), 2, 0, 0);
             if (oneIn(4)) {
                 request(export);
             }
@@ -210,7 +258,7 @@ final class Speaker {
     }
 
     private void request(FuzzExport export) {
-        int magic = oneIn(4000) ? random.nextInt() : Reading.REQUEST_MAGIC;
+        int magic = oneIn(4000) ? random.nextInt() : magic();
         int command = switch (random.nextInt(40)) {
             case 0 -> random.nextInt(7, 20);
             case 1 -> random.nextInt(1 << 16);
@@ -218,12 +266,18 @@ final class Speaker {
             case 4, 5, 6, 7 -> 4;
             case 8, 9, 10 -> 5;
             case 11, 12, 13, 14 -> 6;
-            case 15 -> oneIn(100) ? 2 : 7;
+            case 15, 16, 17, 18 -> oneIn(400) ? 2 : 7;
             default -> random.nextInt(2);
         };
         int flags = oneIn(16) ? 1 << random.nextInt(16) : oneIn(6) ? 1 : 0;
         if (command == 6 && oneIn(2)) {
             flags |= among(1 << 1, 1 << 4, 1 << 1 | 1 << 4);
+        }
+        if ((command == 0 && oneIn(4)) || (command == 7 && oneIn(3))) {
+            flags |= command == 0 ? 1 << 2 : 1 << 3;
+        }
+        if (extended && (command == 1 ? !oneIn(20) : oneIn(command == 7 ? 3 : 200))) {
+            flags |= PAYLOAD_LEN;
         }
         int lengthBytes = length(export.sizeBytes());
         long offset = offset(export.sizeBytes(), lengthBytes);
@@ -233,9 +287,29 @@ final class Speaker {
         }
         if (command == 1) {
             write(magic, flags, offset, lengthBytes, export.sizeBytes());
+        } else if ((flags & PAYLOAD_LEN) != 0) {
+            filtered(magic, flags, command, offset, lengthBytes);
         } else {
-            requestHeader(magic, flags, command, offset, lengthBytes);
+            requestHeader(magic, flags, command, offset, extended && oneIn(100) ? random.nextLong() : lengthBytes);
         }
+    }
+
+    private int magic() {
+        return extended ? Reading.EXTENDED_REQUEST_MAGIC : Reading.REQUEST_MAGIC;
+    }
+
+    /** A request with the payload that belongs to BLOCK_STATUS: how far it reaches, and which contexts. */
+    private void filtered(int magic, int flags, int command, long offset, int lengthBytes) {
+        int idCount = oneIn(10) ? random.nextInt(6) : random.nextInt(1, 3);
+        int payloadBytes = 8 + 4 * idCount + (oneIn(30) ? among(-9, -1, 1, 1000) : 0);
+        requestHeader(magic, flags, command, offset, Math.max(0, payloadBytes));
+        ByteBuffer payload = ByteBuffer.allocate(2000);
+        payload.putLong(oneIn(30) ? random.nextLong() : lengthBytes);
+        int firstId = random.nextInt(1, 3);
+        for (int i = 0; i < idCount; i++) {
+            payload.putInt(oneIn(10) ? random.nextInt(5) : (firstId + i - 1) % 2 + 1);
+        }
+        room(Math.max(0, payloadBytes)).put(payload.array(), 0, Math.max(0, payloadBytes));
     }
 
     private int length(int sizeBytes) {
@@ -286,13 +360,17 @@ final class Speaker {
         }
     }
 
-    private void requestHeader(int magic, int flags, int command, long offset, int lengthBytes) {
-        room(28).putInt(magic)
+    private void requestHeader(int magic, int flags, int command, long offset, long lengthBytes) {
+        room(32).putInt(magic)
                 .putShort((short) flags)
                 .putShort((short) command)
                 .putLong(0)
-                .putLong(offset)
-                .putInt(lengthBytes);
+                .putLong(offset);
+        if (extended) {
+            out.putLong(lengthBytes);
+        } else {
+            out.putInt((int) lengthBytes);
+        }
     }
 
     // -------------------------------------------------------------------------------------------------- disturbing

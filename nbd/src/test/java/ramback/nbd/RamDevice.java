@@ -2,6 +2,7 @@ package ramback.nbd;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -51,6 +52,9 @@ final class RamDevice implements Device {
 
     /** What a thread does that has given a session back: a test may keep it there. */
     volatile Runnable afterRelease = () -> {};
+
+    /** Whether chunks that hold nothing but zeroes are told to be zeroes, and now and then one to be not loaded. */
+    volatile boolean tellsStates;
 
     /** The states of each chunk, as {@link Extent} has them; null: all hold data, and nothing else is told of them. */
     volatile int @Nullable [] chunkStates;
@@ -311,7 +315,25 @@ final class RamDevice implements Device {
         }
 
         private int states(long chunk) {
-            return chunkStates == null ? 0 : chunkStates[(int) chunk];
+            int[] states = chunkStates;
+            if (states != null) {
+                return states[(int) chunk];
+            }
+            if (!tellsStates) {
+                return 0;
+            }
+            return (isZero(chunk) ? Extent.ZERO : 0) | (chunk % 3 == 1 ? Extent.UNLOADED : 0);
+        }
+
+        private boolean isZero(long chunk) {
+            long begin = chunk * chunkBytes;
+            long end = Math.min(begin + chunkBytes, sizeBytes);
+            for (long at = begin; at < end; at++) {
+                if (memory.get(ValueLayout.JAVA_BYTE, at) != 0) {
+                    return false;
+                }
+            }
+            return true;
         }
 
         @Override
