@@ -53,6 +53,9 @@ public final class Daemon {
             @Nullable HttpAddress http,
             Host host) {}
 
+    /** The longest name of an image, in characters, that clients are told; a file's is never longer. */
+    private static final int IMAGE_NAME_MAX = 255;
+
     private final Options options;
     private final Consumer<Ending> onEnding;
     private final DeviceDirectory directory;
@@ -110,6 +113,14 @@ public final class Daemon {
         }
     }
 
+    /** What clients are told of the export: what it is, and of which image, by its name and not by where it lies. */
+    private String description() {
+        String image = options.device().image().fileName();
+        return image.isEmpty() || image.length() > IMAGE_NAME_MAX
+                ? "a Ramback device"
+                : "a Ramback device over " + image;
+    }
+
     /** The control server takes as long to start as the engine does: one starts while the other does. */
     private void serve(WorkProgress progress) throws Refusal {
         String name = options.device().name();
@@ -124,7 +135,8 @@ public final class Daemon {
             Protection protection = options.host().protect();
             engine = Engine.start(options.device(), directory.orders(), progress);
             nbd = new NbdServer(
-                    List.of(new Export(name, "", engine.device(), engine.exportGeneration())), ServerLimits.DEFAULT);
+                    List.of(new Export(name, description(), engine.device(), engine.exportGeneration())),
+                    ServerLimits.DEFAULT);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {
