@@ -90,6 +90,8 @@ dirty_where_written() {
     map_is ramback:dirty "$URI" "0:$SIZE:0"
     map_is base:allocation "$URI" "${MAP/$((4 << 20)):$((251 << 20)):3/$((4 << 20)):$((4 << 20)):3 $((8 << 20)):65536:0 $(((8 << 20) + 65536)):$(((247 << 20) - 65536)):3}"
     sh_nbd "$URI" 'h.trim(65536, 8 << 20)'
+    ramback flush map
+    wait_for 30 all_saved map
     map_is base:allocation "$URI" "$MAP"
 }
 
