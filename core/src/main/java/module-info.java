@@ -22,6 +22,8 @@ module ramback.core {
             ramback.nbd,
             ramback.daemon,
             ramback.bench;
+    exports ramback.tls to
+            ramback.nbd;
     exports ramback.trace to
             ramback.daemon,
             ramback.bench;

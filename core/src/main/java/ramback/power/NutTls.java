@@ -1,24 +1,17 @@
 package ramback.power;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.Socket;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateException;
-import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
-import java.util.Collection;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509ExtendedTrustManager;
+import ramback.tls.PemCertificates;
 
 /**
  * TLS to a NUT server. With an authority the server must prove that it is the host that was named; without one the
@@ -48,41 +41,14 @@ final class NutTls {
         Path authority = credentials.authority();
         try {
             SSLContext context = SSLContext.getInstance("TLS");
-            context.init(null, authority == null ? new TrustManager[] {new Anybody()} : trusted(authority), null);
+            context.init(
+                    null,
+                    authority == null ? new TrustManager[] {new Anybody()} : PemCertificates.trusted(authority),
+                    null);
             return new NutTls(context, address, authority != null);
         } catch (GeneralSecurityException e) {
             throw new IOException("certificates of " + authority + " can't be used: " + e.getMessage(), e);
         }
-    }
-
-    /**
-     * The certificates in a PEM file.
-     *
-     * @throws IOException when it can't be read, or holds none
-     */
-    static Collection<? extends Certificate> certificates(Path authority) throws IOException {
-        Collection<? extends Certificate> certificates;
-        try (InputStream pem = Files.newInputStream(authority)) {
-            certificates = CertificateFactory.getInstance("X.509").generateCertificates(pem);
-        } catch (CertificateException e) {
-            throw new IOException("no certificates in PEM form are in " + authority, e);
-        }
-        if (certificates.isEmpty()) {
-            throw new IOException("no certificate in " + authority);
-        }
-        return certificates;
-    }
-
-    private static TrustManager[] trusted(Path authority) throws IOException, GeneralSecurityException {
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        store.load(null, null);
-        int number = 0;
-        for (Certificate certificate : certificates(authority)) {
-            store.setCertificateEntry("authority-" + number++, certificate);
-        }
-        TrustManagerFactory factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        factory.init(store);
-        return factory.getTrustManagers();
     }
 
     /** Encrypts a connection; returns when both sides agree. */

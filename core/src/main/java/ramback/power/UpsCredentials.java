@@ -3,6 +3,7 @@ package ramback.power;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import ramback.tls.PemCertificates;
 
 /**
  * Who we are to a NUT server, and how it proves who it is.
@@ -27,7 +28,7 @@ public record UpsCredentials(
      */
     public void checkAuthority() throws IOException {
         if (authority != null) {
-            NutTls.certificates(authority);
+            PemCertificates.read(authority);
         }
     }
 

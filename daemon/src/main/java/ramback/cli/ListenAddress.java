@@ -26,13 +26,15 @@ final class ListenAddress {
     /**
      * Reads and resolves the address of {@code --listen}. Port 0 takes any free port; {@code status} tells which.
      *
-     * @throws Refusal of kind USAGE when it is malformed, unknown or not on the loopback
+     * @param isOpen whether it may be one beyond the loopback: clients must encrypt, or the operator takes it upon himself
+     * @throws Refusal of kind USAGE when it is malformed, unknown, or beyond the loopback and may not be
      */
-    static InetSocketAddress parse(String text) throws Refusal {
+    static InetSocketAddress parse(String text, boolean isOpen) throws Refusal {
         ListenAddress parsed = resolve("--listen", text, 10_809);
-        if (!parsed.address.getAddress().isLoopbackAddress()) {
-            throw parsed.bad("this version serves NBD without encryption, and so on the loopback only; use localhost or"
-                    + " 127.0.0.1, and a tunnel (ssh -L) from elsewhere");
+        if (!isOpen && !parsed.address.getAddress().isLoopbackAddress()) {
+            throw parsed.bad(
+                    "NBD that may be without TLS is served on the loopback only; use localhost or 127.0.0.1, give"
+                            + " --tls-cert FILE and --tls-key FILE (with --tls require), or add --insecure");
         }
         return parsed.address;
     }

@@ -32,6 +32,22 @@ record Shell(
     interface StopSignals {
         /** Runs this at every such signal from now on, instead of ending the process. */
         void onStop(Runnable action);
+
+        /** Runs this at every SIGHUP from now on, which then asks for no end. */
+        void onHangUp(Runnable action);
+    }
+
+    /** The process's own. */
+    private static final class OfProcess implements StopSignals {
+        @Override
+        public void onStop(Runnable action) {
+            Signals.onStop(action);
+        }
+
+        @Override
+        public void onHangUp(Runnable action) {
+            Signals.onHangUp(action);
+        }
     }
 
     /** Somebody who may be asked. */
@@ -54,7 +70,7 @@ record Shell(
                 System.out,
                 System.err,
                 System.getenv(),
-                Signals::onStop,
+                new OfProcess(),
                 new Terminal.Asking(),
                 Shell::become,
                 Host.system());

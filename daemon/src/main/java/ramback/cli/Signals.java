@@ -15,6 +15,15 @@ final class Signals {
 
     /** Runs this on each of them from now on, instead of ending the process; each on a thread of its own. */
     static void onStop(Runnable action) {
+        on(action, "INT", "TERM", "HUP");
+    }
+
+    /** Runs this on SIGHUP from now on, which then asks for no end. */
+    static void onHangUp(Runnable action) {
+        on(action, "HUP");
+    }
+
+    private static void on(Runnable action, String... names) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
@@ -25,7 +34,7 @@ final class Signals {
                         }
                         return null;
                     });
-            for (String name : new String[] {"INT", "TERM", "HUP"}) {
+            for (String name : names) {
                 Object number = signal.getConstructor(String.class).newInstance(name);
                 signal.getMethod("handle", signal, handler).invoke(null, number, handle);
             }

@@ -123,7 +123,7 @@ final class StatusScreen {
         add(lines, "requests", requests(now, earlier));
         Continuing latency = new Continuing(lines, "latency");
         now.latencies().forEach(kind -> latency.add(latency(kind)));
-        add(lines, "NBD", now.uri());
+        add(lines, "NBD", now.uri() + (now.tls().equals("off") ? "" : " (TLS: " + now.tls() + ")"));
         if (now.tcpUri() != null) {
             add(lines, "", now.tcpUri());
         }

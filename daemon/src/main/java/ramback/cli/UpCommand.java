@@ -18,6 +18,7 @@ import ramback.control.HttpAddress;
 import ramback.control.ModeWords;
 import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
+import ramback.control.TlsOptions;
 import ramback.device.Mode;
 import ramback.engine.DeviceOptions;
 import ramback.engine.ImageName;
@@ -26,6 +27,7 @@ import ramback.engine.PowerOptions;
 import ramback.engine.RamMode;
 import ramback.engine.Refusal;
 import ramback.engine.Successor;
+import ramback.nbd.TlsMode;
 import ramback.power.UpsAddress;
 import ramback.power.UpsCredentials;
 
@@ -109,7 +111,9 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--listen",
             paramLabel = "HOST:PORT",
-            description = "Serve NBD on TCP as well, on the loopback; port 0 takes a free one (see 'ramback status').")
+            description =
+                    "Serve NBD on TCP as well, beyond the loopback with TLS; port 0 takes a free one (see 'ramback"
+                            + " status').")
     private @Nullable String listen;
 
     @Option(
@@ -120,8 +124,34 @@ final class UpCommand extends DeviceCommand {
     private @Nullable String http;
 
     @Option(
+            names = "--tls",
+            paramLabel = "off|allow|require",
+            description = "Whether NBD clients may or must encrypt: require (default with --tls-cert) asks it of TCP"
+                    + " clients.")
+    private @Nullable String tls;
+
+    @Option(
+            names = "--tls-cert",
+            paramLabel = "FILE",
+            description = "The server's certificate in PEM form, and those between it and its authority.")
+    private @Nullable String tlsCertificate;
+
+    @Option(
+            names = "--tls-key",
+            paramLabel = "FILE",
+            description = "Its private key in PEM form. SIGHUP reads all these files again.")
+    private @Nullable String tlsKey;
+
+    @Option(
+            names = "--tls-ca",
+            paramLabel = "FILE",
+            description = "Demand certificates of clients, of one of the authorities in this PEM file.")
+    private @Nullable String tlsAuthority;
+
+    @Option(
             names = "--insecure",
-            description = "Let --http listen beyond the loopback, where others can read along, the token included.")
+            description = "Let --http, and --listen without TLS, listen beyond the loopback, where others can read"
+                    + " along, the token included.")
     private boolean isInsecure;
 
     @Option(
@@ -214,6 +244,10 @@ final class UpCommand extends DeviceCommand {
         }
         daemon = started;
         started.warnings().forEach(shell::warn);
+        if (options.tls() != null) {
+            shell.signals().onHangUp(() -> reloadTls(started));
+        }
+        warnOfListening(options);
         noteDashboard(started, options);
         StatusReport status = started.status();
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
@@ -223,6 +257,24 @@ final class UpCommand extends DeviceCommand {
         service.ends(started, asked);
         end(started, asked, service);
         return ExitCode.OK;
+    }
+
+    private void reloadTls(Daemon running) {
+        try {
+            running.reloadTls();
+            shell.note("TLS: certificate and key were read again, and are in use from now on");
+        } catch (Refusal e) {
+            shell.warn("TLS: certificate and key were not read again, and the old ones stay in use: " + e.getMessage());
+        }
+    }
+
+    private void warnOfListening(Daemon.Options options) {
+        InetSocketAddress address = options.listen();
+        boolean isEncrypted = options.tls() != null && options.tls().mode() == TlsMode.REQUIRE;
+        if (address != null && !isEncrypted && !address.getAddress().isLoopbackAddress()) {
+            shell.warn("--insecure: NBD on " + listen
+                    + " needs no TLS: whoever can read along sees the disk, and whoever" + " can connect changes it");
+        }
     }
 
     /** The token goes to the eyes of whoever sits there, and to no log. */
@@ -274,7 +326,9 @@ final class UpCommand extends DeviceCommand {
                 device,
                 runDirectory,
                 socketPath(runDirectory, deviceName),
-                listenAddress(),
+                listenAddress(tlsOptions()),
+                tlsOptions(),
+                isInsecure,
                 httpAddress(),
                 shell.host());
     }
@@ -395,13 +449,42 @@ final class UpCommand extends DeviceCommand {
         return Path.of(socket).toAbsolutePath();
     }
 
-    private @Nullable InetSocketAddress listenAddress() throws Refusal {
-        return listen == null ? null : ListenAddress.parse(listen);
+    private @Nullable InetSocketAddress listenAddress(@Nullable TlsOptions tlsOptions) throws Refusal {
+        boolean isEncrypted = tlsOptions != null && tlsOptions.mode() == TlsMode.REQUIRE;
+        return listen == null ? null : ListenAddress.parse(listen, isEncrypted || isInsecure);
+    }
+
+    private @Nullable TlsOptions tlsOptions() throws Refusal {
+        TlsMode tlsMode = tlsMode();
+        if (tlsMode == TlsMode.OFF) {
+            if (tlsCertificate != null || tlsKey != null || tlsAuthority != null) {
+                throw usage(
+                        "--tls-cert, --tls-key and --tls-ca are for TLS, which --tls off switches off, or which lacks"
+                                + " --tls-cert FILE; add that or leave them out");
+            }
+            return null;
+        }
+        if (tlsCertificate == null || tlsKey == null) {
+            throw usage("TLS needs the server's certificate and its key; "
+                    + (tlsCertificate == null ? "--tls-cert" : "--tls-key") + " FILE is missing");
+        }
+        return new TlsOptions(
+                tlsMode,
+                ImageFiles.path("--tls-cert", tlsCertificate),
+                ImageFiles.path("--tls-key", tlsKey),
+                tlsAuthority == null ? null : ImageFiles.path("--tls-ca", tlsAuthority));
+    }
+
+    private TlsMode tlsMode() throws Refusal {
+        if (tls == null) {
+            return tlsCertificate == null ? TlsMode.OFF : TlsMode.REQUIRE;
+        }
+        return TlsMode.ofWord(tls).orElseThrow(() -> usage("bad --tls '" + tls + "': must be off, allow or require"));
     }
 
     private @Nullable HttpAddress httpAddress() throws Refusal {
-        if (http == null && isInsecure) {
-            throw usage("--insecure is for --http HOST:PORT, which is missing; leave it out");
+        if (http == null && listen == null && isInsecure) {
+            throw usage("--insecure is for --http HOST:PORT or --listen HOST:PORT, and neither is there; leave it out");
         }
         return http == null ? null : ListenAddress.parseHttp(http, isInsecure);
     }

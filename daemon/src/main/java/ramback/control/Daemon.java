@@ -2,6 +2,8 @@ package ramback.control;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +29,8 @@ import ramback.nbd.Export;
 import ramback.nbd.NbdServer;
 import ramback.nbd.RequestLatencies;
 import ramback.nbd.ServerLimits;
+import ramback.nbd.TlsKeys;
+import ramback.nbd.TlsMode;
 import ramback.power.PowerEvent;
 
 /**
@@ -42,6 +46,8 @@ public final class Daemon {
      * @param runDirectory where the device's directory is made
      * @param socket the Unix socket for NBD, absolute
      * @param listen the TCP address for NBD as well, or null
+     * @param tls TLS for NBD, or null
+     * @param isInsecure whether NBD without TLS may be served beyond the loopback
      * @param http the TCP address for the dashboard, or null
      * @param host the machine, which is asked to protect the process
      */
@@ -50,6 +56,8 @@ public final class Daemon {
             RunDirectory runDirectory,
             Path socket,
             @Nullable InetSocketAddress listen,
+            @Nullable TlsOptions tls,
+            boolean isInsecure,
             @Nullable HttpAddress http,
             Host host) {}
 
@@ -77,6 +85,7 @@ public final class Daemon {
             @Nullable HttpService http,
             String uri,
             @Nullable String tcpUri,
+            @Nullable TlsKeys tlsKeys,
             ProcessReport process) {}
 
     /** The dashboard on TCP. */
@@ -113,6 +122,49 @@ public final class Daemon {
         }
     }
 
+    private TlsMode tlsMode() {
+        TlsOptions tls = options.tls();
+        return tls == null ? TlsMode.OFF : tls.mode();
+    }
+
+    private @Nullable TlsKeys tlsKeys() throws Refusal {
+        TlsOptions tls = options.tls();
+        if (tls == null) {
+            return null;
+        }
+        try {
+            return new TlsKeys(tls.certificate(), tls.key(), tls.authority());
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.USAGE, "bad --tls-cert, --tls-key or --tls-ca: " + reasonOf(e), e);
+        }
+    }
+
+    private static String reasonOf(IOException e) {
+        return switch (e) {
+            case NoSuchFileException missing -> missing.getFile() + " does not exist";
+            case AccessDeniedException denied -> denied.getFile() + " may not be read by this user";
+            default -> RunDirectory.reason(e);
+        };
+    }
+
+    /**
+     * Reads certificate, key and authority again, for the clients that come from now on.
+     *
+     * @throws Refusal when they are not good; those that were read before stay in use
+     */
+    public void reloadTls() throws Refusal {
+        Serving running = serving;
+        TlsKeys keys = running == null ? null : running.tlsKeys();
+        if (keys == null) {
+            return;
+        }
+        try {
+            keys.reload();
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, reasonOf(e), e);
+        }
+    }
+
     /** What clients are told of the export: what it is, and of which image, by its name and not by where it lies. */
     private String description() {
         String image = options.device().image().fileName();
@@ -132,6 +184,7 @@ public final class Daemon {
         NbdServer nbd = null;
         HttpService http = null;
         try {
+            TlsKeys tlsKeys = tlsKeys();
             Protection protection = options.host().protect();
             engine = Engine.start(options.device(), directory.orders(), progress);
             nbd = new NbdServer(
@@ -140,7 +193,8 @@ public final class Daemon {
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {
-                tcpUri = NbdUri.ofTcp(name, nbd.listenTcp(options.listen()));
+                tcpUri = NbdUri.ofTcp(
+                        name, nbd.listenTcp(options.listen(), options.isInsecure()), tlsMode() == TlsMode.REQUIRE);
             }
             nbd.recordRequests(engine.isRecorded());
             if (options.http() != null) {
@@ -153,6 +207,7 @@ public final class Daemon {
                     http,
                     NbdUri.ofUnixSocket(name, options.socket()),
                     tcpUri,
+                    tlsKeys,
                     report(protection, engine.memory()));
             dashboard.start();
         } catch (IOException e) {
@@ -362,6 +417,7 @@ public final class Daemon {
                     running.nbd().counts(),
                     running.uri(),
                     running.tcpUri(),
+                    tlsMode().word(),
                     running.http() == null ? null : running.http().uri(),
                     ProcessHandle.current().pid(),
                     (System.nanoTime() - startNanos) / 1e9,

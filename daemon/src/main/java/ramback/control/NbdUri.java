@@ -15,11 +15,11 @@ final class NbdUri {
         return "nbd+unix:///" + encoded(export) + "?socket=" + encoded(socket.toString());
     }
 
-    /** The URI of an export on a TCP port. */
-    static String ofTcp(String export, InetSocketAddress address) {
+    /** The URI of an export on a TCP port; {@code nbds} where clients must encrypt. */
+    static String ofTcp(String export, InetSocketAddress address, boolean isEncrypted) {
         String host = address.getAddress().getHostAddress();
         String bracketed = host.indexOf(':') >= 0 ? "[" + host + "]" : host;
-        return "nbd://" + bracketed + ":" + address.getPort() + "/" + encoded(export);
+        return (isEncrypted ? "nbds://" : "nbd://") + bracketed + ":" + address.getPort() + "/" + encoded(export);
     }
 
     private static String encoded(String text) {

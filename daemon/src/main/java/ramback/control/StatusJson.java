@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -136,6 +137,7 @@ public final class StatusJson {
         json.writeNumberField("clients", report.clients());
         json.writeBooleanField("trace", report.trace());
         json.writeStringField("tcpUri", report.tcpUri());
+        json.writeStringField("tls", report.tls());
         json.writeStringField("httpUri", report.httpUri());
         json.writeNumberField("pid", report.pid());
         json.writeNumberField("uptimeSeconds", report.uptimeSeconds());
@@ -199,6 +201,7 @@ public final class StatusJson {
                 top.text("name"),
                 top.text("uri"),
                 top.textOrNull("tcpUri"),
+                Objects.requireNonNullElse(top.textOrNull("tls"), "off"), // a daemon of before has none
                 top.textOrNull("httpUri"),
                 top.count("pid"),
                 top.number("uptimeSeconds"),

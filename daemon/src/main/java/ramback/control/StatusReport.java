@@ -16,6 +16,7 @@ import ramback.nbd.ServerCounts;
  * @param light the light's colour, as a word
  * @param commitTime ISO 8601, or null when nothing has been committed since the start
  * @param tcpUri the URI on TCP, or null when it is not served there
+ * @param tls whether NBD clients may or must encrypt, as a word: off, allow, require
  * @param httpUri where the dashboard is on TCP, or null when it is not served there
  * @param backingFailing what is wrong with the image or the journal now, and why; null if nothing is
  * @param lockWaits how often a writer waited for a chunk's lock, by powers of two of microseconds from 1 on
@@ -34,6 +35,7 @@ public record StatusReport(
         String name,
         String uri,
         @Nullable String tcpUri,
+        String tls,
         @Nullable String httpUri,
         long pid,
         double uptimeSeconds,
@@ -98,6 +100,7 @@ public record StatusReport(
             ServerCounts counts,
             String uri,
             @Nullable String tcpUri,
+            String tls,
             @Nullable String httpUri,
             long pid,
             double uptimeSeconds,
@@ -107,6 +110,7 @@ public record StatusReport(
                 device.name(),
                 uri,
                 tcpUri,
+                tls,
                 httpUri,
                 pid,
                 uptimeSeconds,

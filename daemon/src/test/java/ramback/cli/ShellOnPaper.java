@@ -17,6 +17,7 @@ final class ShellOnPaper {
     private final CountDownLatch listening = new CountDownLatch(1);
     private final Shell shell;
     private volatile Runnable onStop = () -> {};
+    private volatile Runnable onHangUp = () -> {};
     private volatile String answer = "";
     private volatile String successor = "";
 
@@ -29,13 +30,28 @@ final class ShellOnPaper {
                 new PrintStream(out, true, UTF_8),
                 new PrintStream(err, true, UTF_8),
                 environment,
-                action -> {
-                    onStop = action;
-                    listening.countDown();
-                },
+                new SignalsOnPaper(),
                 new Answer(),
                 (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments),
                 new ProtectedHost());
+    }
+
+    private final class SignalsOnPaper implements Shell.StopSignals {
+        @Override
+        public void onStop(Runnable action) {
+            onStop = action;
+            listening.countDown();
+        }
+
+        @Override
+        public void onHangUp(Runnable action) {
+            onHangUp = action;
+        }
+    }
+
+    /** Stands for SIGHUP where that asks for no end. */
+    void hangUp() {
+        onHangUp.run();
     }
 
     int run(String... arguments) {

@@ -23,9 +23,9 @@ class NbdUriTest {
 
     @Test
     void anIpv6AddressIsBracketed() {
-        assertThat(NbdUri.ofTcp("d", new InetSocketAddress(InetAddress.ofLiteral("::1"), 10809)))
+        assertThat(NbdUri.ofTcp("d", new InetSocketAddress(InetAddress.ofLiteral("::1"), 10809), false))
                 .isEqualTo("nbd://[0:0:0:0:0:0:0:1]:10809/d");
-        assertThat(NbdUri.ofTcp("d", new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 1)))
-                .isEqualTo("nbd://127.0.0.1:1/d");
+        assertThat(NbdUri.ofTcp("d", new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 1), true))
+                .isEqualTo("nbds://127.0.0.1:1/d");
     }
 }

@@ -19,6 +19,7 @@ public final class SampleStatus {
                 "disk",
                 "nbd+unix:///disk?socket=/run/disk/nbd.sock",
                 "nbd://127.0.0.1:10809/disk",
+                "off",
                 "http://localhost:8080/",
                 4711,
                 12.5,

@@ -32,6 +32,7 @@ final class Connection implements Runnable {
     private final long number;
     private final SocketChannel channel;
     private final NbdServer server;
+    private final Encryption encryption;
     private final Traffic traffic = new Traffic();
     private final Latencies latencies = new Latencies();
     private final Latencies deferredLatencies = new Latencies();
@@ -39,10 +40,11 @@ final class Connection implements Runnable {
     private volatile @Nullable DeviceSession session;
     private volatile boolean stopping;
 
-    Connection(long number, SocketChannel channel, NbdServer server) {
+    Connection(long number, SocketChannel channel, NbdServer server, Encryption encryption) {
         this.number = number;
         this.channel = channel;
         this.server = server;
+        this.encryption = encryption;
     }
 
     /** The connection's number, unique in its server. */
@@ -70,7 +72,7 @@ final class Connection implements Runnable {
     @Override
     public void run() {
         try {
-            Handshake.Agreed agreed = new Handshake(server.exports(), channel).run();
+            Handshake.Agreed agreed = new Handshake(server.exports(), channel, encryption).run();
             server.handshakes().leave(this);
             if (agreed != null) {
                 session = agreed.session();
@@ -105,7 +107,8 @@ final class Connection implements Runnable {
         try (Arena arena = Arena.ofShared()) {
             try {
                 ReplyForm form = agreed.dialect().form();
-                Wire wire = new Wire(channel, new Polling(server.limits().polling()), System::nanoTime);
+                Wire wire = new Wire(
+                        channel, agreed.tls(), new Polling(server.limits().polling()), System::nanoTime);
                 DeferredSlots slots = new DeferredSlots(own.deferredCountMax());
                 PendingAnswers answers = new PendingAnswers(latencies, false, System::nanoTime);
                 PendingAnswers deferredAnswers = new PendingAnswers(deferredLatencies, true, System::nanoTime);
@@ -125,7 +128,7 @@ final class Connection implements Runnable {
                         replies,
                         traffic,
                         server.recording());
-                finish(transmission.run(), slots);
+                finish(transmission.run(), slots, wire);
             } finally {
                 closeChannel();
                 own.close();
@@ -140,12 +143,13 @@ final class Connection implements Runnable {
     }
 
     /** After DISC, and when the server stops, what is outstanding is answered before the connection closes. */
-    private void finish(Transmission.End end, DeferredSlots slots) {
+    private void finish(Transmission.End end, DeferredSlots slots, Wire wire) throws IOException {
         if (end == Transmission.End.STREAM_END && !stopping) {
             return;
         }
         try {
             slots.awaitAnswered();
+            wire.end();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -28,11 +29,19 @@ final class Handshake {
      *
      * @param session open, for the connection to close
      * @param dialect how the two speak from now on
+     * @param tls what encrypts the connection, or null
      */
-    record Agreed(Export export, DeviceSession session, Dialect dialect) {}
+    record Agreed(
+            Export export,
+            DeviceSession session,
+            Dialect dialect,
+            @Nullable TlsChannel tls) {}
 
     private final Exports exports;
-    private final SocketChannel channel;
+    private final SocketChannel socket;
+    private final Encryption encryption;
+    private final @Nullable TlsChannel tls;
+    private final ByteChannel channel;
     private final ByteBuffer in = ByteBuffer.allocate(HandshakeOption.DATA_BYTES_MAX);
     /** Room for the longest reply: a LIST entry with name and description. */
     private final ByteBuffer out =
@@ -44,9 +53,21 @@ final class Handshake {
     private Set<MetaContext> contexts = Set.of();
     private @Nullable Export contextsOf;
 
-    Handshake(Exports exports, SocketChannel channel) {
+    /**
+     * Begins a connection.
+     *
+     * @param encryption what is asked of clients that came in this way
+     */
+    Handshake(Exports exports, SocketChannel socket, Encryption encryption) {
+        this(exports, socket, encryption, null);
+    }
+
+    private Handshake(Exports exports, SocketChannel socket, Encryption encryption, @Nullable TlsChannel tls) {
         this.exports = exports;
-        this.channel = channel;
+        this.socket = socket;
+        this.encryption = encryption;
+        this.tls = tls;
+        this.channel = tls == null ? socket : tls;
     }
 
     /**
@@ -65,6 +86,11 @@ final class Handshake {
             throw new ProtocolViolation("unknown client flags 0x" + Integer.toHexString(clientFlags));
         }
         zeroes = (clientFlags & Protocol.FLAG_C_NO_ZEROES) == 0;
+        return haggle();
+    }
+
+    /** Answers options until an export is taken, or the client says goodbye. */
+    private @Nullable Agreed haggle() throws IOException {
         while (!aborted) {
             ByteBuffer header = receive(Protocol.OPTION_HEADER_BYTES);
             if (header.getLong() != Protocol.IHAVEOPT) {
@@ -98,6 +124,10 @@ final class Handshake {
         if (code == Protocol.OPT_SET_META_CONTEXT) {
             contexts = Set.of(); // "replaces what was set", even when it fails
         }
+        if (mustEncryptFirst(code)) {
+            refuse(code, Protocol.REP_ERR_TLS_REQD, "this server wants TLS; say STARTTLS first");
+            return null;
+        }
         switch (option) {
             case HandshakeOption.ExportName(String name) -> {
                 return takeByExportName(name);
@@ -106,6 +136,9 @@ final class Handshake {
                 return inform(code, info);
             }
             case HandshakeOption.ListExports ignored -> list(code);
+            case HandshakeOption.StartTls ignored -> {
+                return startTls(code);
+            }
             case HandshakeOption.StructuredReplies ignored -> useStructuredReplies(code);
             case HandshakeOption.ExtendedHeaders ignored -> {
                 form = ReplyForm.EXTENDED;
@@ -118,6 +151,9 @@ final class Handshake {
             }
             case HandshakeOption.Unknown ignored ->
                 refuse(code, Protocol.REP_ERR_UNSUP, "option " + code + " is unknown");
+            case HandshakeOption.Malformed ignored
+            when code == Protocol.OPT_STARTTLS && encryption.keys() == null ->
+                refuse(code, Protocol.REP_ERR_UNSUP, "this server has no TLS");
             case HandshakeOption.Malformed(String why) -> refuse(code, Protocol.REP_ERR_INVALID, why);
             case HandshakeOption.TooBig(long lengthBytes) ->
                 refuse(
@@ -126,6 +162,39 @@ final class Handshake {
                         lengthBytes + " bytes of option data; at most " + HandshakeOption.DATA_BYTES_MAX);
         }
         return null;
+    }
+
+    // --------------------------------------------------------------------------------------------------------- TLS
+
+    private boolean mustEncryptFirst(int code) {
+        return encryption.isRequired() && tls == null && code != Protocol.OPT_STARTTLS && code != Protocol.OPT_ABORT;
+    }
+
+    /**
+     * "NBD_OPT_STARTTLS": all that was agreed before counts for nothing, since somebody in between may have said it: what
+     * follows is another handshake, which knows only the client's flags. Nothing that was sent too early is taken for a
+     * part of it, since no byte behind the option has been read.
+     */
+    private @Nullable Agreed startTls(int code) throws IOException {
+        TlsKeys keys = encryption.keys();
+        if (keys == null) {
+            refuse(code, Protocol.REP_ERR_UNSUP, "this server has no TLS");
+            return null;
+        }
+        if (tls != null) {
+            refuse(code, Protocol.REP_ERR_INVALID, "TLS is there already");
+            return null;
+        }
+        reply(code, Protocol.REP_ACK);
+        TlsChannel encrypted = TlsChannel.accept(socket, keys.engine());
+        Handshake anew = new Handshake(exports, socket, encryption, encrypted);
+        anew.zeroes = zeroes;
+        Agreed agreed = anew.haggle();
+        if (agreed == null) {
+            aborted = true;
+            encrypted.sayGoodbye();
+        }
+        return agreed;
     }
 
     // ------------------------------------------------------------------------------------------------- the options
@@ -298,7 +367,7 @@ final class Handshake {
             abandon(session);
             throw e;
         }
-        return new Agreed(export, session, dialectFor(export));
+        return new Agreed(export, session, dialectFor(export), tls);
     }
 
     /** Gives a session back that no connection came to use: on behalf of both of its threads. */

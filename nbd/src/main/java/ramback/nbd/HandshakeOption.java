@@ -34,6 +34,9 @@ sealed interface HandshakeOption {
     /** LIST_META_CONTEXT, and SET_META_CONTEXT when {@code set}. */
     record MetaContexts(boolean set, String name, List<String> queries) implements HandshakeOption {}
 
+    /** STARTTLS. */
+    record StartTls() implements HandshakeOption {}
+
     /** An option that this server does not know. */
     record Unknown() implements HandshakeOption {}
 
@@ -59,7 +62,10 @@ sealed interface HandshakeOption {
                         ? new TooBig(data.remaining())
                         : new ExportName(string(data, data.remaining()));
             case Protocol.OPT_ABORT -> new Abort();
-            case Protocol.OPT_LIST, Protocol.OPT_STRUCTURED_REPLY, Protocol.OPT_EXTENDED_HEADERS ->
+            case Protocol.OPT_LIST,
+                    Protocol.OPT_STARTTLS,
+                    Protocol.OPT_STRUCTURED_REPLY,
+                    Protocol.OPT_EXTENDED_HEADERS ->
                 data.hasRemaining() ? tooLong(code, data.remaining()) : withoutData(code);
             case Protocol.OPT_INFO, Protocol.OPT_GO -> parseInfo(code == Protocol.OPT_GO, data);
             case Protocol.OPT_LIST_META_CONTEXT, Protocol.OPT_SET_META_CONTEXT ->
@@ -71,6 +77,7 @@ sealed interface HandshakeOption {
     private static HandshakeOption withoutData(int code) {
         return switch (code) {
             case Protocol.OPT_LIST -> new ListExports();
+            case Protocol.OPT_STARTTLS -> new StartTls();
             case Protocol.OPT_STRUCTURED_REPLY -> new StructuredReplies();
             default -> new ExtendedHeaders();
         };
@@ -79,6 +86,7 @@ sealed interface HandshakeOption {
     private static HandshakeOption tooLong(int code, long lengthBytes) {
         String word = switch (code) {
             case Protocol.OPT_LIST -> "LIST";
+            case Protocol.OPT_STARTTLS -> "STARTTLS";
             case Protocol.OPT_STRUCTURED_REPLY -> "STRUCTURED_REPLY";
             default -> "EXTENDED_HEADERS";
         };
@@ -89,8 +97,10 @@ sealed interface HandshakeOption {
     static HandshakeOption oversized(int code, long lengthBytes) {
         return switch (code) {
             case Protocol.OPT_ABORT -> new Abort();
-            case Protocol.OPT_LIST, Protocol.OPT_STRUCTURED_REPLY, Protocol.OPT_EXTENDED_HEADERS ->
-                tooLong(code, lengthBytes);
+            case Protocol.OPT_LIST,
+                    Protocol.OPT_STARTTLS,
+                    Protocol.OPT_STRUCTURED_REPLY,
+                    Protocol.OPT_EXTENDED_HEADERS -> tooLong(code, lengthBytes);
             case Protocol.OPT_EXPORT_NAME,
                     Protocol.OPT_INFO,
                     Protocol.OPT_GO,

@@ -42,6 +42,8 @@ public final class NbdServer implements AutoCloseable {
 
     private final Exports exports;
     private final ServerLimits limits;
+    private final TlsMode tlsMode;
+    private final @Nullable TlsKeys tlsKeys;
     private final HandshakeRoom handshakes;
     private final int connectionCountMax;
     private final RequestRecording recording = new RequestRecording();
@@ -56,12 +58,24 @@ public final class NbdServer implements AutoCloseable {
     private long connectionNumber; // guarded by lock
     private boolean stopping; // guarded by lock
 
+    /** A server without TLS that listens nowhere yet. */
+    public NbdServer(List<Export> exports, ServerLimits limits) {
+        this(exports, limits, TlsMode.OFF, null);
+    }
+
     /**
      * Makes a server that listens nowhere yet.
      *
      * @param exports with names that differ
+     * @param tlsMode whether clients may, or must, encrypt
+     * @param tlsKeys what the server proves itself with; null only when the mode is OFF
      */
-    public NbdServer(List<Export> exports, ServerLimits limits) {
+    public NbdServer(List<Export> exports, ServerLimits limits, TlsMode tlsMode, @Nullable TlsKeys tlsKeys) {
+        if ((tlsMode == TlsMode.OFF) != (tlsKeys == null)) {
+            throw new IllegalArgumentException("TLS " + tlsMode + (tlsKeys == null ? " without keys" : " with keys"));
+        }
+        this.tlsMode = tlsMode;
+        this.tlsKeys = tlsKeys;
         this.exports = new Exports(exports);
         this.limits = limits;
         this.handshakes = new HandshakeRoom(
@@ -87,22 +101,24 @@ public final class NbdServer implements AutoCloseable {
         synchronized (lock) {
             unixSockets.add(socket);
         }
-        listen(socket.channel(), file.toString());
+        listen(socket.channel(), file.toString(), new Encryption(tlsKeys, false));
     }
 
     /**
-     * Listens on a TCP port of the loopback.
+     * Listens on a TCP port.
      *
      * @param address port 0 takes any free port
+     * @param isInsecure whether it may be one beyond the loopback where clients need no TLS
      * @return the address in use
-     * @throws IOException when the address is not a loopback address or the port is in use; the message says which and
+     * @throws IOException when the address is such a one and may not be, or the port is in use; the message says which and
      *     what to do
      */
-    public InetSocketAddress listenTcp(InetSocketAddress address) throws IOException {
+    public InetSocketAddress listenTcp(InetSocketAddress address, boolean isInsecure) throws IOException {
         if (address.isUnresolved()) {
             throw new IOException("unknown host in --listen: " + address.getHostString());
         }
-        if (!address.getAddress().isLoopbackAddress()) {
+        boolean isRequired = tlsMode == TlsMode.REQUIRE;
+        if (!isRequired && !isInsecure && !address.getAddress().isLoopbackAddress()) {
             throw new IOException("NBD without TLS is served on the loopback only, not on " + address.getHostString()
                     + "; use 127.0.0.1 or localhost in --listen");
         }
@@ -110,7 +126,7 @@ public final class NbdServer implements AutoCloseable {
         try {
             channel.bind(address, TCP_BACKLOG);
             InetSocketAddress bound = (InetSocketAddress) channel.getLocalAddress();
-            listen(channel, bound.toString());
+            listen(channel, bound.toString(), new Encryption(tlsKeys, isRequired));
             return bound;
         } catch (BindException e) {
             channel.close();
@@ -124,7 +140,7 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
-    private void listen(ServerSocketChannel channel, String place) throws IOException {
+    private void listen(ServerSocketChannel channel, String place, Encryption encryption) throws IOException {
         synchronized (lock) {
             if (stopping) {
                 channel.close();
@@ -132,13 +148,13 @@ public final class NbdServer implements AutoCloseable {
             }
             listeners.add(channel);
         }
-        Thread.ofPlatform().daemon().name("nbd-accept " + place).start(() -> accept(channel));
+        Thread.ofPlatform().daemon().name("nbd-accept " + place).start(() -> accept(channel, encryption));
     }
 
-    private void accept(ServerSocketChannel listener) {
+    private void accept(ServerSocketChannel listener, Encryption encryption) {
         while (listener.isOpen()) {
             try {
-                admit(listener.accept());
+                admit(listener.accept(), encryption);
             } catch (ClosedChannelException e) {
                 return;
             } catch (InterruptedException e) {
@@ -159,14 +175,14 @@ public final class NbdServer implements AutoCloseable {
         }
     }
 
-    private void admit(SocketChannel channel) throws IOException, InterruptedException {
+    private void admit(SocketChannel channel, Encryption encryption) throws IOException, InterruptedException {
         Connection connection;
         synchronized (lock) {
             // While too many that have ended still hold their threads, newcomers wait in the system's queue.
             while (connections.size() >= connectionCountMax && !stopping) {
                 lock.wait();
             }
-            connection = new Connection(++connectionNumber, channel, this);
+            connection = new Connection(++connectionNumber, channel, this, encryption);
             if (stopping) {
                 channel.close();
                 return;

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A client's socket in the transmission phase. One thread receives; any thread sends, and holds the sending side while
@@ -17,6 +18,7 @@ import java.util.function.LongSupplier;
 final class Wire {
 
     private final SocketChannel channel;
+    private final @Nullable TlsChannel tls;
     private final Polling polling;
     private final LongSupplier nanoClock;
     private final ReentrantLock sending = new ReentrantLock();
@@ -26,10 +28,12 @@ final class Wire {
     /**
      * Takes a connected, blocking channel.
      *
+     * @param tls what encrypts it, or null; then nothing is polled
      * @param nanoClock as {@link System#nanoTime()}
      */
-    Wire(SocketChannel channel, Polling polling, LongSupplier nanoClock) {
+    Wire(SocketChannel channel, @Nullable TlsChannel tls, Polling polling, LongSupplier nanoClock) {
         this.channel = channel;
+        this.tls = tls;
         this.polling = polling;
         this.nanoClock = nanoClock;
     }
@@ -40,6 +44,11 @@ final class Wire {
      * @return the number of bytes, or -1 at the stream's end
      */
     int receive(ByteBuffer into) throws IOException {
+        if (tls != null) {
+            int received = tls.read(into);
+            receivedNanos = nanoClock.getAsLong();
+            return received;
+        }
         if (polling.isOff()) {
             int received = channel.read(into);
             receivedNanos = nanoClock.getAsLong();
@@ -113,6 +122,10 @@ final class Wire {
 
     /** Sends all that remains in the buffer. Between {@link #beginSending()} and {@link #endSending()}. */
     void send(ByteBuffer bytes) throws IOException {
+        if (tls != null) {
+            tls.write(bytes);
+            return;
+        }
         while (bytes.hasRemaining()) {
             if (channel.write(bytes) == 0) {
                 awaitRoom();
@@ -122,6 +135,11 @@ final class Wire {
 
     /** Sends all that remains in both buffers, gathered. Between {@link #beginSending()} and {@link #endSending()}. */
     void send(ByteBuffer first, ByteBuffer second) throws IOException {
+        if (tls != null) {
+            tls.write(first);
+            tls.write(second);
+            return;
+        }
         gathered[0] = first;
         gathered[1] = second;
         while (second.hasRemaining()) {
@@ -130,6 +148,13 @@ final class Wire {
             }
         }
         send(first);
+    }
+
+    /** All has been answered: an encrypted stream is ended so that the client knows that nobody cut it off. */
+    void end() throws IOException {
+        if (tls != null) {
+            tls.sayGoodbye();
+        }
     }
 
     /** The socket is full and the channel is polled: from now on a write waits for room. */

@@ -1,5 +1,5 @@
 /**
- * The NBD server: exports {@link ramback.device.Device}s over Unix sockets and TCP on the loopback. Enter at
+ * The NBD server: exports {@link ramback.device.Device}s over Unix sockets and TCP, with TLS or without. Enter at
  * {@link ramback.nbd.NbdServer}; a client's way through the room is {@code Connection} → {@code Handshake} →
  * {@code Transmission}, its deferred requests come back through {@code DeferredReplies}, and both threads speak to the
  * client through {@code Replies} and {@code Wire}. Sees only {@code ramback.device}: no storage, no engine.

@@ -424,9 +424,10 @@ final class HandshakeTest {
         HandshakeRoom room = new HandshakeRoom(1, hour, hour);
         try (SocketChannel first = SocketChannel.open();
                 SocketChannel second = SocketChannel.open()) {
-            Connection oldest = new Connection(1, first, fixture.server);
+            Connection oldest = new Connection(1, first, fixture.server, Encryption.NONE);
             assertThat(room.enter(oldest)).isTrue();
-            FutureTask<Boolean> waiting = new FutureTask<>(() -> room.enter(new Connection(2, second, fixture.server)));
+            FutureTask<Boolean> waiting =
+                    new FutureTask<>(() -> room.enter(new Connection(2, second, fixture.server, Encryption.NONE)));
             Thread thread = Thread.ofPlatform().daemon().start(waiting);
             while (thread.getState() != Thread.State.TIMED_WAITING) {
                 Thread.sleep(1);

@@ -169,7 +169,7 @@ final class ListenTest {
         Path second = directory.resolve("b");
         server.listenUnix(first);
         server.listenUnix(second);
-        InetSocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        InetSocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false);
         try (NbdClient writer = NbdClient.connect(tcp).greet(3)) {
             writer.go("");
             writer.write(1, 5, new byte[] {1, 2, 3});
@@ -185,9 +185,9 @@ final class ListenTest {
 
     @Test
     void aPortInUseIsSaid() throws IOException {
-        InetSocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        InetSocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false);
         assertThatIOException()
-                .isThrownBy(() -> server.listenTcp(tcp))
+                .isThrownBy(() -> server.listenTcp(tcp, false))
                 .withMessageContaining("cannot listen on")
                 .withMessageContaining(":" + tcp.getPort())
                 .withMessageContaining("choose another port");
@@ -196,10 +196,10 @@ final class ListenTest {
     @Test
     void onlyTheLoopbackIsServedWithoutTls() {
         assertThatIOException()
-                .isThrownBy(() -> server.listenTcp(new InetSocketAddress("0.0.0.0", 0)))
+                .isThrownBy(() -> server.listenTcp(new InetSocketAddress("0.0.0.0", 0), false))
                 .withMessageContaining("loopback only");
         assertThatIOException()
-                .isThrownBy(() -> server.listenTcp(InetSocketAddress.createUnresolved("no.such.host", 1)))
+                .isThrownBy(() -> server.listenTcp(InetSocketAddress.createUnresolved("no.such.host", 1), false))
                 .withMessageContaining("unknown host");
     }
 }

@@ -49,7 +49,7 @@ final class WireTest {
     }
 
     private Wire wire(PollingLimits limits) {
-        return new Wire(ours, new Polling(limits), () -> nanos.addAndGet(1000));
+        return new Wire(ours, null, new Polling(limits), () -> nanos.addAndGet(1000));
     }
 
     private void sendOne() throws IOException {
