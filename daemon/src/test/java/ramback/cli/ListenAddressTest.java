@@ -13,23 +13,24 @@ class ListenAddressTest {
     @ParameterizedTest
     @ValueSource(strings = {"127.0.0.1:10809", "localhost:10809", "[::1]:10809", "127.1.2.3:10809"})
     void theLoopbackMayBeListenedOn(String text) throws Refusal {
-        assertThat(ListenAddress.parse(text).getPort()).isEqualTo(10809);
-        assertThat(ListenAddress.parse(text).getAddress().isLoopbackAddress()).isTrue();
+        assertThat(ListenAddress.parse(text, false).getPort()).isEqualTo(10809);
+        assertThat(ListenAddress.parse(text, false).getAddress().isLoopbackAddress())
+                .isTrue();
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"0.0.0.0:10809", "[::]:10809", "192.0.2.1:10809"})
     void anythingButTheLoopbackIsRefusedWithAWayOut(String text) {
-        assertThatThrownBy(() -> ListenAddress.parse(text))
+        assertThatThrownBy(() -> ListenAddress.parse(text, false))
                 .hasMessageStartingWith("bad --listen '" + text + "': ")
                 .hasMessageContaining("on the loopback only")
-                .hasMessageContaining("ssh -L");
+                .hasMessageContaining("--tls-cert");
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"localhost:65536", "localhost:-1", "localhost:x", "localhost:"})
     void aBadPortIsRefusedWithTheRange(String text) {
-        assertThatThrownBy(() -> ListenAddress.parse(text))
+        assertThatThrownBy(() -> ListenAddress.parse(text, false))
                 .hasMessageStartingWith("bad port in --listen '")
                 .hasMessageEndingWith("must be a whole number from 0 to 65535");
     }
@@ -37,12 +38,12 @@ class ListenAddressTest {
     @ParameterizedTest
     @ValueSource(strings = {"10809", ":10809", "localhost"})
     void hostAndPortAreBothNeeded(String text) {
-        assertThatThrownBy(() -> ListenAddress.parse(text)).hasMessageContaining("write HOST:PORT");
+        assertThatThrownBy(() -> ListenAddress.parse(text, false)).hasMessageContaining("write HOST:PORT");
     }
 
     @Test
     void anIpv6AddressNeedsBrackets() {
-        assertThatThrownBy(() -> ListenAddress.parse("::1:10809")).hasMessageContaining("in brackets");
+        assertThatThrownBy(() -> ListenAddress.parse("::1:10809", false)).hasMessageContaining("in brackets");
     }
 
     @ParameterizedTest
@@ -66,5 +67,10 @@ class ListenAddressTest {
         assertThatThrownBy(() -> ListenAddress.parseHttp(text, true))
                 .hasMessageStartingWith("bad ")
                 .hasMessageContaining("--http");
+    }
+
+    @Test
+    void whoMustEncryptMayComeFromAnywhere() throws Refusal {
+        assertThat(ListenAddress.parse("0.0.0.0:10809", true).getPort()).isEqualTo(10809);
     }
 }
