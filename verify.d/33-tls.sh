@@ -86,7 +86,7 @@ check 'nbdinfo that does not believe the server goes away' turned_away nbdinfo -
 check 'nbdinfo in the clear is turned away' turned_away nbdinfo --size "nbd://localhost:$PORT/secret"
 check 'nbdinfo --list in the clear is turned away' turned_away nbdinfo --list "nbd://localhost:$PORT"
 check 'the Unix socket serves its owner without TLS' size_is "$UP_URI" $SIZE
-check 'and with it' size_is "nbds+unix://localhost/secret?socket=$UP_SOCKET&tls-certificates=$WORK/good&tls-verify-peer=false" $SIZE
+check 'and with it' size_is "nbds+unix:///secret?socket=$UP_SOCKET&tls-certificates=$WORK/good&tls-verify-peer=false" $SIZE
 
 copies() {
     nbdcopy "$GOOD" copied.img
