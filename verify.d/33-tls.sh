@@ -62,7 +62,7 @@ turned_away() { # COMMAND...: fails, and says something of TLS
         return 1
     fi
     cat turned.log
-    grep -qiE 'tls|certificate|gnutls' turned.log
+    grep -qiE 'tls|certificate|replied with error to list' turned.log
 }
 
 readonly SIZE=$((64 << 20))

@@ -189,7 +189,9 @@ public final class Daemon {
             engine = Engine.start(options.device(), directory.orders(), progress);
             nbd = new NbdServer(
                     List.of(new Export(name, description(), engine.device(), engine.exportGeneration())),
-                    ServerLimits.DEFAULT);
+                    ServerLimits.DEFAULT,
+                    tlsMode(),
+                    tlsKeys);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {
