@@ -13,8 +13,7 @@ import ramback.mutant.KillPoint;
 import ramback.mutant.Mutant;
 
 /**
- * One bit a chunk in each of seven planes of long words, 64 chunks a word, and a summary bit a word for the planes that
- * are searched:
+ * One bit a chunk in each of seven planes of long words, 64 chunks a word, and a {@link Summary} for the planes that are searched:
  *
  * <pre>
  *   plane  set means                                        set by              cleared by
@@ -28,7 +27,8 @@ import ramback.mutant.Mutant;
  *          the apply round
  * </pre>
  *
- * <p>While a chunk's L bit is held, nobody else changes its other bits; V and Z are also read without the lock. Safe for
+ * <p>In a large device chunks that lie far from each other share an L bit ({@link SegmentLayout#lockWord}): for whoever waits for it that is
+ * no different from somebody who is busy with his own chunk. While a chunk's L bit is held, nobody else changes its other bits; V and Z are also read without the lock. Safe for
  * use by many threads; each access mode has its reason at its method.
  */
 public final class ChunkTable {
@@ -47,7 +47,7 @@ public final class ChunkTable {
     private final MemorySegment loaded;
     private final MemorySegment zero;
     private final MemorySegment newer;
-    private final MemorySegment[] summaries;
+    private final Summary[] summaries;
     /** Null where the words themselves can be looked at. */
     private final @Nullable RegionCounts regions;
 
@@ -69,9 +69,10 @@ public final class ChunkTable {
         loaded = planes.apply(4);
         zero = planes.apply(5);
         newer = planes.apply(6);
-        summaries = new MemorySegment[] {
-            planeSummaries.apply(0), planeSummaries.apply(1), planeSummaries.apply(2), planeSummaries.apply(3)
-        };
+        summaries = new Summary[SegmentLayout.SUMMARY_COUNT];
+        for (int i = 0; i < summaries.length; i++) {
+            summaries[i] = new Summary(planeSummaries.apply(i), layout.wordCount());
+        }
         regions = RegionCounts.of(layout.wordCount(), regionCountMax);
     }
 
@@ -105,7 +106,7 @@ public final class ChunkTable {
      * @return whether all of them were free and are now held
      */
     public boolean tryLock(long word, long mask) {
-        long at = word << 3;
+        long at = lockAt(word);
         long held = (long) WORD.getOpaque(locks, at);
         while ((held & mask) == 0) {
             long witness = (long) WORD.compareAndExchangeAcquire(locks, at, held, held | mask);
@@ -124,7 +125,7 @@ public final class ChunkTable {
      * @return the chunks that are now held, possibly none
      */
     public long tryLockSome(long word, long mask) {
-        long at = word << 3;
+        long at = lockAt(word);
         long held = (long) WORD.getOpaque(locks, at);
         while ((mask & ~held) != 0) {
             long free = mask & ~held;
@@ -163,7 +164,11 @@ public final class ChunkTable {
 
     /** Unlocks chunks of one word. Release: whoever locks them next sees what was written under the lock. */
     public void unlock(long word, long mask) {
-        WORD.getAndBitwiseAndRelease(locks, word << 3, ~mask);
+        WORD.getAndBitwiseAndRelease(locks, lockAt(word), ~mask);
+    }
+
+    private static long lockAt(long word) {
+        return SegmentLayout.lockWord(word) << 3;
     }
 
     // ------------------------------------------------------------------------------------------------------ dirty
@@ -189,7 +194,7 @@ public final class ChunkTable {
             return 0;
         }
         before = (long) WORD.getAndBitwiseOrRelease(dirty[parity], at, mask);
-        raiseSummary(parity, word);
+        summaries[parity].raise(word);
         return mask & ~before;
     }
 
@@ -214,7 +219,7 @@ public final class ChunkTable {
     /** Marks the image of chunks stale; under L, before their dirty mark goes. */
     public void markStale(long word, long mask) {
         WORD.getAndBitwiseOrRelease(stale, word << 3, mask);
-        raiseSummary(STALE, word);
+        summaries[STALE].raise(word);
     }
 
     /** Takes the stale mark off chunks that are durably in the image; under L. */
@@ -233,14 +238,14 @@ public final class ChunkTable {
     /** Notes that chunks were captured; under L, before their stale mark is set and their dirty mark goes. */
     void markNewer(long word, long mask) {
         WORD.getAndBitwiseOrRelease(newer, word << 3, mask);
-        raiseSummary(NEWER, word);
+        summaries[NEWER].raise(word);
     }
 
     /** Forgets what was captured so far: the next round's boundary. Only while nothing is being captured. */
     public void clearNewer() {
-        for (long word = nextSummarised(NEWER, 0); word >= 0; word = nextSummarised(NEWER, word + 1)) {
+        for (long word = summaries[NEWER].next(0); word >= 0; word = summaries[NEWER].next(word + 1)) {
             WORD.setVolatile(newer, word << 3, 0L);
-            WORD.getAndBitwiseAnd(summaries[NEWER], word >>> 6 << 3, ~(1L << word));
+            summaries[NEWER].lower(word);
         }
     }
 
@@ -337,7 +342,8 @@ public final class ChunkTable {
      * since the journal may hold another version of what is stale. While nobody else uses the table.
      *
      * <p>In this order, which may be broken off anywhere and begun again, by a process whose open epoch has the other parity: a mark
-     * goes only when another is there that says as much, and L last, because it may be all that says it.
+     * goes only when another is there that says as much, and L last, because it may be all that says it: by {@link #endTakeOver}, since
+     * other words may share it.
      *
      * @return the chunks that are dirty now
      */
@@ -346,13 +352,13 @@ public final class ChunkTable {
         long present = (long) WORD.getVolatile(loaded, at);
         long lacking = Mutant.TAKE_OVER_FORGETS_STALE.isOn() ? 0 : stale(word);
         long counted = Mutant.DIRTY_UNLOADED.isOn() ? -1 : present;
-        long changed = counted & (dirty(0, word) | dirty(1, word) | lacking | (long) WORD.getVolatile(locks, at));
+        long changed =
+                counted & (dirty(0, word) | dirty(1, word) | lacking | (long) WORD.getVolatile(locks, lockAt(word)));
         setTo(zero, at, Mutant.TAKE_OVER_KEEPS_Z.isOn() ? zero(word) : zero(word) & present);
         setTo(dirty[parity], at, changed);
         setTo(dirty[parity ^ 1], at, 0);
         setTo(stale, at, Mutant.TAKE_OVER_CLEARS_STALE.isOn() ? 0 : stale(word) & present);
         setTo(newer, at, 0);
-        setTo(locks, at, 0);
         setSummary(parity, word, changed != 0);
         setSummary(parity ^ 1, word, false);
         setSummary(STALE, word, stale(word) != 0);
@@ -362,6 +368,13 @@ public final class ChunkTable {
             regions.addZero(word, Long.bitCount(zero(word)));
         }
         return changed;
+    }
+
+    /** Takes the locks that somebody held when he was killed, after {@link #takeOver} of all words; while nobody else uses the table. */
+    void endTakeOver() {
+        for (long word = 0; word < layout.lockWordCount(); word++) {
+            setTo(locks, word << 3, 0);
+        }
     }
 
     /** Forgets what was counted by region, before {@link #takeOver} goes through all words; while nobody else uses the table. */
@@ -384,9 +397,9 @@ public final class ChunkTable {
     }
 
     private void setSummary(int summary, long word, boolean isSet) {
-        long at = word >>> 6 << 3;
-        long before = (long) WORD.getVolatile(summaries[summary], at);
-        setTo(summaries[summary], at, isSet ? before | 1L << word : before & ~(1L << word));
+        Summary of = summaries[summary];
+        setTo(of.bits(), word >>> 6 << 3, of.with(word, isSet));
+        of.rebuildAbove(word);
     }
 
     // --------------------------------------------------------------------------------------------------- pictures
@@ -422,37 +435,25 @@ public final class ChunkTable {
     }
 
     private long glance(int summary, MemorySegment plane, long word) {
-        boolean mayHave = ((long) WORD.getOpaque(summaries[summary], word >>> 6 << 3) >>> word & 1) != 0;
+        boolean mayHave = (summaries[summary].glance(word >>> 6) >>> word & 1) != 0;
         return mayHave ? (long) WORD.getOpaque(plane, word << 3) : 0;
     }
 
     /** Which of 64 words may have such chunks. */
     long glanceSummaries(long index) {
-        long at = index << 3;
-        return (long) WORD.getOpaque(summaries[0], at)
-                | (long) WORD.getOpaque(summaries[1], at)
-                | (long) WORD.getOpaque(summaries[STALE], at);
+        return summaries[0].glance(index) | summaries[1].glance(index) | summaries[STALE].glance(index);
     }
 
     // -------------------------------------------------------------------------------------------------- summaries
 
-    private void raiseSummary(int summary, long word) {
-        long at = word >>> 6 << 3;
-        long bit = 1L << word;
-        // Read first: the word is usually summarised already, and a shared line that is only read stays shared.
-        if (((long) WORD.getVolatile(summaries[summary], at) & bit) == 0) {
-            WORD.getAndBitwiseOr(summaries[summary], at, bit);
-        }
-    }
-
     /** Lowers the summary bit of a word of a plane of dirty bits; only when no writer of that parity is left. */
     public void lowerDirtySummary(int parity, long word) {
-        WORD.getAndBitwiseAnd(summaries[parity], word >>> 6 << 3, ~(1L << word));
+        summaries[parity].lower(word);
     }
 
     /** Lowers the summary bit of a word of the stale plane; only while nothing is being captured. */
     public void lowerStaleSummary(long word) {
-        WORD.getAndBitwiseAnd(summaries[STALE], word >>> 6 << 3, ~(1L << word));
+        summaries[STALE].lower(word);
     }
 
     /** Lowers the summary bits of the stale plane that no word needs any more; only while nothing is being captured. */
@@ -466,27 +467,11 @@ public final class ChunkTable {
 
     /** The first word at or after {@code from} that may have dirty chunks of a parity, or -1. */
     public long nextDirtyWord(int parity, long from) {
-        return nextSummarised(parity, from);
+        return summaries[parity].next(from);
     }
 
     /** The first word at or after {@code from} that may have stale chunks, or -1. */
     public long nextStaleWord(long from) {
-        return nextSummarised(STALE, from);
-    }
-
-    private long nextSummarised(int summary, long from) {
-        long count = (layout.wordCount() + 63) >>> 6;
-        long index = from >>> 6;
-        if (index >= count) {
-            return -1;
-        }
-        long bits = (long) WORD.getVolatile(summaries[summary], index << 3) & -1L << from;
-        while (bits == 0) {
-            if (++index == count) {
-                return -1;
-            }
-            bits = (long) WORD.getVolatile(summaries[summary], index << 3);
-        }
-        return (index << 6) + Long.numberOfTrailingZeros(bits);
+        return summaries[STALE].next(from);
     }
 }

@@ -85,6 +85,7 @@ public final class TakeOver {
                 zeroRuns += Long.bitCount(zero & ~(zero << 1));
             }
         }
+        table.endTakeOver();
         store.noteLoaded(loaded);
         dirty.noteTakenOver(parity, data, zeroes, zeroRuns);
         if (data + zeroes > 0) {

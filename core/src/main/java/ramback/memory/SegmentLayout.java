@@ -9,8 +9,11 @@ package ramback.memory;
  *   | header | L  | D0 | D1 | H  | V  | Z  | N  | sD0 sD1 sH sN |    G    |   redo    | staging  | data (2 MiB aligned) |
  *   +--------+----+----+----+----+----+----+----+---------------+---------+-----------+----------+----------------------+
  *            seven planes, one bit a chunk      one bit         one bit   two slots   one area   the device, byte for
- *                                               a word          a granule a session   a session  byte, in whole chunks
+ *            (of L: one for many)               a word          a granule a session   a session  byte, in whole chunks
  * </pre>
+ *
+ * <p>L has {@link #LOCK_WORD_COUNT_MAX} words at most, and in a device that has more each of them locks every so many-th: so few chunks
+ * are locked at any moment that a plane of their own would be empty, and 32 MiB a TiB.
  *
  * @param sizeBytes the device's size, at least 1
  * @param chunkBytes a power of two, 4 KiB to 1 MiB
@@ -19,7 +22,7 @@ package ramback.memory;
 public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax) {
 
     /** The version of the layout; memory of another one is not taken over. */
-    public static final int VERSION = 4;
+    public static final int VERSION = 5;
     /** The smallest chunk. */
     public static final int CHUNK_BYTES_MIN = 4 << 10;
     /** The largest chunk. */
@@ -32,6 +35,13 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
     public static final long SIZE_BYTES_MAX = 1L << 44;
     /** How many planes of one bit a chunk there are: L, D0, D1, H, V, Z, N. */
     public static final int PLANE_COUNT = 7;
+    /** The plane L, which is shorter than the others. */
+    private static final int LOCK_PLANE = 0;
+    /**
+     * How many words the plane L has at most; a power of two. Chunks of one run or granule never share a lock, and locks are taken in
+     * ascending order but where the words begin anew: a circle of threads that wait for each other would need one at each of its words.
+     */
+    public static final long LOCK_WORD_COUNT_MAX = 1 << 15;
     /** How many planes have a summary of one bit a word: D0, D1, H, N. */
     public static final int SUMMARY_COUNT = 4;
 
@@ -71,7 +81,22 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
         return (chunkCount() + 63) >>> 6;
     }
 
-    /** Length of a plane. */
+    /** In which word of the plane L the chunks of a word are locked. */
+    public static long lockWord(long word) {
+        return word & (LOCK_WORD_COUNT_MAX - 1);
+    }
+
+    /** How many words the plane L has. */
+    public long lockWordCount() {
+        return Math.min(wordCount(), LOCK_WORD_COUNT_MAX);
+    }
+
+    /** Length of this plane. */
+    public long planeBytes(int plane) {
+        return plane == LOCK_PLANE ? pages(lockWordCount() * Long.BYTES) : planeBytes();
+    }
+
+    /** Length of a plane that has a bit for each chunk: of all but L. */
     public long planeBytes() {
         return pages(wordCount() * Long.BYTES);
     }
@@ -88,7 +113,7 @@ public record SegmentLayout(long sizeBytes, int chunkBytes, int sessionCountMax)
 
     /** Where a plane begins; planes are numbered in the order of the drawing. */
     public long planeOffset(int plane) {
-        return PAGE_BYTES + plane * planeBytes();
+        return PAGE_BYTES + (plane == LOCK_PLANE ? 0 : planeBytes(LOCK_PLANE) + (plane - 1) * planeBytes());
     }
 
     /** Where a summary begins; 0: of D0, 1: of D1, 2: of H, 3: of N. */

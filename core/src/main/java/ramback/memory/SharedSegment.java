@@ -148,15 +148,15 @@ public final class SharedSegment implements AutoCloseable {
     }
 
     /**
-     * Locks what the process may lock. The data of a sparse segment is left out: it may outgrow the memory, and then be
-     * slow rather than have processes killed.
+     * Locks what the process may lock, as it is touched: zeroing 200 MiB of states of a tebibyte would be most of a start. The data of a
+     * sparse segment is left out: it may outgrow the memory, and then be slow rather than have processes killed.
      */
     private static MemoryLock lock(MemorySegment mapping, SegmentLayout layout, boolean sparse) {
         MemorySegment states = mapping.asSlice(0, layout.stagingOffset());
         MemorySegment data = mapping.asSlice(layout.dataOffset(), layout.dataBytes());
         MemoryLock lock = MemoryLock.NONE;
         try {
-            Posix.lock(states, false);
+            Posix.lock(states, true);
             lock = MemoryLock.STATES;
             if (sparse) {
                 // A process that is locked as a whole has locked it.
@@ -327,7 +327,7 @@ public final class SharedSegment implements AutoCloseable {
             // L: a killed writer may have been in the middle of the chunk. Without V it is nobody's data.
             long present = plane(mapping, layout, 4, at);
             long newer = present
-                    & (plane(mapping, layout, 0, at)
+                    & (plane(mapping, layout, 0, SegmentLayout.lockWord(word) * Long.BYTES)
                             | plane(mapping, layout, 1, at)
                             | plane(mapping, layout, 2, at)
                             | plane(mapping, layout, 3, at));
@@ -384,7 +384,7 @@ public final class SharedSegment implements AutoCloseable {
 
     /** A plane of chunk states, numbered as in {@link SegmentLayout}. */
     public MemorySegment plane(int plane) {
-        return mapping.asSlice(layout.planeOffset(plane), layout.planeBytes());
+        return mapping.asSlice(layout.planeOffset(plane), layout.planeBytes(plane));
     }
 
     /** A summary, numbered as in {@link SegmentLayout}. */
@@ -445,14 +445,26 @@ public final class SharedSegment implements AutoCloseable {
     }
 
     /**
+     * Makes the page tables of all chunk states, and zeroes their pages, ahead of their first use: otherwise the first epochs of a large
+     * device are sealed with a page fault or two for each chunk. Only an acceleration, as {@link #populate}.
+     */
+    public void populateStates() {
+        populate(mapping.asSlice(0, layout.stagingOffset()));
+    }
+
+    /**
      * Makes the page tables of a reserved range, and zeroes its pages, ahead of its first use. Only an acceleration:
      * does nothing where the kernel can't (before Linux 5.14).
      */
     public void populate(long offsetBytes, long lengthBytes) {
         long begin = offsetBytes & -4096L;
         long end = Math.min((offsetBytes + lengthBytes + 4095) & -4096L, layout.dataBytes());
+        populate(mapping.asSlice(layout.dataOffset() + begin, end - begin));
+    }
+
+    private static void populate(MemorySegment pages) {
         try {
-            Posix.madvise(mapping.asSlice(layout.dataOffset() + begin, end - begin), Posix.MADV_POPULATE_WRITE);
+            Posix.madvise(pages, Posix.MADV_POPULATE_WRITE);
         } catch (PosixException ignored) {
             // Then the pages are made as they are touched.
         }

@@ -669,6 +669,10 @@ public final class Population implements Loading {
             if (check.isPending(blockOf(endData - 1))) {
                 endData = lastOf(blockOf(endData - 1)) + 1;
             }
+            if (toTheEnd) {
+                // All that was to be done before somebody could use the device is done.
+                segment.populateStates();
+            }
             lock.lock();
             try {
                 cursorChunk = firstData;

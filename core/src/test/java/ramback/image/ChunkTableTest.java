@@ -9,6 +9,7 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.LongRange;
 import org.junit.jupiter.api.Test;
 import ramback.clock.Backoff;
+import ramback.memory.SegmentLayout;
 
 class ChunkTableTest {
 
@@ -71,6 +72,23 @@ class ChunkTableTest {
         table.lock(0, -1L, backoff);
         table.unlock(0, -1L);
         assertThat(table.tryLock(0, -1L)).isTrue();
+    }
+
+    @Test
+    void chunksFarFromEachOtherMayShareALock() {
+        long shared = SegmentLayout.LOCK_WORD_COUNT_MAX;
+        ChunkTable table = HeapTable.ofChunks((shared + 2) * 64);
+        assertThat(table.tryLock(1, 0b011)).isTrue();
+        assertThat(table.tryLock(shared, 0b011)).isTrue();
+        assertThat(table.tryLock(shared + 1, 0b010)).isFalse();
+        assertThat(table.tryLockSome(shared + 1, 0b110)).isEqualTo(0b100);
+        table.unlock(1, 0b011);
+        assertThat(table.tryLock(shared + 1, 0b010)).isTrue();
+        table.unlock(shared + 1, 0b110);
+        assertThat(table.tryLock(1, -1L)).isTrue();
+        // Their marks are their own.
+        table.markDirty(0, 1, 1);
+        assertThat(table.dirty(0, shared + 1)).isZero();
     }
 
     @Test

@@ -227,6 +227,27 @@ class TakeOverTest {
         }
     }
 
+    /** Whoever was killed may have held it for any of them; what is not loaded is still nobody's. */
+    @Test
+    void aLockThatChunksShareMakesAllOfThemDirtyThatAreLoaded() throws Exception {
+        long shared = SegmentLayout.LOCK_WORD_COUNT_MAX;
+        try (TemporarySegment large = new TemporarySegment((3 * shared) * 64 * CHUNK_BYTES, CHUNK_BYTES, 1, true)) {
+            SharedSegment own = large.segment();
+            own.plane(L).setAtIndex(ValueLayout.JAVA_LONG, 5, 0b10);
+            own.plane(V).setAtIndex(ValueLayout.JAVA_LONG, 5, 0b11);
+            own.plane(Z).setAtIndex(ValueLayout.JAVA_LONG, 5, 0b11);
+            own.plane(V).setAtIndex(ValueLayout.JAVA_LONG, 2 * shared + 5, 0b11);
+            own.plane(Z).setAtIndex(ValueLayout.JAVA_LONG, 2 * shared + 5, 0b11);
+            Epochs epochs = new Epochs(4, Clock.SYSTEM, () -> {}, 1);
+            ChunkStore store = new ChunkStore(own, epochs, Captures.NONE, dirty, new Trace(Clock.SYSTEM));
+            assertThat(TakeOver.run(store, own, epochs, dirty)).isEqualTo(2);
+            assertThat(store.table().nextDirtyWord(1, 0)).isEqualTo(5);
+            assertThat(store.table().nextDirtyWord(1, 6)).isEqualTo(2 * shared + 5);
+            assertThat(store.table().dirty(1, 2 * shared + 5)).isEqualTo(0b10);
+            assertThat(store.table().tryLock(5, -1L)).isTrue();
+        }
+    }
+
     @Test
     void whatIsDoneAgainIsCountedByRegionOnce() throws Exception {
         long sizeBytes = (RegionCounts.REGION_COUNT_MAX + 1L) * 64 * CHUNK_BYTES;

@@ -3,6 +3,7 @@ package ramback.memory;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -24,7 +25,7 @@ class SegmentLayoutTest {
         long end = 4096;
         for (int plane = 0; plane < SegmentLayout.PLANE_COUNT; plane++) {
             assertThat(layout.planeOffset(plane)).isEqualTo(end);
-            end += layout.planeBytes();
+            end += layout.planeBytes(plane);
         }
         for (int summary = 0; summary < SegmentLayout.SUMMARY_COUNT; summary++) {
             assertThat(layout.summaryOffset(summary)).isEqualTo(end);
@@ -48,9 +49,25 @@ class SegmentLayoutTest {
     }
 
     @Test
-    void aTerabyteNeedsSevenEighthsOfAByteAChunk() {
-        SegmentLayout layout = new SegmentLayout(1L << 40, 4096, 1);
-        assertThat(layout.stagingOffset()).isBetween(224L << 20, 228L << 20);
+    void aTerabyteNeedsThreeQuartersOfAByteAChunk() {
+        SegmentLayout layout = new SegmentLayout(1L << 40, 4096, 256);
+        assertThat(layout.stagingOffset()).isBetween(192L << 20, 195L << 20);
+        // 0.02 % of the device, the promise.
+        assertThat(layout.stagingOffset()).isLessThan(layout.sizeBytes() / 5000);
+    }
+
+    @Test
+    void locksAreSharedOnlyByChunksFarFromEachOther() {
+        SegmentLayout small = new SegmentLayout(SegmentLayout.LOCK_WORD_COUNT_MAX * 64 * 4096, 4096, 1);
+        assertThat(small.lockWordCount()).isEqualTo(small.wordCount());
+        assertThat(small.planeBytes(0)).isEqualTo(small.planeBytes());
+        SegmentLayout large = new SegmentLayout(SegmentLayout.SIZE_BYTES_MAX, 4096, 1);
+        assertThat(large.planeBytes(0)).isEqualTo(small.planeBytes(0));
+        long granuleWords = SegmentLayout.GRANULE_BYTES / 4096 / 64;
+        long last = large.wordCount() - granuleWords;
+        assertThat(LongStream.range(last, large.wordCount()).map(SegmentLayout::lockWord))
+                .doesNotHaveDuplicates()
+                .allMatch(word -> word < large.lockWordCount());
     }
 
     @Test

@@ -146,7 +146,7 @@ final class SnapshotRig implements AutoCloseable {
     /** Whether no chunk is locked. */
     boolean isUnlocked() {
         MemorySegment locks = segment.segment().plane(0);
-        for (long word = 0; word < store.layout().wordCount(); word++) {
+        for (long word = 0; word < store.layout().lockWordCount(); word++) {
             if (locks.get(ValueLayout.JAVA_LONG, word * Long.BYTES) != 0) {
                 return false;
             }
