@@ -460,7 +460,7 @@ all_options() {
     local option
     ramback up --help >said.txt
     for option in size name mode interval journal journal-size chunk socket listen dirty-max ram max-clients snapshot-buffer \
-        accept-torn discard-ram ram-dir run-dir read-only; do
+        detect-zeroes accept-torn discard-ram ram-dir run-dir read-only; do
         grep -qE -- "--$option\b" said.txt || { printf 'nothing of --%s\n' "$option" && return 1; }
     done
 }

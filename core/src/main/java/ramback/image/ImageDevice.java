@@ -34,6 +34,7 @@ public final class ImageDevice implements Device {
     final AtomicInteger waitingCount = new AtomicInteger();
     private volatile Mode mode;
     private volatile boolean stopping;
+    private boolean detectsZeroes;
     private @Nullable Loading loading;
     private @Nullable Promises promises;
     private @Nullable Admission admission;
@@ -76,6 +77,19 @@ public final class ImageDevice implements Device {
         loading = newLoading;
         promises = newPromises;
         admission = newAdmission;
+    }
+
+    /**
+     * Looks at what is written from now on: whole chunks of zeroes are stored as a client's write of zeroes would be that may punch, and
+     * take neither memory nor room in the journal. Before the first session.
+     */
+    public void detectZeroes() {
+        detectsZeroes = true;
+    }
+
+    /** Whether what is written is looked at for zeroes. */
+    public boolean detectsZeroes() {
+        return detectsZeroes;
     }
 
     private static <T> T connected(@Nullable T part) {

@@ -33,6 +33,7 @@ final class ImageSession implements DeviceSession {
     private final long sizeBytes;
     private final int shift;
     private final int runBytesMax;
+    private final boolean detectsZeroes;
     private @Nullable Thread replyThread;
 
     // The write, or zeroing, that is under way on the request thread.
@@ -65,6 +66,7 @@ final class ImageSession implements DeviceSession {
         this.sizeBytes = store.layout().sizeBytes();
         this.shift = store.layout().chunkShift();
         this.runBytesMax = Math.max(SegmentLayout.RUN_BYTES, store.layout().chunkBytes());
+        this.detectsZeroes = device.detectsZeroes();
     }
 
     @Override
@@ -172,7 +174,9 @@ final class ImageSession implements DeviceSession {
             if (length == 0) {
                 break;
             }
-            if (outcome == Outcome.DONE) {
+            if (outcome == Outcome.DONE && detectsZeroes) {
+                storeWithoutZeroes(length, stagingOffsetBytes + taken);
+            } else if (outcome == Outcome.DONE) {
                 storeRun(length, staging, stagingOffsetBytes + taken);
             }
             atBytes += length;
@@ -214,6 +218,47 @@ final class ImageSession implements DeviceSession {
         if (tailBegin < end) {
             parkForLoad(tailBegin, end, from, fromOffsetBytes + tailBegin - begin);
         }
+    }
+
+    /** Stores a run at the request's position, of which chunks that it covers and that are zeroes become so without being stored. */
+    private void storeWithoutZeroes(int lengthBytes, long fromOffsetBytes) {
+        long begin = atBytes;
+        long end = begin + lengthBytes;
+        long dataBegin = begin;
+        long at = begin;
+        while (at < end && outcome == Outcome.DONE) {
+            long zeroEnd = zeroesUntil(at, end, fromOffsetBytes - begin);
+            if (zeroEnd > at) {
+                storeData(dataBegin, at, fromOffsetBytes - begin);
+                zeroWithinWord(at >>> shift, (zeroEnd - 1) >>> shift);
+                dataBegin = zeroEnd;
+                at = zeroEnd;
+            } else {
+                at = Math.min(end, ((at >>> shift) + 1) << shift);
+            }
+        }
+        storeData(dataBegin, end, fromOffsetBytes - begin);
+        atBytes = begin;
+    }
+
+    private void storeData(long begin, long end, long fromMinusAtBytes) {
+        if (begin < end && outcome == Outcome.DONE) {
+            atBytes = begin;
+            storeRun((int) (end - begin), staging, begin + fromMinusAtBytes);
+        }
+    }
+
+    /** Where the chunks of zeroes end that begin here, lie in one word and are covered up to {@code end}; here if there is none. */
+    private long zeroesUntil(long begin, long end, long fromMinusAtBytes) {
+        long at = begin;
+        do {
+            long next = Math.min(end, ((at >>> shift) + 1) << shift);
+            if (!store.covers(at >>> shift, at, next - at) || !Zeroes.fill(staging, at + fromMinusAtBytes, next - at)) {
+                break;
+            }
+            at = next;
+        } while (at < end && (at >>> shift & 63) != 0);
+        return at;
     }
 
     private boolean isPartAndUnloaded(long chunk, long begin, long end) {
@@ -329,6 +374,13 @@ final class ImageSession implements DeviceSession {
     private void zeroChunks(long first) {
         long afterLast = endBytes == sizeBytes ? store.layout().chunkCount() : endBytes >>> shift;
         long last = Math.min(first | 63, afterLast - 1);
+        zeroWithinWord(first, last);
+        if (outcome != Outcome.SHUTTING_DOWN) {
+            atBytes = Math.min(endBytes, (last + 1) << shift);
+        }
+    }
+
+    private void zeroWithinWord(long first, long last) {
         for (long admitted = admission.admitZeroes(); admitted != Admission.GO; admitted = admission.admitZeroes()) {
             if (!deferrals.pause(Math.abs(admitted))) {
                 outcome = Outcome.SHUTTING_DOWN;
@@ -336,7 +388,6 @@ final class ImageSession implements DeviceSession {
             }
         }
         noteEpoch(store.zeroRun(requestWorker, first, last));
-        atBytes = Math.min(endBytes, (last + 1) << shift);
     }
 
     @Override

@@ -54,6 +54,8 @@ final class Life implements AutoCloseable {
 
     private static final int START_NANOS_MAX = 3_000_000;
     private static final long STOP_RETRY_NANOS = 100_000_000L;
+    /** One seed of so many has a device that looks at what is written for zeroes; its clients write zeroes like data. */
+    private static final int DETECTING_SHARE = 8;
 
     private final World world;
     private final Scenario scenario;
@@ -123,6 +125,9 @@ final class Life implements AutoCloseable {
         Versions versions = new Versions(clock, scenario.chunkBytes(), scenario.ringBytes());
         this.store = new ChunkStore(segment, epochs, new PreemptedCaptures(versions, scheduler), dirty, trace);
         this.device = new ImageDevice("simulated", false, mode, segment, store, epochs, dirty, clock, trace);
+        if (Math.floorMod(scenario.seed(), DETECTING_SHARE) == 0) {
+            device.detectZeroes();
+        }
         this.population = new Population(segment, store, image, clock, trace, faults);
         this.writeBehind = new WriteBehind(new WriteBehind.Plan(
                 store,

@@ -188,7 +188,10 @@ final class SimClient {
         Outcome outcome = switch (kind) {
             case READ -> session.prepareRead(offset, length, token);
             case WRITE -> write(offset, length, isForced, token, change);
-            case ZERO -> session.zero(offset, length, random.nextInt(4) != 0, isForced, token);
+            case ZERO ->
+                device.detectsZeroes() && length <= PAYLOAD_SECTORS_MAX * SECTOR
+                        ? write(offset, length, isForced, token, null)
+                        : session.zero(offset, length, random.nextInt(4) != 0, isForced, token);
             case TRIM -> session.trim(offset, length, isForced, token);
             case FLUSH -> throw new IllegalStateException();
         };
@@ -203,14 +206,19 @@ final class SimClient {
         return end == sectorCount ? end : Math.max(end / chunkSectors * chunkSectors, 0);
     }
 
-    private Outcome write(long offset, int length, boolean isForced, long token, History.Request change) {
+    /** Without a change what is written is zeroes. */
+    private Outcome write(long offset, int length, boolean isForced, long token, History.@Nullable Request change) {
         Outcome begun = session.beginWrite(offset, length, isForced, token);
         if (begun != Outcome.DONE) {
             return begun;
         }
         MemorySegment staging = session.staging();
         for (int at = 0; at < length; at += SECTOR) {
-            Stamp.write(staging, at, change.number, (int) (offset / SECTOR) + at / SECTOR);
+            if (change == null) {
+                staging.asSlice(at, SECTOR).fill((byte) 0);
+            } else {
+                Stamp.write(staging, at, change.number, (int) (offset / SECTOR) + at / SECTOR);
+            }
         }
         int taken = session.store(0, length);
         if (taken != length) {

@@ -3,7 +3,10 @@ package ramback.image;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
@@ -103,6 +106,64 @@ class ImageSessionTest {
     private void load(Demand demand) {
         store.installHole(new ramback.clock.Backoff(), demand.firstChunk, demand.lastChunk);
         demand.finished(true);
+    }
+
+    private boolean isZero(long chunk) {
+        return (store.table().zero(chunk >>> 6) >>> chunk & 1) != 0;
+    }
+
+    private void detectZeroes() throws TooManySessionsException {
+        device.detectZeroes();
+        session = device.openSession();
+        store.installHole(new ramback.clock.Backoff(), 0, (SIZE - 1) / CHUNK);
+    }
+
+    @Test
+    void writtenZeroesAreDataUnlessTheyAreLookedFor() {
+        session.staging().asSlice(0, CHUNK).fill((byte) 0);
+        assertThat(write(0, CHUNK, false, 1)).isEqualTo(Outcome.DONE);
+        assertThat(isZero(0)).isFalse();
+    }
+
+    @Test
+    void onlyWholeChunksOfZeroesAreTakenForZeroes() throws TooManySessionsException {
+        detectZeroes();
+        session.staging().asSlice(0, 8 * CHUNK).fill((byte) 7);
+        assertThat(write(0, 8 * CHUNK, false, 1)).isEqualTo(Outcome.DONE);
+        long dataCount = dirty.dataChunkCount();
+        // Half a chunk, two whole ones, one with a single other byte at its end, one whole, half of one.
+        session.staging().asSlice(0, 5 * CHUNK).fill((byte) 0);
+        session.staging().set(ValueLayout.JAVA_BYTE, 4 * CHUNK - CHUNK / 2 - 1, (byte) 1);
+        assertThat(write(CHUNK / 2, 5 * CHUNK, true, 2)).isEqualTo(Outcome.DEFERRED);
+        assertThat(demanded.get()).isEqualTo(epochs.open());
+        boolean[] zero = new boolean[6];
+        for (int chunk = 0; chunk < zero.length; chunk++) {
+            zero[chunk] = isZero(chunk);
+        }
+        assertThat(zero).containsExactly(false, true, true, false, true, false);
+        assertThat(dirty.dataChunkCount()).isEqualTo(dataCount - 3);
+        byte[] expected = new byte[8 * CHUNK];
+        Arrays.fill(expected, (byte) 7);
+        Arrays.fill(expected, CHUNK / 2, 5 * CHUNK + CHUNK / 2, (byte) 0);
+        expected[4 * CHUNK - 1] = 1;
+        byte[] read = new byte[expected.length];
+        session.copy(0, read.length, MemorySegment.ofArray(read), 0);
+        assertThat(read).isEqualTo(expected);
+    }
+
+    @Test
+    void zeroesAreFoundWhereTheyAreNotAlignedAndAtTheDevicesEnd() throws TooManySessionsException {
+        detectZeroes();
+        long last = (SIZE - 1) / CHUNK;
+        int length = (int) (SIZE - last * CHUNK);
+        session.staging().asSlice(0, CHUNK + 3).fill((byte) 7);
+        assertThat(write(last * CHUNK, length, false, 1)).isEqualTo(Outcome.DONE);
+        assertThat(isZero(last)).isFalse();
+        session.staging().asSlice(3, length).fill((byte) 0);
+        assertThat(session.beginWrite(last * CHUNK, length, false, 2)).isEqualTo(Outcome.DONE);
+        assertThat(session.store(3, length)).isEqualTo(length);
+        assertThat(session.endWrite()).isEqualTo(Outcome.DONE);
+        assertThat(isZero(last)).isTrue();
     }
 
     @Test

@@ -193,6 +193,11 @@ final class UpCommand extends DeviceCommand {
     private @Nullable String snapshotBuffer;
 
     @Option(
+            names = "--detect-zeroes",
+            description = "Store whole chunks of zeroes that are written as holes, which take no memory.")
+    private boolean areZeroesDetected;
+
+    @Option(
             names = "--adopt-image",
             description = "Take an image as it is that somebody else changed since its clean stop.")
     private boolean isImageAdopted;
@@ -316,6 +321,7 @@ final class UpCommand extends DeviceCommand {
                 snapshotBufferBytes(chunkBytes),
                 maxClients == null ? 256 : Quantities.count("--max-clients", maxClients, 1, CLIENT_COUNT_MAX),
                 isReadOnly,
+                areZeroesDetected,
                 isTornAccepted,
                 isImageAdopted,
                 isMemoryDiscarded,

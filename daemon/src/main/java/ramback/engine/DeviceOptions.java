@@ -20,6 +20,7 @@ import ramback.power.PowerPolicy;
  * @param snapshotBufferBytes how much may be kept of what writers overtake while a snapshot is taken
  * @param clientCountMax how many clients may be connected at once, 1 to 4,096
  * @param readOnly whether changes are refused and the image is opened for reading only
+ * @param detectZeroes whether whole chunks of zeroes that are written become zeroes that take no memory
  * @param acceptTorn whether an image that may be a mixture of old and new is taken as it is
  * @param adoptImage whether an image that somebody else changed since its clean stop is taken as it is
  * @param discardMemory whether the memory of a killed daemon is given up
@@ -40,6 +41,7 @@ public record DeviceOptions(
         long snapshotBufferBytes,
         int clientCountMax,
         boolean readOnly,
+        boolean detectZeroes,
         boolean acceptTorn,
         boolean adoptImage,
         boolean discardMemory,

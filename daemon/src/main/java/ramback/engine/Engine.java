@@ -147,6 +147,9 @@ public final class Engine implements AutoCloseable {
         this.store = new ChunkStore(segment, epochs, versions, dirty, trace);
         this.device = new ImageDevice(
                 options.name(), options.readOnly(), attachment.mode(), segment, store, epochs, dirty, clock, trace);
+        if (options.detectZeroes()) {
+            device.detectZeroes();
+        }
         this.population = new Population(segment, store, watched, clock, trace, faults);
         this.check =
                 new ImageCheck(attachment.checksums(), attachment.suspect(), watched, faults, attachment::setSuspect);

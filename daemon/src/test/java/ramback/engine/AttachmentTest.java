@@ -62,6 +62,7 @@ class AttachmentTest {
                 1 << 20,
                 1,
                 false,
+                false,
                 acceptTorn,
                 false,
                 false,

@@ -75,6 +75,7 @@ class EnginePowerTest {
                 false,
                 false,
                 false,
+                false,
                 PowerOptions.NONE,
                 ram,
                 directory.resolve("state"));
