@@ -143,7 +143,8 @@ def work(shop, image, size_bytes, rounds):
         file.write(SETTINGS)
     recording = os.path.join(shop.disk_dir, f"scale-{size_bytes}.jfr")
     before = os.environ.get("RAMBACK_JAVA_OPTS")
-    os.environ["RAMBACK_JAVA_OPTS"] = f"-XX:StartFlightRecording=filename={recording},settings={settings}"
+    recorded = f"-XX:StartFlightRecording=filename={recording},settings={settings}"
+    os.environ["RAMBACK_JAVA_OPTS"] = f"{before} {recorded}" if before else recorded
     try:
         server = started(shop, image)
     finally:

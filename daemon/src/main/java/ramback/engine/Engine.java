@@ -154,7 +154,8 @@ public final class Engine implements AutoCloseable {
         this.check =
                 new ImageCheck(attachment.checksums(), attachment.suspect(), watched, faults, attachment::setSuspect);
         if (isTakenOver) {
-            // Memory that is gone on with holds what the image held, whoever changed that since. New memory holds nothing, and a look
+            // Memory that is gone on with holds what the image held, whoever changed that since. New memory holds
+            // nothing, and a look
             // at each MiB of a tebibyte takes a tenth of a second.
             check.passOver(store);
         }
