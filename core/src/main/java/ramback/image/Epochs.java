@@ -74,6 +74,17 @@ public final class Epochs {
         }
     }
 
+    /**
+     * Another number than before when somebody has stored meanwhile, or, in a device that gives memory back, read; says nothing else.
+     */
+    public long entryCount() {
+        long count = 0;
+        for (int worker = 0; worker < workerCount; worker++) {
+            count += (long) BUSY.getOpaque(busy, (worker + 1) * STRIDE);
+        }
+        return count;
+    }
+
     /** When the oldest change of an epoch was made, or 0 if it has none; only for the open epoch and the one before. */
     public long firstDirtyNanos(long epoch) {
         return (long) FIRST_DIRTY.getVolatile(firstDirtyNanos, (int) (epoch & 1) * STRIDE);

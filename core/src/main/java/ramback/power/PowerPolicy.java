@@ -26,6 +26,7 @@ public final class PowerPolicy {
 
     private final Mode configured;
     private final long dirtyMaxBytes;
+    private final long unsafeMaxBytes;
     private final long budgetMinBytes;
     private boolean isTooWeak;
 
@@ -34,9 +35,10 @@ public final class PowerPolicy {
      *
      * @param configured the mode that {@code up} was given
      * @param dirtyMaxBytes the limit on what is not committed, whatever the power
+     * @param unsafeMaxBytes the same in {@code unsafe}, where nothing is promised that a limit would bound
      */
-    public PowerPolicy(Mode configured, long dirtyMaxBytes) {
-        this(configured, dirtyMaxBytes, BUDGET_BYTES_MIN);
+    public PowerPolicy(Mode configured, long dirtyMaxBytes, long unsafeMaxBytes) {
+        this(configured, dirtyMaxBytes, unsafeMaxBytes, BUDGET_BYTES_MIN);
     }
 
     /**
@@ -44,9 +46,10 @@ public final class PowerPolicy {
      *
      * @param budgetMinBytes a budget below this is none
      */
-    public PowerPolicy(Mode configured, long dirtyMaxBytes, long budgetMinBytes) {
+    public PowerPolicy(Mode configured, long dirtyMaxBytes, long unsafeMaxBytes, long budgetMinBytes) {
         this.configured = configured;
         this.dirtyMaxBytes = dirtyMaxBytes;
+        this.unsafeMaxBytes = unsafeMaxBytes;
         this.budgetMinBytes = budgetMinBytes;
     }
 
@@ -73,8 +76,9 @@ public final class PowerPolicy {
     public Decision decide(PowerView view, @Nullable Mode chosen, double floorBytesPerSecond) {
         long budgetBytes = budgetBytes(view, 0, floorBytesPerSecond);
         isTooWeak = budgetBytes(view, isTooWeak ? RECOVERY_SECONDS : 0, floorBytesPerSecond) < budgetMinBytes;
-        long limitBytes = Math.min(dirtyMaxBytes, Math.max(budgetMinBytes, budgetBytes));
         Mode mode = chosen == null ? mode(view) : chosen;
+        long maxBytes = mode == Mode.UNSAFE ? unsafeMaxBytes : dirtyMaxBytes;
+        long limitBytes = Math.min(maxBytes, Math.max(budgetMinBytes, budgetBytes));
         return new Decision(mode, limitBytes, view.isOnBattery(), reason(view));
     }
 

@@ -50,7 +50,7 @@ public final class ModeSwitch {
         this.modeRecord = modeRecord;
         this.intervalNanos = intervalNanos;
         this.reported = device.mode();
-        promiseIntervalOf(reported);
+        carryAsIn(reported);
     }
 
     /** The mode whose promise holds for everything that has been acknowledged. */
@@ -124,6 +124,11 @@ public final class ModeSwitch {
 
     private void use(Mode mode) {
         device.setMode(mode);
+        carryAsIn(mode);
+    }
+
+    private void carryAsIn(Mode mode) {
+        writeBehind.carryLazily(mode == Mode.UNSAFE);
         promiseIntervalOf(mode);
     }
 
@@ -184,7 +189,9 @@ public final class ModeSwitch {
     /** Acknowledges by a mode after {@code unsafe}; returns when its promise holds. */
     private void promiseAgain(Mode mode) throws IOException, InterruptedException {
         device.setMode(mode);
+        writeBehind.carryLazily(false);
         if (!log.keepsVersions()) {
+            writeBehind.allowBacklog();
             writeBehind.commitAll();
         } else if (writeBehind.keepsVersions()) {
             // Also after a switch that failed later than that: everything is in the journal, or goes there.

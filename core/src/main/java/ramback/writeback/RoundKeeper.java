@@ -285,6 +285,7 @@ final class RoundKeeper {
             standing.dirtySinceNanos = 0;
         }
         standing.imaged = epoch;
+        standing.carriedNanos = standing.clock.nanoTime();
         standing.commitTime = standing.clock.now();
         standing.committed = epoch;
         trace.record(TraceEvent.COMMIT, epoch, cleanedChunks);

@@ -17,7 +17,8 @@ import ramback.trace.TraceEvent;
  * Cuts epochs and captures them. An epoch is cut when somebody waits for it, when dirty data comes near its limit, or when
  * its oldest change has reached an age; never before the last one is committed, so that all who wait meanwhile share the
  * next commit. With a journal the versions go to the ring, and rounds of applying run beside it; without one, capture only marks what is
- * stale, and the round that follows is the commit.
+ * stale, and the round that follows is the commit. In {@code unsafe} an age alone does not cut while clients write: see
+ * {@link #lazyDueNanos}.
  */
 final class Sealer implements Agent {
 
@@ -49,6 +50,12 @@ final class Sealer implements Agent {
     /** A cut that is due after this share of its age, in percent, is made at a FLUSH that asks for nothing. */
     private static final int NEARLY_DUE_PERCENT = 75;
 
+    /** In {@code unsafe} clients count as resting when nothing was stored for this share of the lag. */
+    private static final int QUIET_SHARE = 5;
+
+    /** In {@code unsafe} an epoch is cut, whoever writes, so many lags after its first change and after the round before. */
+    private static final int LAZY_LAGS = 6;
+
     private final Standing standing;
     private final ChunkStore store;
     private final DirtyCount dirty;
@@ -65,6 +72,8 @@ final class Sealer implements Agent {
     private long cursorWord;
     private long chunkCount;
     private long restUntilNanos;
+    private long entryCount;
+    private long quietSinceNanos;
     private @Nullable FlightEpoch flight;
     /** When to try again after a round without a journal in which something failed; NEVER if all is well. */
     private volatile long retryNanos = Clock.NEVER;
@@ -198,7 +207,23 @@ final class Sealer implements Agent {
             return now;
         }
         // Without a change there may still be what the image lacks from before the journal was suspended.
-        return (first == 0 ? standing.sealedNanos : first) + lagNanos;
+        long since = first == 0 ? standing.sealedNanos : first;
+        return standing.isLazy() ? lazyDueNanos(now, since) : since + lagNanos;
+    }
+
+    /**
+     * When an epoch is due that nobody waits for, in {@code unsafe}: at the age at which it always is, but not before clients rest. A round
+     * would take processors and the disk from those who write, for data that they may be about to change again or delete. But
+     * whoever writes all the time does not put it off for ever: what a stop has to carry would grow to the whole device.
+     */
+    private long lazyDueNanos(long now, long sinceNanos) {
+        long count = standing.epochs.entryCount();
+        if (count != entryCount) {
+            entryCount = count;
+            quietSinceNanos = now;
+        }
+        long restedNanos = Math.max(sinceNanos + lagNanos, quietSinceNanos + Math.max(1, lagNanos / QUIET_SHARE));
+        return Math.min(restedNanos, Math.max(sinceNanos, standing.carriedNanos) + LAZY_LAGS * lagNanos);
     }
 
     /**

@@ -94,6 +94,9 @@ final class Standing {
     /** Power: no round is begun or gone on with for its own sake; what is written costs a battery, and is safe already. */
     volatile boolean applyHeld;
 
+    /** Mode: nobody was promised anything, so the image is left alone while clients write. */
+    volatile boolean carriesLazily;
+
     /** Whoever found the image cut, for the first applier: what it has lost is to be written again. */
     volatile boolean rewriteWanted;
     /** First applier: what the image has lost is stale, and no round since has carried all of it. */
@@ -103,6 +106,8 @@ final class Standing {
     volatile long sealedFirstNanos;
     /** Sealer: the newest cut was made then. */
     volatile long sealedNanos;
+    /** First applier: the last round that was a commit ended then. */
+    volatile long carriedNanos;
     /** Journal: the last commit ended then. */
     volatile long committedNanos;
     /** Journal: how long the last commit took, from the cut on. */
@@ -199,6 +204,11 @@ final class Standing {
     /** The same, but for the journal's space. */
     boolean isImageWaitedFor() {
         return rewriting || drainTo.get() > imaged;
+    }
+
+    /** Whether the image may wait until clients rest: in {@code unsafe}, but not on battery, when it is all that is going to be left. */
+    boolean isLazy() {
+        return carriesLazily && !applyHeld;
     }
 
     /** When the oldest change was made that is not committed yet, or 0 if there is none. */

@@ -14,10 +14,16 @@ import ramback.mutant.Mutant;
  * needs for as much, times a factor that grows from 0 without bound towards the limit (the curve of the ZFS write
  * throttle). Delays are reserved on one clock for all sessions, so that more sessions don't get a greater rate.
  *
+ * <p>In {@code unsafe} there is no limit unless somebody gave one: nothing is promised that it would bound. Then no more is dirty
+ * than the device holds.
+ *
  * <p>Without a journal the limit is on what the image lacks. With one there are two: what is not committed, which comes back
  * at the rate of the journal, and the journal's space, which comes back at the rate of retiring. Safe for use by many threads.
  */
 public final class Throttle implements Admission {
+
+    /** No limit, in bytes: writers wait for nothing but the journal's space. */
+    public static final long UNLIMITED = Long.MAX_VALUE;
 
     /** The share of the limit, in percent, from which on writes are delayed. */
     static final int DELAY_PERCENT = 60;
@@ -107,12 +113,13 @@ public final class Throttle implements Admission {
         setLimit(limitBytes);
     }
 
-    /** Changes the limit; at least {@link WriteBehind#DIRTY_CHUNKS_MIN} chunks. */
+    /** Changes the limit; at least {@link WriteBehind#DIRTY_CHUNKS_MIN} chunks, or {@link #UNLIMITED}. */
     public void setLimit(long limitBytes) {
+        // Of no limit a chunk's size leaves a number small enough for a percentage.
         limitChunks = Math.max(WriteBehind.DIRTY_CHUNKS_MIN, limitBytes / chunkBytes);
     }
 
-    /** The limit in bytes. */
+    /** The limit in bytes, in whole chunks. */
     public long limitBytes() {
         return limitChunks * chunkBytes;
     }

@@ -291,13 +291,28 @@ public final class WriteBehind implements Promises {
 
     /**
      * Says whether the image is to be left alone: a round is then begun, or gone on with, only when somebody waits for the image, or
-     * three quarters of the journal are in use. Without a journal this means nothing: the image is what makes durable.
+     * three quarters of the journal are in use. Without a journal the image is what makes durable, and is not left alone any longer.
      */
     public void holdApplying(boolean isHeld) {
         if (standing.applyHeld != isHeld) {
             standing.applyHeld = isHeld;
+            standing.sealerSignal.raise();
             wakeAppliers();
         }
+    }
+
+    /**
+     * Says whether nobody was promised anything: while no journal is written, the image is then left alone until clients rest,
+     * for some seconds at most. Whoever asks for a flush, or writes up to a limit, has it carried at once all the same.
+     */
+    void carryLazily(boolean isLazy) {
+        standing.carriesLazily = isLazy;
+        standing.sealerSignal.raise();
+    }
+
+    /** Lets writers go on beside what the image lacks now, which may be more than the limit that is from now on. */
+    void allowBacklog() {
+        throttle.allowBacklog(savedChunks::sum);
     }
 
     /** Has the journal's rate measured soon, see {@link Throttle#floorBytesPerSecond}; without a journal nothing happens. */
@@ -475,7 +490,7 @@ public final class WriteBehind implements Promises {
     /** Goes on after {@link #suspendLog}: the image is changed in place from now on. */
     void continueWithoutVersions() {
         versions.keep(false);
-        throttle.allowBacklog(savedChunks::sum);
+        allowBacklog();
         standing.truncateTo = standing.committed;
         standing.truncated = standing.committed;
         standing.unappliedSinceNanos = 0;

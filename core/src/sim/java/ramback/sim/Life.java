@@ -31,6 +31,7 @@ import ramback.trace.Trace;
 import ramback.writeback.Faults;
 import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
+import ramback.writeback.Throttle;
 import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
 
@@ -64,6 +65,7 @@ final class Life implements AutoCloseable {
     private final SimClock clock;
     private final Random random;
     private final Mode mode;
+    private final long unsafeMaxBytes;
     private final byte[][] beginning;
     private final SharedSegment segment;
     private final Epochs epochs;
@@ -108,6 +110,7 @@ final class Life implements AutoCloseable {
         this.clock = new SimClock(scheduler);
         this.random = new Random(TraceHash.mix(scenario.seed() + 2 + 7919L * number));
         this.mode = mode;
+        this.unsafeMaxBytes = isUnlimited(scenario.seed()) ? Throttle.UNLIMITED : scenario.limitBytes();
         this.beginning = beginning;
         this.segment = segment;
         this.isTakenOver = isTakenOver;
@@ -144,10 +147,20 @@ final class Life implements AutoCloseable {
                 this::onCommit,
                 sealerSignal));
         device.connect(population, writeBehind, writeBehind.throttle());
+        writeBehind.throttle().setLimit(limitBytes(mode));
         this.modes = new ModeSwitch(device, writeBehind, log, onMode, scenario.intervalNanos());
         for (int i = 0; i < scenario.clientCount(); i++) {
             addClient(i, TraceHash.mix(scenario.seed() + 100 + i + 7919L * number));
         }
+    }
+
+    /** Whether nobody has given the device a limit by hand, which then has none in {@code unsafe}: half of them. */
+    private static boolean isUnlimited(long seed) {
+        return (TraceHash.mix(seed ^ 0x1a2f) & 1) == 0;
+    }
+
+    private long limitBytes(Mode wanted) {
+        return wanted == Mode.UNSAFE ? unsafeMaxBytes : scenario.limitBytes();
     }
 
     /** Whoever tells the sessions holds nothing, and may lose the processor before he goes on. */
@@ -270,7 +283,7 @@ final class Life implements AutoCloseable {
                 if (random.nextInt(4) == 0) {
                     world.hash().add(writeBehind.drain() ? 1 : 0);
                 } else {
-                    switchTo(Mode.values()[random.nextInt(4)]);
+                    choose(Mode.values()[random.nextInt(4)]);
                 }
             }
         } catch (InterruptedException e) {
@@ -293,7 +306,10 @@ final class Life implements AutoCloseable {
     private void livePowered() throws InterruptedException {
         // A budget of next to nothing counts too: devices are small here.
         PowerPolicy policy = new PowerPolicy(
-                POWERED[random.nextInt(POWERED.length)], scenario.limitBytes(), 4L * scenario.chunkBytes());
+                POWERED[random.nextInt(POWERED.length)],
+                scenario.limitBytes(),
+                unsafeMaxBytes,
+                4L * scenario.chunkBytes());
         PowerJudge judge = new PowerJudge(UPS, clock.nanoTime());
         boolean wasOnBattery = false;
         for (int i = 0; i < scenario.outageCount(); i++) {
@@ -327,8 +343,14 @@ final class Life implements AutoCloseable {
         }
         writeBehind.demandOpen();
         if (random.nextBoolean()) {
-            switchTo(scenario.mode());
+            choose(scenario.mode());
         }
+    }
+
+    /** As an operator: what the mode allows to be dirty is allowed, or no more, at once. */
+    private void choose(Mode next) throws InterruptedException {
+        writeBehind.throttle().setLimit(limitBytes(next));
+        switchTo(next);
     }
 
     private void switchTo(Mode next) throws InterruptedException {

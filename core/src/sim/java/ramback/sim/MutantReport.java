@@ -69,9 +69,10 @@ final class MutantReport {
         hunts.put(Mutant.SWALLOWED_FSYNC_ERROR, new Hunt(Kind.DEVICE, 22));
         hunts.put(Mutant.RECOVER_NO_IMAGE_FSYNC, new Hunt(Kind.DEVICE, 5));
         hunts.put(Mutant.CAPTURE_WITHOUT_SECOND_LOOK, new Hunt(Kind.DEVICE, 5));
-        hunts.put(Mutant.APPLY_UNCOMMITTED, new Hunt(Kind.DEVICE, 2));
+        hunts.put(Mutant.BOUNDARY_DECLARED_TWICE, new Hunt(Kind.DEVICE, 16));
+        hunts.put(Mutant.APPLY_UNCOMMITTED, new Hunt(Kind.DEVICE, 4));
         hunts.put(Mutant.RETIRE_UNCOMMITTED, new Hunt(Kind.DEVICE, 11));
-        hunts.put(Mutant.SWALLOWED_IMAGE_FSYNC_ERROR, new Hunt(Kind.DEVICE, 31));
+        hunts.put(Mutant.SWALLOWED_IMAGE_FSYNC_ERROR, new Hunt(Kind.DEVICE, 40));
         hunts.put(Mutant.UNSAFE_UNMARKED, new Hunt(Kind.DEVICE, 3));
         hunts.put(Mutant.STALE_NOT_CARRIED, new Hunt(Kind.DEVICE, 126));
         hunts.put(Mutant.MODE_EARLY, new Hunt(Kind.DEVICE, 12));
@@ -81,7 +82,7 @@ final class MutantReport {
             hunts.put(mutant, new Hunt(Kind.KILL, 1));
         }
         hunts.put(Mutant.TAKE_OVER_KEEPS_Z, new Hunt(Kind.KILL, 37));
-        hunts.put(Mutant.FENCE_UNSYNCED, new Hunt(Kind.KILL, 59));
+        hunts.put(Mutant.FENCE_UNSYNCED, new Hunt(Kind.KILL, 89));
         hunts.put(Mutant.START_UNSYNCED, new Hunt(Kind.KILL, 974_863_803));
         // Nobody can be preempted in the middle of a copy here: threads find it, and the model.
         hunts.remove(Mutant.APPLY_WITHOUT_SECOND_LOOK);

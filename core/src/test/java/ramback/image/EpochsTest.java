@@ -36,6 +36,18 @@ class EpochsTest {
     }
 
     @Test
+    void theCountOfEntriesChangesWithWhoeverIsInside() {
+        Epochs epochs = new Epochs(2, Clock.SYSTEM, () -> {});
+        long before = epochs.entryCount();
+        assertThat(epochs.entryCount()).isEqualTo(before);
+        epochs.enter(1);
+        long inside = epochs.entryCount();
+        assertThat(inside).isNotEqualTo(before);
+        epochs.leave(1);
+        assertThat(epochs.entryCount()).isNotEqualTo(inside).isNotEqualTo(before);
+    }
+
+    @Test
     void theGraceWaitsForWhoeverIsInsideAndForNobodyElse() throws InterruptedException {
         Epochs epochs = new Epochs(3, Clock.SYSTEM, () -> {});
         epochs.enter(0);

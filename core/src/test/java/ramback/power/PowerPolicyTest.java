@@ -11,6 +11,7 @@ import ramback.device.Mode;
 class PowerPolicyTest {
 
     private static final long DIRTY_MAX = 256L << 20;
+    private static final long UNSAFE_MAX = Long.MAX_VALUE;
     private static final double RATE = 100e6;
 
     private static PowerView view(PowerState state, boolean wasOnBattery, OptionalDouble runtimeSeconds) {
@@ -28,7 +29,7 @@ class PowerPolicyTest {
     }
 
     private static PowerPolicy.Decision decide(Mode configured, PowerView view, Mode chosen) {
-        return new PowerPolicy(configured, DIRTY_MAX).decide(view, chosen, RATE);
+        return new PowerPolicy(configured, DIRTY_MAX, UNSAFE_MAX).decide(view, chosen, RATE);
     }
 
     @ParameterizedTest
@@ -76,6 +77,16 @@ class PowerPolicyTest {
     }
 
     @Test
+    void inUnsafeTheLimitIsAnotherAndTheBatterysIfThatIsLess() {
+        PowerView without = view(PowerState.NONE, false, OptionalDouble.empty());
+        assertThat(decide(Mode.UNSAFE, without, null).limitBytes()).isEqualTo(UNSAFE_MAX);
+        assertThat(decide(Mode.CHECKPOINT, without, Mode.UNSAFE).limitBytes()).isEqualTo(UNSAFE_MAX);
+        assertThat(decide(Mode.UNSAFE, without, Mode.WRITEBACK).limitBytes()).isEqualTo(DIRTY_MAX);
+        PowerView little = view(PowerState.ONLINE, false, OptionalDouble.of(37));
+        assertThat(decide(Mode.UNSAFE, little, null).limitBytes()).isEqualTo(100_000_000L);
+    }
+
+    @Test
     void aBatteryThatIsTooWeakIsNone() {
         PowerPolicy.Decision weak =
                 decide(Mode.CHECKPOINT, view(PowerState.ONLINE, false, OptionalDouble.of(35)), null);
@@ -103,7 +114,7 @@ class PowerPolicyTest {
 
     @Test
     void aBatteryThatWasTooWeakHasToLastFiveSecondsMore() {
-        PowerPolicy policy = new PowerPolicy(Mode.CHECKPOINT, DIRTY_MAX);
+        PowerPolicy policy = new PowerPolicy(Mode.CHECKPOINT, DIRTY_MAX, UNSAFE_MAX);
         for (double[] step : new double[][] {{36, 0}, {35, 1}, {36, 1}, {39.9, 1}, {40.1, 0}, {36, 0}, {34, 1}}) {
             PowerView view = view(PowerState.ONLINE, false, OptionalDouble.of(step[0]));
             assertThat(policy.decide(view, null, RATE).mode())

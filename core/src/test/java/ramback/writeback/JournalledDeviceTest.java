@@ -364,6 +364,30 @@ class JournalledDeviceTest {
     }
 
     @Test
+    void theImageIsLeftAloneInUnsafeAndInNoOtherMode() throws Exception {
+        try (DeviceRig rig = plan().start()) {
+            rig.awaitLoaded();
+            Standing standing = rig.writeBehind.standing;
+            ModeSwitch modes = new ModeSwitch(rig.device, rig.writeBehind, log, mode -> {}, 1_000_000_000L);
+            for (Mode mode : new Mode[] {Mode.UNSAFE, Mode.CHECKPOINT, Mode.UNSAFE, Mode.WRITEBACK}) {
+                modes.switchTo(mode);
+                assertThat(standing.isLazy()).as("in %s", mode).isEqualTo(mode == Mode.UNSAFE);
+            }
+            modes.switchTo(Mode.UNSAFE);
+            Gate gate = rig.hold(call -> call.operation() == Operation.WRITE);
+            rig.connect().write(0, filled(CHUNK, 1));
+            rig.writeBehind.demandAll();
+            gate.awaitArrived(1);
+            CompletableFuture<Void> switched = startSwitch(modes, Mode.WRITEBACK);
+            DeviceRig.awaitTrue("is on its way out", () -> !standing.isLazy());
+            assertThat(modes.mode()).isEqualTo(Mode.UNSAFE);
+            gate.open();
+            switched.get();
+            rig.stopCleanly();
+        }
+    }
+
+    @Test
     void onTheWayFromUnsafeToCheckpointNobodyWaitsForTheInterval() throws Exception {
         try (DeviceRig rig = plan().start()) {
             rig.awaitLoaded();

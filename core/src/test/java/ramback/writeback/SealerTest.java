@@ -126,6 +126,88 @@ class SealerTest {
         assertThat(log.epochCount()).isEqualTo(1);
     }
 
+    private void beUnsafe() throws IOException {
+        writeBehind.promiseInterval(ramback.clock.Clock.NEVER);
+        log.suspend();
+        versions.keep(false);
+        writeBehind.carryLazily(true);
+    }
+
+    /** Writes once a tenth of the lag, and looks as often as the sealer asks to, for as long. */
+    private void writeFor(long nanos) {
+        long end = clock.nanoTime() + nanos;
+        while (clock.nanoTime() < end && !isCut()) {
+            write(RUN_CHUNKS);
+            long dueNanos = sealer.step();
+            clock.pass(LAG / 10);
+            if (dueNanos <= clock.nanoTime()) {
+                sealer.step();
+            }
+        }
+    }
+
+    @Test
+    void inUnsafeTheImageIsLeftAloneWhileClientsWrite() throws IOException {
+        beUnsafe();
+        writeFor(5 * LAG);
+        assertThat(isCut()).isFalse();
+        // They rest.
+        clock.pass(LAG / 5);
+        sealer.step();
+        clock.pass(LAG / 5);
+        sealer.step();
+        assertThat(isCut()).isTrue();
+    }
+
+    @Test
+    void inUnsafeWhoeverWritesOnceWaitsNoLongerThanElsewhere() throws IOException {
+        beUnsafe();
+        write(RUN_CHUNKS);
+        assertThat(sealer.step()).isEqualTo(clock.nanoTime() + LAG);
+        clock.pass(LAG);
+        sealer.step();
+        assertThat(isCut()).isTrue();
+    }
+
+    @Test
+    void inUnsafeWhoeverWritesAllTheTimeDoesNotPutTheImageOffForEver() throws IOException {
+        beUnsafe();
+        long begin = clock.nanoTime();
+        writeFor(10 * LAG);
+        assertThat(isCut()).isTrue();
+        assertThat(clock.nanoTime() - begin).isBetween(6 * LAG, 7 * LAG);
+    }
+
+    @Test
+    void inUnsafeAFlushIsNotPutOff() throws IOException {
+        beUnsafe();
+        write(RUN_CHUNKS);
+        assertThat(sealer.step()).isGreaterThan(clock.nanoTime());
+        writeBehind.demandAll();
+        sealer.step();
+        assertThat(isCut()).isTrue();
+    }
+
+    @Test
+    void onBatteryNothingIsPutOff() throws IOException {
+        beUnsafe();
+        writeFor(2 * LAG);
+        assertThat(isCut()).isFalse();
+        writeBehind.holdApplying(true);
+        sealer.step();
+        assertThat(isCut()).isTrue();
+    }
+
+    @Test
+    void whoLeavesUnsafePutsNothingOff() throws IOException {
+        beUnsafe();
+        writeFor(2 * LAG);
+        assertThat(isCut()).isFalse();
+        writeBehind.carryLazily(false);
+        sealer.step();
+        assertThat(isCut()).isTrue();
+    }
+
     @Test
     void anEpochIsCutAtHalfTheInterval() {
         write(RUN_CHUNKS);

@@ -124,6 +124,19 @@ class ThrottleTest {
     }
 
     @Test
+    void withoutALimitNobodyWaitsAndNobodyHurries() {
+        throttle.setLimit(Throttle.UNLIMITED);
+        for (int i = 0; i < 20; i++) {
+            assertThat(throttle.admit(1L << 30, false)).isEqualTo(Admission.GO);
+        }
+        assertThat(dirty.dataChunkCount()).isEqualTo(20L << 30);
+        assertThat(pressures).hasValue(0);
+        assertThat(throttle.limitBytes()).isGreaterThan(Long.MAX_VALUE - CHUNK);
+        throttle.setLimit((long) LIMIT_CHUNKS * CHUNK);
+        assertThat(throttle.admit(1, false)).as("the limit is back at once").isNegative();
+    }
+
+    @Test
     void theLimitIsNeverLessThanARunAndSomeRoomToWork() {
         throttle.setLimit(1);
         assertThat(throttle.limitBytes()).isEqualTo((long) WriteBehind.DIRTY_CHUNKS_MIN * CHUNK);

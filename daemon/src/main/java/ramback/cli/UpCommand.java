@@ -157,7 +157,7 @@ final class UpCommand extends DeviceCommand {
     @Option(
             names = "--dirty-max",
             paramLabel = "SIZE",
-            description = "Hard limit on bytes not yet committed. Default: a quarter of the device.")
+            description = "Hard limit on bytes not yet committed. Default: a quarter of the device; none in unsafe.")
     private @Nullable String dirtyMax;
 
     @Option(

@@ -16,7 +16,7 @@ import ramback.power.PowerPolicy;
  * @param journal whether a journal is kept, and where
  * @param ram when memory is taken
  * @param chunkBytes a power of two, 4 KiB to 1 MiB
- * @param dirtyMaxBytes the hard limit on bytes not yet committed; a quarter of the device if absent
+ * @param dirtyMaxBytes the hard limit on bytes not yet committed; if absent a quarter of the device, and none in {@code unsafe}
  * @param snapshotBufferBytes how much may be kept of what writers overtake while a snapshot is taken
  * @param clientCountMax how many clients may be connected at once, 1 to 4,096
  * @param readOnly whether changes are refused and the image is opened for reading only

@@ -50,6 +50,7 @@ import ramback.writeback.ModeSwitch;
 import ramback.writeback.Population;
 import ramback.writeback.Snapshot;
 import ramback.writeback.Snapshots;
+import ramback.writeback.Throttle;
 import ramback.writeback.Verifier;
 import ramback.writeback.Versions;
 import ramback.writeback.WriteBehind;
@@ -179,7 +180,12 @@ public final class Engine implements AutoCloseable {
         this.power = new PowerControl(
                 options.name(),
                 options.power(),
-                new PowerPolicy(options.mode(), writeBehind.throttle().limitBytes()),
+                new PowerPolicy(
+                        options.mode(),
+                        writeBehind.throttle().limitBytes(),
+                        options.dirtyMaxBytes().isPresent()
+                                ? writeBehind.throttle().limitBytes()
+                                : Throttle.UNLIMITED),
                 writeBehind,
                 clock,
                 left,
@@ -458,7 +464,7 @@ public final class Engine implements AutoCloseable {
                 writeBehind.bytesPerSecond(),
                 population.bytesPerSecond(),
                 population.remainingBytes(),
-                writeBehind.throttle().limitBytes(),
+                dirtyMaxBytes(layout),
                 isThrottling,
                 snapshot == null ? null : snapshot.file().toString(),
                 snapshot == null ? 0 : snapshot.doneBytes(),
@@ -474,6 +480,13 @@ public final class Engine implements AutoCloseable {
                 powerStatus(view, layout),
                 options.readOnly(),
                 trace.isOn());
+    }
+
+    /** How much may be dirty: without a limit as much as there is. */
+    private long dirtyMaxBytes(SegmentLayout layout) {
+        long limitBytes = writeBehind.throttle().limitBytes();
+        boolean isUnlimited = limitBytes >= Throttle.UNLIMITED - layout.chunkBytes();
+        return isUnlimited ? layout.sizeBytes() : limitBytes;
     }
 
     private PowerStatus powerStatus(PowerView view, SegmentLayout layout) {
