@@ -4,32 +4,32 @@ import json
 import os
 from dataclasses import dataclass
 
-from .workshop import Failure, cpu_seconds, run
+from .workshop import Failure, run
 
 KIB = 1 << 10
 MIB = 1 << 20
+MIX_READ_PERCENT = 70
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What fio does: requests of one size at random places, so many at a time on one connection."""
+    """What fio does: requests of one size at random places, so many at a time on each of so many connections. Of a mix
+    seven in ten are reads."""
 
     name: str
     pattern: str
     block_bytes: int
     depth: int
+    connections: int = 1
 
-
-WORKLOADS = tuple(
-    Workload(f"{size} {word} QD{depth}", pattern, block_bytes, depth)
-    for size, block_bytes, depth in (("4K", 4 * KIB, 1), ("4K", 4 * KIB, 32), ("64K", 64 * KIB, 4), ("1M", MIB, 4))
-    for word, pattern in (("read", "randread"), ("write", "randwrite"))
-)
+    @property
+    def writes(self):
+        return self.pattern != "randread"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run measured; times in microseconds, CPU of the server alone."""
+    """What one run measured; times in microseconds, of a mix those of the slower kind; CPU of the server alone."""
 
     requests_per_second: float
     bytes_per_second: float
@@ -44,30 +44,32 @@ def measure(server, workload, seconds, cpus, output_dir):
     """Runs fio for so many seconds, on these CPUs, against a server that is already where it should be, and waits until
     the server has settled: or the next one's turn would pay for what this one still writes behind."""
     output = os.path.join(output_dir, "fio.json")
-    cpu_before = cpu_seconds(server.pid)
+    cpu_before = server.cpu_seconds()
     run(
         *("taskset", "--cpu-list", ",".join(str(cpu) for cpu in sorted(cpus))),
         *("fio", "--name=bench", "--ioengine=nbd", f"--uri={server.uri}", "--thread"),
         *(f"--rw={workload.pattern}", f"--bs={workload.block_bytes}", f"--iodepth={workload.depth}"),
+        *(f"--rwmixread={MIX_READ_PERCENT}", f"--numjobs={workload.connections}", "--group_reporting"),
         *(f"--size={server.size_bytes}", "--time_based", f"--runtime={seconds}"),
         # What fio itself spends on drawing and remembering places would be the same for all, and hide differences.
         *("--norandommap", "--randrepeat=0", "--percentile_list=50:99:99.9"),
         *("--output-format=json", f"--output={output}"),
     )
-    cpu_used = cpu_seconds(server.pid) - cpu_before
+    cpu_used = server.cpu_seconds() - cpu_before
     server.settle()
-    cpu_used_settled = cpu_seconds(server.pid) - cpu_before
+    cpu_used_settled = server.cpu_seconds() - cpu_before
     job = job_of(output)
-    side = job["read" if workload.pattern == "randread" else "write"]
-    percentile = side["clat_ns"]["percentile"]
+    sides = [job[kind] for kind in ("read", "write") if job[kind]["total_ios"]]
+    request_count = max(1, sum(side["total_ios"] for side in sides))
+    percentiles = [side["clat_ns"]["percentile"] for side in sides]
     return Sample(
-        requests_per_second=side["iops"],
-        bytes_per_second=side["bw_bytes"],
-        p50_micros=percentile["50.000000"] / 1e3,
-        p99_micros=percentile["99.000000"] / 1e3,
-        p999_micros=percentile["99.900000"] / 1e3,
-        server_cpu_micros_per_request=cpu_used * 1e6 / max(1, side["total_ios"]),
-        server_cpu_micros_per_request_settled=cpu_used_settled * 1e6 / max(1, side["total_ios"]),
+        requests_per_second=sum(side["iops"] for side in sides),
+        bytes_per_second=sum(side["bw_bytes"] for side in sides),
+        p50_micros=max(found["50.000000"] for found in percentiles) / 1e3,
+        p99_micros=max(found["99.000000"] for found in percentiles) / 1e3,
+        p999_micros=max(found["99.900000"] for found in percentiles) / 1e3,
+        server_cpu_micros_per_request=cpu_used * 1e6 / request_count,
+        server_cpu_micros_per_request_settled=cpu_used_settled * 1e6 / request_count,
     )
 
 

@@ -17,12 +17,21 @@ class Goal:
     at_least: float | None = None
     at_most: float | None = None
     unit: str = ""
+    name: str = ""  # what is told of a goal that is missed, beyond its part's name
 
     @property
     def met(self):
         return (self.at_least is None or self.value >= self.at_least) and (
             self.at_most is None or self.value <= self.at_most
         )
+
+    @property
+    def missed_by(self):
+        """How far the figure is from what it should be, as a share of that; 0 when it is met."""
+        if self.met:
+            return 0
+        limit = self.at_least if self.at_least is not None else self.at_most
+        return abs(self.value - limit) / limit
 
 
 @dataclass
@@ -36,6 +45,7 @@ class Part:
     goals: list = field(default_factory=list)
     raw: dict = field(default_factory=dict)
     after: list = field(default_factory=list)
+    charts: list = field(default_factory=list)
 
     def row(self, *cells, goal=None):
         """Adds a line; its last column says whether the goal is met."""
@@ -49,12 +59,19 @@ class Part:
     def markdown(self):
         lines = [f"### {self.title}", ""]
         lines += [*self.notes, ""] if self.notes else []
-        width = len(self.columns)
-        lines.append("| " + " | ".join(self.columns) + " |")
-        lines.append("|" + "|".join(["---"] + ["---:"] * (width - 1)) + "|")
-        lines += ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in self.rows]
+        lines += table(self.columns, self.rows)
         lines += ["", *self.after] if self.after else []
         return "\n".join(lines) + "\n"
+
+
+def table(columns, rows):
+    """A table as lines; the first column is text, the others are figures."""
+    width = len(columns)
+    return [
+        "| " + " | ".join(columns) + " |",
+        "|" + "|".join(["---"] + ["---:"] * (width - 1)) + "|",
+        *("| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows),
+    ]
 
 
 def wrapped(text):
@@ -72,7 +89,8 @@ def latencies(samples):
 
 def verdict(goal):
     limit = f"≥ {number(goal.at_least)}" if goal.at_least is not None else f"≤ {number(goal.at_most)}"
-    return f"{limit}{goal.unit and ' ' + goal.unit} {'met' if goal.met else 'MISSED'}"
+    missed = f"MISSED by {number(goal.missed_by * 100)} %"
+    return f"{limit}{goal.unit and ' ' + goal.unit} {'met' if goal.met else missed}"
 
 
 def number(value):

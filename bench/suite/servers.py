@@ -1,4 +1,7 @@
-"""The servers that are compared: each one started, loaded with the same bytes and ready when its function returns."""
+"""The servers that are compared: each one started, loaded with the same bytes and ready when its function returns.
+
+What a machine lacks is left out, with the reason: see `start_all`.
+"""
 
 import contextlib
 import http.client
@@ -6,11 +9,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
 
-from .workshop import Failure, alive, run, stop, wait_until
+from .workshop import Failure, alive, cpu_seconds, run, stop, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RAMBACK = os.path.join(ROOT, "ramback")
@@ -33,6 +38,18 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def socket(self):
+        return self.uri.partition("?socket=")[2]
+
+    @property
+    def export(self):
+        return self.uri.partition("?")[0].removeprefix("nbd+unix:///")
+
+    def cpu_seconds(self):
+        """The CPU time of the server, with that of its processes that have ended."""
+        return cpu_seconds(self.pid)
 
 
 def connect(server):
@@ -58,6 +75,77 @@ def nbdkit_memory(shop, content, size_bytes):
     return server
 
 
+def nbdkit_file(shop, content, size_bytes):
+    """nbdkit's file plug-in, on a raw file on tmpfs."""
+    path = os.path.join(shop.ram_dir, "nbdkit-file.sock")
+    image = os.path.join(shop.ram_dir, "nbdkit.img")
+    run("cp", "--sparse=never", content, image)
+    process = shop.start("nbdkit", "--foreground", "--unix", path, "file", image)
+    wait_until("nbdkit file", READY_SECONDS, lambda: alive(process, "nbdkit") and os.path.exists(path))
+    return Server("nbdkit file", process, unix_uri("", path), size_bytes)
+
+
+@dataclass
+class Daemon:
+    """A process that left the one that was started; it has a child for each connection."""
+
+    pid: int
+
+
+class ForkingServer(Server):
+    """A server whose processes end with their connections; their CPU time is told once they have ended."""
+
+    def cpu_seconds(self):
+        wait_until(f"{self.name}'s connections", READY_SECONDS, lambda: not self.children())
+        return cpu_seconds(self.pid, with_children=True)
+
+    def children(self):
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as children:
+            return children.read().split()
+
+
+def nbd_server(shop, content, size_bytes):
+    """The NBD project's own server, on a raw file on tmpfs. In the foreground it serves one client and ends, so it is let go."""
+    path, image, pid_file, configuration = (
+        os.path.join(shop.ram_dir, "nbd-server." + kind) for kind in ("sock", "img", "pid", "conf")
+    )
+    run("cp", "--sparse=never", content, image)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with open(configuration, "w", encoding="utf-8") as file:
+        # It listens on TCP as well, whether one wants that or not: without a port it takes its standard input for the client.
+        file.write(f"[generic]\nunixsock = {path}\nlistenaddr = 127.0.0.1\nport = {port}\n[disk]\nexportname = {image}\n")
+    shop.callback(stop_daemon, pid_file)
+    run("nbd-server", "-C", configuration, "-p", pid_file, stdin=subprocess.DEVNULL)
+    wait_until("nbd-server", READY_SECONDS, lambda: os.path.exists(path) and pid_in(pid_file))
+    return ForkingServer("nbd-server", Daemon(pid_in(pid_file)), unix_uri("disk", path), size_bytes)
+
+
+def pid_in(pid_file):
+    """The process number in a file, or None while it is not there."""
+    with contextlib.suppress(FileNotFoundError, ValueError), open(pid_file, encoding="ascii") as file:
+        return int(file.read())
+    return None
+
+
+def stop_daemon(pid_file):
+    pid = pid_in(pid_file)
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        wait_until("the end of nbd-server", READY_SECONDS, lambda: not is_running(pid))
+
+
+def is_running(pid):
+    """Whether a process that is no child of ours is there and more than a name in the process table."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def qemu_nbd_unsafe(shop, content, size_bytes):
     """qemu-nbd without any flush, on a raw file on tmpfs."""
     path = os.path.join(shop.ram_dir, "qemu.sock")
@@ -70,22 +158,66 @@ def qemu_nbd_unsafe(shop, content, size_bytes):
     return Server("qemu-nbd unsafe", process, unix_uri("", path), size_bytes)
 
 
-def ramback_unsafe(shop, content, size_bytes):
-    """Ramback in `unsafe`, loaded from an image with the same bytes; everything the image may lag is allowed to."""
-    image = os.path.join(shop.disk_dir, "serve.img")
-    run("cp", "--sparse=never", content, image)
-    server = ramback(shop, image, "--mode", "unsafe", "--dirty-max", 2 * size_bytes, name="serve")
-    server.settle = lambda: wait_until_clean(shop, "serve")
-    return server
+def ramback_in(mode, *, arguments=(), flags=""):
+    """Ramback in a mode, loaded from an image with the same bytes on the machine's disk; the function that starts it."""
+
+    def start(shop, content, size_bytes):
+        image = os.path.join(shop.disk_dir, f"{mode}.img")
+        run("cp", "--sparse=never", content, image)
+        # In `checkpoint` a second's writes must fit: what is measured is the memory, not the disk's rate.
+        room = () if mode == "unsafe" else ("--journal-size", 2 * size_bytes, "--dirty-max", 2 * size_bytes)
+        server = ramback(shop, image, "--mode", mode, *room, *arguments, name=mode, flags=flags)
+        server.name = f"ramback {mode}"
+        server.settle = lambda: wait_until_clean(shop, mode)
+        return server
+
+    return start
 
 
-def ramback(shop, image, *options, name, loaded=True):
+OURS = ("ramback unsafe", "ramback checkpoint")
+
+# What each needs, and how it is started; the first is what goals are set against.
+PEERS = {
+    "nbdkit memory": ("nbdkit", nbdkit_memory),
+    "nbdkit file": ("nbdkit", nbdkit_file),
+    "qemu-nbd unsafe": ("qemu-nbd", qemu_nbd_unsafe),
+    "nbd-server": ("nbd-server", nbd_server),
+}
+
+
+def wanted_peers(options):
+    """Peers by name, of those that the run was told to compare with."""
+    return {name: PEERS[name] for name in PEERS if name in options.peers}
+
+
+def start_peers(shop, content, size_bytes, options, say):
+    """Starts the peers that this machine has; returns them, and why the others are missing, in words."""
+    servers, missing = [], []
+    for name, (tool, start) in wanted_peers(options).items():
+        try:
+            if not shutil.which(tool):
+                raise Failure(f"{tool} is not installed")
+            servers.append(start(shop, content, size_bytes))
+        except Failure as failure:
+            missing.append(f"{name} is left out: {failure}")
+            say(missing[-1])
+    return servers, missing
+
+
+def start_all(shop, content, size_bytes, options, say):
+    """Starts ramback in both modes that goals are set for, and the peers; returns as `start_peers`."""
+    ours = [ramback_in(name.partition(" ")[2])(shop, content, size_bytes) for name in OURS]
+    peers, missing = start_peers(shop, content, size_bytes, options, say)
+    return ours + peers, missing
+
+
+def ramback(shop, image, *options, name, loaded=True, flags=""):
     """`ramback up` on an image; waits for its ready line, and until everything is loaded unless told not to."""
     began = time.perf_counter()
     process = shop.start(
         *(RAMBACK, "up", image, "--name", name, "--ram-dir", os.path.join(shop.ram_dir, "ramback")),
         *("--adopt-image", *options),  # images are made anew between two turns
-        environment=ramback_environment(shop),
+        environment={**ramback_environment(shop), **({"RAMBACK_JAVA_OPTS": flags} if flags else {})},
     )
     # A run that is broken off does not wait until everything is in an image that is about to be removed.
     shop.callback(process.kill)
@@ -98,7 +230,7 @@ def ramback(shop, image, *options, name, loaded=True):
         return ready or (alive(process, "ramback up") and False)
 
     wait_until("ramback's ready line", READY_SECONDS, is_ready)
-    server = Server("ramback unsafe", process, ready.group(2), 0, ready_seconds=time.perf_counter() - began)
+    server = Server("ramback", process, ready.group(2), 0, ready_seconds=time.perf_counter() - began)
     status = ramback_status(shop, name)
     server.size_bytes = status["sizeBytes"]
     if loaded:

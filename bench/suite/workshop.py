@@ -17,6 +17,10 @@ class Failure(Exception):
     """Something that ends the part, or the run; one line for the operator."""
 
 
+class Skipped(Failure):
+    """What a part needs is not on this machine, and the others can do without it."""
+
+
 def run(*command, **options):
     """Runs a command to its end and returns what it printed; a failure carries what it said."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
@@ -157,11 +161,11 @@ def written_bytes(pid):
         return next(int(line.split()[1]) for line in io if line.startswith("write_bytes:"))
 
 
-def cpu_seconds(pid):
-    """The CPU time of a process with all its threads, those that have ended too."""
+def cpu_seconds(pid, with_children=False):
+    """The CPU time of a process with all its threads, those that have ended too; and with its children that have."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
         fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_SECOND
+    return sum(map(int, fields[11 : 15 if with_children else 13])) / CLOCK_TICKS_PER_SECOND
 
 
 def pin(pid, cpus):
