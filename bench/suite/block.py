@@ -18,6 +18,7 @@ from .servers import OURS, start_all
 from .workshop import run
 
 SIZE_BYTES = 512 * MIB
+QUICK_SIZE_BYTES = 192 * MIB
 WARM_UP_SECONDS = 3
 TRANSACTION_COUNT = 500
 OBJECT_COUNT = 2000
@@ -132,10 +133,11 @@ def bench(shop, options, say):
     tests = [test for test in TESTS if re.search(options.match, test.name)]
     tar, what = source_tree(shop) if any(test.name.startswith("untar") for test in tests) else (None, "")
     content = os.path.join(shop.ram_dir, "content.img")
-    write_noise(content, SIZE_BYTES)
-    servers, missing = start_all(shop, content, SIZE_BYTES, options, say)
+    size_bytes = QUICK_SIZE_BYTES if options.quick else SIZE_BYTES
+    write_noise(content, size_bytes)
+    servers, missing = start_all(shop, content, size_bytes, options, say)
     os.unlink(content)
-    for server in servers:
+    for server in servers if not options.quick else ():
         say(f"warming up, {server.name}")
         turn_of(shop, server, TESTS[:2], tar, min(WARM_UP_SECONDS, options.seconds))
     turns = {server.name: [] for server in servers}
@@ -148,7 +150,7 @@ def bench(shop, options, say):
         "As a block device",
         ["", *turns, *(f"{name} × the best peer" for name in OURS if peers)],
         notes=wrapped(f"""
-            Each server through nbdfuse and a loop device with direct I/O, which cost all of them the same; {SIZE_BYTES // MIB} MiB, on it ext4 but for
+            Each server through nbdfuse and a loop device with direct I/O, which cost all of them the same; {size_bytes // MIB} MiB, on it ext4 but for
             fio. Requests a second of fio ({options.seconds} s), seconds of everything else; {what + '; ' if what else ''}medians of {options.rounds}
             rounds, servers in turn. More than 1 × is faster than the fastest peer, whichever that is in a line.""")
         + missing,

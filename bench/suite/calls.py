@@ -18,6 +18,7 @@ from .workshop import Failure, alive, run, wait_until
 SIZE_BYTES = 64 * MIB
 WARM_UP_SECONDS = 3
 WARM_UP_REQUESTS = 40_000
+QUICK_WARM_UP_REQUESTS = 10_000
 WORKLOADS = (
     ("4K read QD1", "randread", 4 * KIB, 1),
     ("4K write QD1", "randwrite", 4 * KIB, 1),
@@ -112,7 +113,7 @@ def allocations(shop, content, options, say):
         say(f"allocations in {mode}")
         ramback_mode(shop, "checkpoint", mode)
         commits = committed(shop)
-        steady = run(sys.executable, f"{ROOT}/verify.d/steady_load.py", server.uri, WARM_UP_REQUESTS, 2 * options.seconds)
+        steady = run(sys.executable, f"{ROOT}/verify.d/steady_load.py", server.uri, warm_up_requests(options), options.seconds)
         windows.append((mode, *steady.split(), committed(shop) - commits))
     ramback_stop(server)
     java = run(RAMBACK, env={**os.environ, "RAMBACK_PRINT_JDK": "1"}).strip()
@@ -130,6 +131,11 @@ def allocations(shop, content, options, say):
             raise Failure(f"the recording could not be read: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         found[mode] = (int(requests), *(int(bytes_said.replace(",", "")) for bytes_said in said.groups()))
     return found
+
+
+def warm_up_requests(options):
+    """So many must be served before nothing is compiled any more; a quick look takes what comes."""
+    return QUICK_WARM_UP_REQUESTS if options.quick else WARM_UP_REQUESTS
 
 
 def committed(shop):
@@ -174,9 +180,9 @@ def bench(shop, options, say):
         goal = Goal(serving / requests, at_most=ALLOCATION_GOAL, unit="B", name=f"{mode}: bytes allocated a request")
         rows.append([mode, number(requests), judged(part, goal), number(locks / requests), number(others / requests)])
     part.after = [
-        *wrapped("""
+        *wrapped(f"""
             Allocations, from a recording of every single one, while two clients read, write, zero, discard and flush in random order
-            (`verify.d/steady_load.py`): bytes a request, after 40,000 that are not counted."""),
+            (`verify.d/steady_load.py`): bytes a request, after {warm_up_requests(options):,} that are not counted."""),
         "",
         *table(["mode", "requests", "by threads that serve", "for their locks", "by the others"], rows),
     ]
