@@ -40,7 +40,7 @@ uses_as_a_device() {
 }
 
 counts_calls() {
-    suite calls --only calls --match '^4K read QD32' --peers none
+    suite calls --only calls --match '^(4K read QD32|allocations in unsafe)' --peers none
     figures calls
 }
 

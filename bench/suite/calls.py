@@ -101,15 +101,15 @@ def told(report, requests):
     return Calls(requests, receives, empty, sends, others)
 
 
-def allocations(shop, content, options, say):
-    """What a daemon allocates for a mix of all requests, in both modes; bytes a request of the threads that serve, their locks, and
-    the others."""
+def allocations(shop, content, modes, options, say):
+    """What a daemon allocates for a mix of all requests, by mode: bytes of the threads that serve, of their locks, and of the
+    others, in so many requests."""
     recording = os.path.join(shop.disk_dir, "calls.jfr")
     # The start-up cache does not fit a JVM that records; without the threads' own buffers every allocation is an event.
     flags = f"-XX:AOTMode=off -XX:-UseTLAB -XX:StartFlightRecording=filename={recording},settings={ROOT}/verify.d/allocation.jfc"
     server = ramback_in("checkpoint", flags=flags)(shop, content, SIZE_BYTES)
     windows = []
-    for mode in ("checkpoint", "unsafe"):
+    for mode in modes:
         say(f"allocations in {mode}")
         ramback_mode(shop, "checkpoint", mode)
         commits = committed(shop)
@@ -174,8 +174,11 @@ def bench(shop, options, say):
             number(calls.others / calls.requests),
         ])
     ramback_stop(server)
+    modes = [mode for mode in ("checkpoint", "unsafe") if re.search(options.match, f"allocations in {mode}")]
+    if not modes:
+        return part
     rows = []
-    for mode, (requests, serving, locks, others) in allocations(shop, content, options, say).items():
+    for mode, (requests, serving, locks, others) in allocations(shop, content, modes, options, say).items():
         part.raw[f"allocations, {mode}"] = {"requests": requests, "serving": serving, "locks": locks, "others": others}
         goal = Goal(serving / requests, at_most=ALLOCATION_GOAL, unit="B", name=f"{mode}: bytes allocated a request")
         rows.append([mode, number(requests), judged(part, goal), number(locks / requests), number(others / requests)])
