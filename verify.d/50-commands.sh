@@ -273,6 +273,53 @@ check 'leaving writethrough, RAM speed returns at once' speed_returns_at_once
 check 'mode auto goes back to what up was given' auto_is_what_up_was_given
 check 'mode checkpoint needs a journal' refused 1 'checkpoint needs a journal, and this device keeps none' ramback mode slow checkpoint
 
+# --- how much may be dirty in unsafe ---
+
+fill_most() { # URI: writes 48 MiB, which stay in fill.bin
+    sh_nbd "$1" '
+data = os.urandom(48 << 20)
+open("fill.bin", "wb").write(data)
+for offset in range(0, len(data), 1 << 20):
+    h.pwrite(data[offset : offset + (1 << 20)], offset)'
+}
+
+fills_beyond_a_quarter() { # of what rests the image gets it soon: on a slow machine it takes another look
+    fill_most "$UP_URI" && test "$(json roomy .dirtyBytes)" -gt $((32 << 20))
+}
+
+unsafe_has_no_limit() { # and the image is left alone
+    up roomy.img --size 64M --mode unsafe
+    wait_for 20 status_is roomy .state ready
+    contract roomy dirtyMaxBytes=$((64 << 20))
+    wait_for 60 fills_beyond_a_quarter
+    contract roomy throttling=false
+    ramback mode roomy writeback
+    contract roomy mode=writeback dirtyMaxBytes=$((16 << 20)) lossIfPowerFailedNow.bytes=0
+    ramback flush roomy
+    cmp -n $((48 << 20)) fill.bin roomy.img
+    ramback mode roomy auto
+    fill_most "$UP_URI"
+    ramback flush roomy
+    contract roomy dirtyBytes=0
+    cmp -n $((48 << 20)) fill.bin roomy.img
+    fill_most "$UP_URI"
+    down roomy
+    cmp -n $((48 << 20)) fill.bin roomy.img
+}
+
+unsafe_keeps_a_limit_that_is_given() {
+    up tight.img --size 64M --mode unsafe --dirty-max 8M
+    wait_for 20 status_is tight .state ready
+    fill_most "$UP_URI"
+    contract tight dirtyMaxBytes=$((8 << 20))
+    test "$(json tight .dirtyBytes)" -le $((8 << 20))
+    down tight
+    cmp -n $((48 << 20)) fill.bin tight.img
+}
+
+check 'unsafe: no limit holds writers up, and a flush, another mode and a stop carry everything' unsafe_has_no_limit
+check 'unsafe: --dirty-max holds there as well' unsafe_keeps_a_limit_that_is_given
+
 # --- signals ---
 
 second_signal() { # SIGNAL: the first flushes and stops, the second says what is still dirty and does not end it
