@@ -104,21 +104,21 @@ def told(report, requests):
 def allocations(shop, content, modes, options, say):
     """What a daemon allocates for a mix of all requests, by mode: bytes of the threads that serve, of their locks, and of the
     others, in so many requests."""
-    recording = os.path.join(shop.disk_dir, "calls.jfr")
-    # The start-up cache does not fit a JVM that records; without the threads' own buffers every allocation is an event.
-    flags = f"-XX:AOTMode=off -XX:-UseTLAB -XX:StartFlightRecording=filename={recording},settings={ROOT}/verify.d/allocation.jfc"
-    server = ramback_in("checkpoint", flags=flags)(shop, content, SIZE_BYTES)
-    windows = []
+    java = run(RAMBACK, env={**os.environ, "RAMBACK_PRINT_JDK": "1"}).strip()
+    # The start-up cache does not fit a JVM without the threads' own buffers; without them every allocation is an event.
+    server = ramback_in("checkpoint", flags="-XX:AOTMode=off -XX:-UseTLAB")(shop, content, SIZE_BYTES)
+    found = {}
     for mode in modes:
         say(f"allocations in {mode}")
         ramback_mode(shop, "checkpoint", mode)
+        recording = os.path.join(shop.disk_dir, f"{mode}.jfr")
+        # Not from the start on: that is most of what a daemon ever allocates.
+        run(f"{java}/bin/jcmd", server.pid, "JFR.start", "name=calls", f"settings={ROOT}/verify.d/allocation.jfc")
         commits = committed(shop)
         steady = run(sys.executable, f"{ROOT}/verify.d/steady_load.py", server.uri, warm_up_requests(options), options.seconds)
-        windows.append((mode, *steady.split(), committed(shop) - commits))
-    ramback_stop(server)
-    java = run(RAMBACK, env={**os.environ, "RAMBACK_PRINT_JDK": "1"}).strip()
-    found = {}
-    for mode, begin, end, requests, commits in windows:
+        begin, end, requests = steady.split()
+        commits = committed(shop) - commits
+        run(f"{java}/bin/jcmd", server.pid, "JFR.stop", "name=calls", f"filename={recording}")
         # It fails when that is more than ./verify allows; here it is a figure.
         done = subprocess.run(
             [f"{java}/bin/java", f"{ROOT}/verify.d/Allocations.java", recording, begin, end, requests, str(commits), mode],
@@ -130,6 +130,7 @@ def allocations(shop, content, modes, options, say):
         if not said:
             raise Failure(f"the recording could not be read: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
         found[mode] = (int(requests), *(int(bytes_said.replace(",", "")) for bytes_said in said.groups()))
+    ramback_stop(server)
     return found
 
 
