@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
+import ramback.device.Extent;
 import ramback.device.Outcome;
 
 /** A device, and its only session, that copies bytes from and to memory and does nothing else: what is left is the protocol. */
@@ -118,6 +119,11 @@ final class CopyingDevice implements Device, DeviceSession {
     @Override
     public boolean memoryIsDirect(long offsetBytes, long lengthBytes) {
         return true;
+    }
+
+    @Override
+    public long extent(long offsetBytes, long limitBytes, int interest) {
+        return Extent.of(limitBytes, 0);
     }
 
     @Override
