@@ -3,6 +3,7 @@ package ramback.nbd;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -46,9 +47,15 @@ public class CodecBenchmark {
     @Param({"read", "write", "flush"})
     public String kind = "";
 
+    /** The messages that were agreed on. */
+    @Param({"SIMPLE", "STRUCTURED", "EXTENDED"})
+    public String messages = "";
+
     private Arena arena;
     private CopyingDevice device;
     private ScriptedChannel channel;
+    private ReplyForm form = ReplyForm.SIMPLE;
+    private Dialect dialect;
     private Wire wire;
     private DeferredSlots slots;
     private Replies replies;
@@ -59,12 +66,14 @@ public class CodecBenchmark {
     @Setup(Level.Trial)
     public void open() throws IOException {
         arena = Arena.ofShared();
+        form = ReplyForm.valueOf(messages);
         device = new CopyingDevice(arena);
+        dialect = new Dialect(form, Set.of());
         channel = new ScriptedChannel(requests());
-        wire = new Wire(channel, new Polling(new PollingLimits(0, 1, 1)), System::nanoTime);
+        wire = new Wire(channel, null, new Polling(new PollingLimits(0, 1, 1)), System::nanoTime);
         slots = new DeferredSlots(device.deferredCountMax());
         PendingAnswers answers = new PendingAnswers(new Latencies(), false, System::nanoTime);
-        replies = new Replies(device, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
+        replies = new Replies(device, form, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
         traffic = new Traffic();
         recording = new RequestRecording();
     }
@@ -83,11 +92,16 @@ public class CodecBenchmark {
         };
         int lengthBytes = command == Protocol.CMD_FLUSH ? 0 : PAYLOAD_BYTES;
         int payloadBytes = command == Protocol.CMD_WRITE ? PAYLOAD_BYTES : 0;
-        ByteBuffer bytes = ByteBuffer.allocateDirect(batch * (Protocol.REQUEST_BYTES + payloadBytes));
+        ByteBuffer bytes = ByteBuffer.allocateDirect(batch * (form.requestBytes() + payloadBytes));
         for (int i = 0; i < batch; i++) {
-            bytes.putInt(Protocol.REQUEST_MAGIC).putShort((short) 0).putShort((short) command);
+            bytes.putInt(form.requestMagic()).putShort((short) 0).putShort((short) command);
             bytes.putLong(i).putLong(command == Protocol.CMD_FLUSH ? 0 : (long) i * PAYLOAD_BYTES);
-            bytes.putInt(lengthBytes).position(bytes.position() + payloadBytes);
+            if (form == ReplyForm.EXTENDED) {
+                bytes.putLong(lengthBytes);
+            } else {
+                bytes.putInt(lengthBytes);
+            }
+            bytes.position(bytes.position() + payloadBytes);
         }
         return bytes.flip();
     }
@@ -97,7 +111,7 @@ public class CodecBenchmark {
     @OperationsPerInvocation(REQUEST_COUNT)
     public long serve() throws IOException {
         channel.begin(REQUEST_COUNT / batch);
-        new Transmission(device, device, wire, slots, replies, traffic, recording).run();
+        new Transmission(device, device, dialect, wire, slots, replies, traffic, recording).run();
         return channel.sentBytes();
     }
 }
