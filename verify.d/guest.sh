@@ -1,21 +1,25 @@
-# The guest of sections 80 and 81, sourced by them: this very system, read-only with an overlay in memory, on Debian's kernel, under
-# software emulation.
+# The guest of sections 80, 81 and 82, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
+# an overlay in memory, or what is on a disk.
 
-readonly GUEST_PACKAGES=(qemu-system-x86:qemu-system-x86_64 busybox-static:busybox nbd-client:nbd-client kmod:modprobe xz-utils:xz cpio:cpio)
+readonly GUEST_PACKAGES=(qemu-system-x86:qemu-system-x86_64 busybox-static:busybox kmod:modprobe xz-utils:xz cpio:cpio)
 
-guest_packages() {
+guest_packages() { # [PACKAGE:PROGRAM...]: these too
     local entry missing=()
-    for entry in "${GUEST_PACKAGES[@]}"; do
+    for entry in "${GUEST_PACKAGES[@]}" "$@"; do
         command -v "${entry#*:}" >/dev/null || missing+=("${entry%%:*}")
     done
     if ((${#missing[@]} > 0)); then apt-get install -y -q --no-install-recommends "${missing[@]}"; fi
 }
 
-guest_kernel() { # -> vmlinuz, and initramfs.gz with the modules that the guest needs
-    local package version module
+guest_download() { # -> the package of Debian's kernel
+    local package
     package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
     apt-get download "$package"
-    dpkg-deb -x "$package"_*.deb kernel
+}
+
+guest_kernel() { # [PROGRAM...] -> vmlinuz, and initramfs.gz with the modules that the guest needs, and these programs of this system
+    local version module program
+    dpkg-deb -x linux-image-*.deb kernel
     version=$(basename kernel/lib/modules/*)
     depmod -b kernel "$version"
     mkdir -p initramfs/bin initramfs/mod
@@ -30,19 +34,46 @@ guest_kernel() { # -> vmlinuz, and initramfs.gz with the modules that the guest 
     done <wanted.txt >initramfs/modules
     cp "$(command -v busybox)" initramfs/bin/busybox
     cp "$ROOT/verify.d/guest-init" initramfs/init
+    for program in "$@"; do
+        cp --parents -L $(ldd "$(command -v "$program")" | grep -o '/[^ ]*') initramfs
+        mkdir -p initramfs/sbin
+        cp "$(command -v "$program")" initramfs/sbin/
+    done
     mkdir -p initramfs/{proc,sys,dev}
     chmod +x initramfs/init
     (cd initramfs && find . | cpio -o -H newc --quiet | gzip -1) >initramfs.gz
     cp kernel/boot/vmlinuz-* vmlinuz
 }
 
+guest_machine() { # MEMORY WORD...: sets GUEST_QEMU, what starts it, with these on its kernel's command line
+    GUEST_QEMU=(qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m "$1" -smp 2 -nographic
+        -kernel vmlinuz -initrd initramfs.gz -append "console=ttyS0 quiet panic=-1 rdinit=/init ${*:2}")
+}
+
 guest_run() { # LOG SECONDS MEMORY DISK_MIB WORD...: until it powers off, with an empty /dev/vda, and these on its kernel's command line
     rm -f disk.raw
     truncate -s "$4M" disk.raw
-    timeout "$2" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m "$3" -smp 2 -nographic -no-reboot \
-        -kernel vmlinuz -initrd initramfs.gz -append "console=ttyS0 quiet panic=-1 rdinit=/init jdk=$JAVA_HOME ${*:5}" \
-        -drive "file=disk.raw,format=raw,if=virtio,cache=none" \
+    guest_machine "$3" "jdk=$JAVA_HOME" "${@:5}"
+    timeout "$2" "${GUEST_QEMU[@]}" -no-reboot -drive "file=disk.raw,format=raw,if=virtio,cache=none" \
         -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap </dev/null >"$1" 2>&1 || true
     tr -d '\r' <"$1" | grep -a 'guest: \|threads have\|ramback: \|rror\|ut of memory\|blocked for' | tail -n 30
     tr -d '\r' <"$1" | grep -qa '^guest: done'
+}
+
+guest_command() { # SOCKET COMMAND: to QEMU's monitor, QMP
+    /usr/bin/python3 -I - "$@" <<'P'
+import json, socket, sys
+
+with socket.socket(socket.AF_UNIX) as monitor:
+    monitor.connect(sys.argv[1])
+    answers = monitor.makefile()
+    answers.readline()  # its greeting
+    for command in "qmp_capabilities", sys.argv[2]:
+        monitor.sendall(json.dumps({"execute": command}).encode())
+        answer = {}
+        while "return" not in answer:  # events come in between
+            answer = json.loads(answers.readline())
+            if "error" in answer:
+                sys.exit(str(answer))
+P
 }
