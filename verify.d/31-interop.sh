@@ -1,4 +1,4 @@
-# what: structured replies, extents and extended headers with the clients there are: nbdinfo, nbdcopy, nbdsh, nbddump, qemu-img, qemu-io, qemu-nbd
+# what: structured replies, extents and extended headers with the clients there are: nbdinfo, nbdcopy, nbdsh, nbddump, nbdfuse, nbdkit, qemu-img, qemu-io, qemu-nbd
 # budget: 60
 # clients: yes
 
@@ -49,6 +49,11 @@ all_saved() { # NAME
     test "$(json "$1" .dirtyChunks)" = 0
 }
 
+flushed() { # NAME: nothing of it is dirty any more
+    ramback flush "$1"
+    wait_for 30 all_saved "$1"
+}
+
 read_bytes() { # NAME
     json "$1" .requests.readBytes
 }
@@ -85,13 +90,11 @@ sys.exit(f"got, expected: {wrong}" if wrong else 0)'
 
 dirty_where_written() {
     sh_nbd "$URI" 'h.pwrite(b"z" * 65536, 8 << 20)'
-    ramback flush map
-    wait_for 30 all_saved map
+    flushed map
     map_is ramback:dirty "$URI" "0:$SIZE:0"
     map_is base:allocation "$URI" "${MAP/$((4 << 20)):$((251 << 20)):3/$((4 << 20)):$((4 << 20)):3 $((8 << 20)):65536:0 $(((8 << 20) + 65536)):$(((247 << 20) - 65536)):3}"
     sh_nbd "$URI" 'h.trim(65536, 8 << 20)'
-    ramback flush map
-    wait_for 30 all_saved map
+    flushed map
     map_is base:allocation "$URI" "$MAP"
 }
 
@@ -160,6 +163,18 @@ assert not h.get_structured_replies_negotiated() and not h.can_df()
 assert h.pread(4096, 0) == bytes(4096)' "$URI"
 fi
 
+# Where somebody else's python3 comes first, it has no module nbd.
+shell_works() {
+    PATH=/usr/bin:$PATH nbdsh --base-allocation -u "$URI" -c 'h.pwrite(b"n" * 65536, 8 << 20, nbd.CMD_FLAG_FUA)' \
+        -c 'assert h.pread(65536, 8 << 20) == b"n" * 65536' -c 'h.zero(65536, 8 << 20)' -c 'print(h.get_size())' | grep -x $SIZE
+    flushed map
+    map_is base:allocation "$URI" "$MAP"
+}
+
+if has nbdsh; then
+    check 'nbdsh itself: writes, reads, and makes a hole' shell_works
+fi
+
 dumps() {
     nbddump --length=$(((1 << 20) + 16)) "$URI" | tail -n 2
     nbddump "$URI" >/dev/null
@@ -167,6 +182,66 @@ dumps() {
 
 if has nbddump; then
     check 'nbddump shows all of it' dumps
+fi
+
+# Whoever serves on what we serve passes data and holes on, in both directions.
+passes_on() { # URI of its own
+    local written="0:$((1 << 20)):3 $((1 << 20)):$((3 << 20)):0 $((4 << 20)):$(((12 << 20) + 65536)):3 $(((16 << 20) + 65536)):65536:0"
+    written+=" $(((16 << 20) + 131072)):$(((239 << 20) - 131072)):3 $((255 << 20)):$((1 << 20)):0"
+    map_is base:allocation "$1" "$MAP"
+    nbdcopy "$1" passed.img
+    cmp same.img passed.img
+    sh_nbd "$1" '
+h.pwrite(b"p" * 131072, 16 << 20)
+h.zero(65536, 16 << 20)
+h.flush()
+assert h.pread(131072, 16 << 20) == bytes(65536) + b"p" * 65536'
+    map_is base:allocation "$1" "$written"
+    map_is base:allocation "$URI" "$written"
+    sh_nbd "$URI" 'assert h.pread(131072, 16 << 20) == bytes(65536) + b"p" * 65536'
+    sh_nbd "$1" '
+h.trim(131072, 16 << 20)
+h.flush()'
+    flushed map
+    map_is base:allocation "$1" "$MAP"
+    map_is base:allocation "$URI" "$MAP"
+}
+
+ends() { # the server whose pid is in FILE
+    local pid
+    pid=$(cat "$1")
+    kill -TERM "$pid"
+    wait_for 20 gone "$pid"
+}
+
+nbdkit_passes_on() {
+    local status=0
+    nbdkit --unix "$WORK/nbdkit.sock" --pidfile "$WORK/nbdkit.pid" nbd uri="$URI"
+    wait_for 20 test -s nbdkit.pid
+    (set -e && passes_on "nbd+unix:///?socket=$WORK/nbdkit.sock") || status=$?
+    ends nbdkit.pid
+    return "$status"
+}
+
+a_file() { # by nbdfuse: what is done to it is done to us
+    mount_nbd "$URI"
+    cmp same.img "$NBD_FILE"
+    dd if=/dev/urandom of=written.img bs=64k count=2 status=none
+    dd if=written.img of="$NBD_FILE" bs=64k seek=128 conv=notrunc,fsync status=none
+    fallocate --punch-hole --offset $((8 << 20)) --length 65536 "$NBD_FILE"
+    unmount_nbd "$NBD_MOUNT"
+    sh_nbd "$URI" '
+assert h.pread(131072, 8 << 20) == bytes(65536) + open("written.img", "rb").read()[65536:]
+h.trim(131072, 8 << 20)'
+    flushed map
+    map_is base:allocation "$URI" "$MAP"
+}
+
+if has nbdkit nbdcopy; then
+    check 'nbdkit as our client passes data and holes on, in both directions' nbdkit_passes_on
+fi
+if has nbdfuse; then
+    check 'nbdfuse: a file that is read, written, and gets a hole' a_file
 fi
 
 # --- qemu ---
@@ -206,16 +281,24 @@ qemu_works() {
     without grep -i 'fail\|error' io.log
 }
 
-proxied() { # qemu-nbd, a client of ours, serves what it reads
-    local pid
-    qemu-nbd --fork --persistent --pid-file "$WORK/proxy.pid" --socket "$WORK/proxy.sock" --format raw --read-only "$URI"
-    wait_for 20 test -s proxy.pid
-    pid=$(cat proxy.pid)
-    map_is base:allocation "nbd+unix:///?socket=$WORK/proxy.sock" "$MAP"
-    nbdcopy "nbd+unix:///?socket=$WORK/proxy.sock" proxied.img
-    kill -TERM "$pid"
-    wait_for 20 gone "$pid"
-    cmp same.img proxied.img
+qemu_passes_on() {
+    local status=0
+    qemu-nbd --fork --persistent --pid-file "$WORK/qemu.pid" --socket "$WORK/qemu.sock" --discard unmap \
+        --image-opts driver=raw,file.driver=nbd,file.server.type=unix,file.server.path="$SOCKET",file.export=map
+    wait_for 20 test -s qemu.pid
+    (set -e && passes_on "nbd+unix:///?socket=$WORK/qemu.sock") || status=$?
+    ends qemu.pid
+    return "$status"
+}
+
+qemu_lists() {
+    qemu-nbd --list --socket="$SOCKET" | tee list.txt
+    grep -x 'exports available: 1' list.txt
+    grep -x " export: 'map'" list.txt
+    grep -x '  description: a Ramback device over map.img' list.txt
+    grep -x "  size:  $SIZE" list.txt
+    grep -x '   base:allocation' list.txt
+    grep -x '   ramback:dirty' list.txt
 }
 
 if has qemu-img; then
@@ -227,7 +310,8 @@ if has qemu-io; then
     check 'qemu-io reads, writes, zeroes and discards' qemu_works
 fi
 if has qemu-nbd nbdcopy; then
-    check 'qemu-nbd as our client serves the same data and the same holes' proxied
+    check 'qemu-nbd as our client passes data and holes on, in both directions' qemu_passes_on
+    check 'qemu-nbd --list tells the export and its contexts' qemu_lists
 fi
 must 'down' down map
 check 'the image is what it was' cmp same.img map.img
@@ -243,8 +327,7 @@ if has qemu-nbd nbdinfo; then
     check 'an image behind qemu-nbd: its holes are ours, without being read' wait_for 30 loaded behind
     check 'and are told to clients' map_is base:allocation "$UP_URI" "$MAP"
     must 'down of that' down behind
-    kill -TERM "$(cat behind.pid)"
-    wait_for 20 gone "$(cat behind.pid)"
+    ends behind.pid
 fi
 
 # --- what the image lacks ---
