@@ -6,7 +6,7 @@ readonly PYTHON=/usr/bin/python3
 
 if ! command -v openssl >/dev/null; then
     skip 'everything about TLS' 'openssl is not installed'
-    exit 0
+    return 0
 fi
 
 # --- certificates: an authority, a server, a client, and a stranger of another authority ---
