@@ -35,6 +35,7 @@ guest_kernel() { # [PROGRAM...] -> vmlinuz, and initramfs.gz with the modules th
     cp "$(command -v busybox)" initramfs/bin/busybox
     cp "$ROOT/verify.d/guest-init" initramfs/init
     for program in "$@"; do
+        # shellcheck disable=SC2046 # a word each
         cp --parents -L $(ldd "$(command -v "$program")" | grep -o '/[^ ]*') initramfs
         mkdir -p initramfs/sbin
         cp "$(command -v "$program")" initramfs/sbin/
