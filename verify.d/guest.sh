@@ -17,6 +17,10 @@ guest_download() { # -> the package of Debian's kernel
     apt-get download "$package"
 }
 
+guest_available() { # [PACKAGE:PROGRAM...]: these two; with new lists of packages if it does not go with the old
+    { guest_packages "$@" && guest_download; } || { apt-get update -q && guest_packages "$@" && guest_download; }
+}
+
 guest_kernel() { # [PROGRAM...] -> vmlinuz, and initramfs.gz with the modules that the guest needs, and these programs of this system
     local version module program
     dpkg-deb -x linux-image-*.deb kernel
