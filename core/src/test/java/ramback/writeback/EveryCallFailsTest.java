@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -112,9 +113,7 @@ class EveryCallFailsTest {
     /** Returns how many calls were made. */
     private long run(Fault fault) throws Exception {
         try (Life life = new Life(fault, directory.resolve("snapshot.img"))) {
-            // A thread of its own: one whose device is taken away, because it was found faulty, may never end.
-            CompletableFuture<Void> script = CompletableFuture.runAsync(
-                    life::script, work -> Thread.ofPlatform().daemon().start(work));
+            CompletableFuture<Void> script = life.startScript();
             int seen = -1;
             long since = System.nanoTime();
             while (!isDone(script)) {
@@ -179,6 +178,9 @@ class EveryCallFailsTest {
         /** Steps of the script that are over. */
         private final AtomicInteger progress = new AtomicInteger();
 
+        private final Thread thread = Thread.ofPlatform().daemon().unstarted(this::runScript);
+        private final CompletableFuture<Void> over = new CompletableFuture<>();
+
         Life(Fault fault, Path snapshotFile) throws IOException {
             this.fault = fault;
             this.snapshotFile = snapshotFile;
@@ -208,7 +210,22 @@ class EveryCallFailsTest {
 
         // ----------------------------------------------------------------------------------------------- script
 
-        void script() {
+        /** A thread of its own, so that another can look and cure the disk while it waits. */
+        CompletableFuture<Void> startScript() {
+            thread.start();
+            return over;
+        }
+
+        private void runScript() {
+            try {
+                script();
+                over.complete(null);
+            } catch (Throwable e) {
+                over.completeExceptionally(e);
+            }
+        }
+
+        private void script() {
             try {
                 read(5, 3);
                 write(2 * CHUNK, random(4 * CHUNK, 2));
@@ -465,6 +482,16 @@ class EveryCallFailsTest {
         @Override
         public void close() {
             fault.cure();
+            // A device that was found faulty is left in the middle of its script, which must not go on in memory that
+            // is gone.
+            thread.interrupt();
+            try {
+                assertThat(thread.join(Duration.ofSeconds(Gate.HANG_SECONDS)))
+                        .as("the script has ended")
+                        .isTrue();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
             snapshots.stop();
             rig.close();
         }
