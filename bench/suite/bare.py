@@ -3,21 +3,19 @@ server in C that has no device, and against the others."""
 
 import os
 import re
-import shutil
 from dataclasses import asdict, dataclass
 
 from .charts import BarChart
 from .disk import write_noise
 from .fio import KIB, MIB
+from .reference import BARE, bare_server, compile_bare
 from .report import Goal, Part, median, number, verdict, wrapped
-from .servers import OURS, READY_SECONDS, ROOT, Server, start_all, unix_uri
+from .servers import OURS, start_all
 from .serving import placements
-from .workshop import Skipped, alive, pin, run, wait_until
+from .workshop import pin, run
 
 SIZE_BYTES = 64 * MIB
 SIZES = (("4K", 4 * KIB, 0.9), ("64K", 64 * KIB, None), ("1M", MIB, 0.8))
-SOURCE = os.path.join(ROOT, "bench", "suite", "bare.c")
-BARE = "bare socket"
 
 
 @dataclass(frozen=True)
@@ -28,23 +26,6 @@ class Ping:
     p50_micros: float
     p99_micros: float
     p999_micros: float
-
-
-def compile_bare(shop):
-    """Compiles the C program; returns its path."""
-    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    if not compiler:
-        raise Skipped("needs a C compiler: apt-get install gcc libc6-dev")
-    program = os.path.join(shop.disk_dir, "bare")
-    run(compiler, "-O2", "-pthread", "-o", program, SOURCE)
-    return program
-
-
-def bare_server(shop, program):
-    path = os.path.join(shop.ram_dir, "bare.sock")
-    process = shop.start(program, "serve", path, SIZE_BYTES)
-    wait_until("bare serve", READY_SECONDS, lambda: alive(process, "bare serve") and os.path.exists(path))
-    return Server(BARE, process, unix_uri("", path), SIZE_BYTES)
 
 
 def ping(program, server, word, block_bytes, seconds, cpus):
@@ -62,7 +43,7 @@ def bench(shop, options, say):
     content = os.path.join(shop.ram_dir, "content.img")
     write_noise(content, SIZE_BYTES)
     servers, missing = start_all(shop, content, SIZE_BYTES, options, say)
-    servers.insert(0, bare_server(shop, program))
+    servers.insert(0, bare_server(shop, program, SIZE_BYTES))
     samples = measure_all(program, servers, options, say)
     part = Part(
         "Against a bare socket",
