@@ -53,6 +53,7 @@ public class CodecBenchmark {
 
     private Arena arena;
     private CopyingDevice device;
+    private Export export;
     private ScriptedChannel channel;
     private ReplyForm form = ReplyForm.SIMPLE;
     private Dialect dialect;
@@ -68,6 +69,7 @@ public class CodecBenchmark {
         arena = Arena.ofShared();
         form = ReplyForm.valueOf(messages);
         device = new CopyingDevice(arena);
+        export = new Export("disk", "", device);
         dialect = new Dialect(form, Set.of());
         channel = new ScriptedChannel(requests());
         wire = new Wire(channel, null, new Polling(new PollingLimits(0, 1, 1)), System::nanoTime);
@@ -111,7 +113,7 @@ public class CodecBenchmark {
     @OperationsPerInvocation(REQUEST_COUNT)
     public long serve() throws IOException {
         channel.begin(REQUEST_COUNT / batch);
-        new Transmission(device, device, dialect, wire, slots, replies, traffic, recording).run();
+        new Transmission(export, device, dialect, wire, slots, replies, traffic, recording).run();
         return channel.sentBytes();
     }
 }

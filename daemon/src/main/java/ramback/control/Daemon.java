@@ -187,11 +187,8 @@ public final class Daemon {
             TlsKeys tlsKeys = tlsKeys();
             Protection protection = options.host().protect();
             engine = Engine.start(options.device(), directory.orders(), progress);
-            nbd = new NbdServer(
-                    List.of(new Export(name, description(), engine.device(), engine.exportGeneration())),
-                    ServerLimits.DEFAULT,
-                    tlsMode(),
-                    tlsKeys);
+            Export export = new Export(name, description(), engine.device(), engine.exportGeneration());
+            nbd = new NbdServer(List.of(export, export.view()), ServerLimits.DEFAULT, tlsMode(), tlsKeys);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {

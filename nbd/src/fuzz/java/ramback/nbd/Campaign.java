@@ -119,7 +119,9 @@ final class Campaign {
                 target.awaitAlone();
                 goodTurn(target, course);
                 for (FuzzExport export : target.exports()) {
-                    export.disk().settle(target.contents(export), export.ordered());
+                    if (!export.isView()) {
+                        export.disk().settle(target.contents(export), export.ordered());
+                    }
                 }
                 count(reading);
             }

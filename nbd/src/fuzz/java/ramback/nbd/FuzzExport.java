@@ -14,6 +14,7 @@ import ramback.device.Outcome;
  * @param keptBegin the first byte that only the good client changes while {@code beside} a conversation
  * @param keptEnd the byte behind the last one
  * @param beside whether the good client works at the same time
+ * @param isView whether it only shows what another export's device holds
  */
 record FuzzExport(
         String name,
@@ -27,7 +28,8 @@ record FuzzExport(
         Faults faults,
         int keptBegin,
         int keptEnd,
-        BooleanSupplier beside) {
+        BooleanSupplier beside,
+        boolean isView) {
 
     /** The faults of a device, by what a request asks for, so that the fuzzer knows them beforehand. */
     record Faults(boolean failing, boolean deferring, boolean anythingMayWait) {
@@ -71,6 +73,24 @@ record FuzzExport(
     /** The name of what it is since it last came back without something, for who would not go on with anything else. */
     String generationName() {
         return name + "@" + generation;
+    }
+
+    /** The same device, as clients see it that may not change it. */
+    FuzzExport view() {
+        return new FuzzExport(
+                name + "-ro",
+                description.isEmpty() ? "(read-only, live)" : description + " (read-only, live)",
+                generation,
+                chunkBytes,
+                true,
+                trims,
+                ordered,
+                disk,
+                faults,
+                keptBegin,
+                keptEnd,
+                beside,
+                true);
     }
 
     int sizeBytes() {

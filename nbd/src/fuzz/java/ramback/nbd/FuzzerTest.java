@@ -99,7 +99,8 @@ final class FuzzerTest {
                 FuzzExport.Faults.NONE,
                 0,
                 0,
-                () -> false);
+                () -> false,
+                false);
     }
 
     /** LIST, GO, a write, two reads, a read behind the end, DISC. */

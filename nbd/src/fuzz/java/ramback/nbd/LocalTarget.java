@@ -10,7 +10,10 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
@@ -29,6 +32,7 @@ final class LocalTarget implements FuzzTarget {
 
     private final List<RamDevice> devices = new ArrayList<>();
     private final List<Thread> finishers = new ArrayList<>();
+    private final Map<DiskModel, RamDevice> deviceOf = new HashMap<>();
     private final List<FuzzExport> exports = new ArrayList<>();
     private final List<DeviceSession> occupied = new ArrayList<>();
     private final Path directory = Files.createTempDirectory("fuzz");
@@ -41,7 +45,12 @@ final class LocalTarget implements FuzzTarget {
         List<Export> served = new ArrayList<>();
         int exportCount = random.nextInt(3) == 0 ? 3 : 1;
         for (int i = 0; i < exportCount; i++) {
-            served.add(addExport(i, random));
+            Export export = addExport(i, random);
+            served.add(export);
+            if (random.nextBoolean()) {
+                served.add(export.view());
+                exports.add(exports.getLast().view());
+            }
         }
         ServerLimits limits = new ServerLimits(
                 64,
@@ -91,6 +100,8 @@ final class LocalTarget implements FuzzTarget {
         int keptEnd = sizeBytes < 4 * KEPT_BYTES ? 0 : keptBegin + KEPT_BYTES;
         String description = number == 1 ? "" : "a disk to be fuzzed";
         long generation = random.nextInt(3);
+        DiskModel disk = new DiskModel(contents);
+        deviceOf.put(disk, device);
         exports.add(new FuzzExport(
                 name,
                 description,
@@ -99,11 +110,12 @@ final class LocalTarget implements FuzzTarget {
                 readOnly,
                 false,
                 true,
-                new DiskModel(contents),
+                disk,
                 faults,
                 keptBegin,
                 keptEnd,
-                isBeside));
+                isBeside,
+                false));
         return new Export(name, description, device, generation);
     }
 
@@ -206,7 +218,7 @@ final class LocalTarget implements FuzzTarget {
 
     @Override
     public MemorySegment contents(FuzzExport export) {
-        return devices.get(exports.indexOf(export)).memory;
+        return Objects.requireNonNull(deviceOf.get(export.disk())).memory;
     }
 
     @Override

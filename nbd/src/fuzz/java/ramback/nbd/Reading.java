@@ -413,7 +413,9 @@ final class Reading {
 
     private @Nullable FuzzExport find(ByteBuffer name) {
         if (!name.hasRemaining()) {
-            return exports.size() == 1 ? exports.getFirst() : null;
+            List<FuzzExport> devices =
+                    exports.stream().filter(export -> !export.isView()).toList();
+            return devices.size() == 1 ? devices.getFirst() : null;
         }
         for (FuzzExport export : exports) {
             if (name.equals(ByteBuffer.wrap(export.name().getBytes(UTF_8)))

@@ -66,7 +66,8 @@ final class RemoteTarget implements FuzzTarget {
                 FuzzExport.Faults.WAITS,
                 keptBegin,
                 keptBegin + KEPT_BYTES,
-                () -> beside);
+                () -> beside,
+                false);
     }
 
     private byte[] read(int sizeBytes) throws IOException {
@@ -85,7 +86,7 @@ final class RemoteTarget implements FuzzTarget {
 
     @Override
     public List<FuzzExport> exports() {
-        return List.of(export);
+        return List.of(export, export.view());
     }
 
     @Override

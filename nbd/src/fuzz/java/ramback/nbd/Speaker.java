@@ -118,7 +118,9 @@ final class Speaker {
             extended = true;
         }
         if (!oneIn(4)) {
-            String name = exports.size() == 1 && oneIn(2) ? "" : anyExport().name();
+            boolean isOne = exports.stream()
+                    .allMatch(export -> export.disk() == exports.getFirst().disk());
+            String name = isOne && oneIn(2) ? "" : anyExport().name();
             option(10, queries(name.getBytes(UTF_8)));
         }
     }

@@ -76,11 +76,12 @@ final class Connection implements Runnable {
             server.handshakes().leave(this);
             if (agreed != null) {
                 session = agreed.session();
-                String device = agreed.export().name();
+                String device = agreed.export().device().name();
+                String export = agreed.export().name();
                 LOG.log(
                         Level.DEBUG,
-                        () -> device + ": a client has come; event=client-begin device=" + device + " client="
-                                + number);
+                        () -> device + ": a client has come; event=client-begin device=" + device + " export=" + export
+                                + " client=" + number);
                 try {
                     transmit(agreed);
                 } finally {
@@ -120,14 +121,7 @@ final class Connection implements Runnable {
                         .name("reply-" + number)
                         .start(() -> runReplies(deferredReplies, slots, own));
                 Transmission transmission = new Transmission(
-                        agreed.export().device(),
-                        own,
-                        agreed.dialect(),
-                        wire,
-                        slots,
-                        replies,
-                        traffic,
-                        server.recording());
+                        agreed.export(), own, agreed.dialect(), wire, slots, replies, traffic, server.recording());
                 finish(transmission.run(), slots, wire);
             } finally {
                 closeChannel();

@@ -4,6 +4,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import ramback.device.Device;
 
 /** What a server offers, in the order in which LIST shows it. Immutable. */
 record Exports(List<Export> all) {
@@ -21,21 +22,23 @@ record Exports(List<Export> all) {
         }
     }
 
-    /** How many clients all of them together take. */
+    /** How many clients all of them together take: those of one device share its sessions. */
     int sessionCountMax() {
         return all.stream()
-                .mapToInt(export -> export.device().sessionCountMax())
+                .map(Export::device)
+                .distinct()
+                .mapToInt(Device::sessionCountMax)
                 .sum();
     }
 
     /**
-     * Returns the export of this name, or of this name and generation; the empty name means the only export, and nothing when there are
-     * several.
+     * Returns the export of this name, or of this name and generation; the empty name means the only export that is no view, and
+     * nothing when there are several.
      */
     @Nullable
     Export find(String name) {
         if (name.isEmpty()) {
-            return all.size() == 1 ? all.getFirst() : null;
+            return defaultExport();
         }
         for (Export export : all) {
             if (export.name().equals(name) || name.equals(generationName(export))) {
@@ -43,6 +46,19 @@ record Exports(List<Export> all) {
             }
         }
         return null;
+    }
+
+    private @Nullable Export defaultExport() {
+        Export found = null;
+        for (Export export : all) {
+            if (!export.isView()) {
+                if (found != null) {
+                    return null;
+                }
+                found = export;
+            }
+        }
+        return found;
     }
 
     private static String generationName(Export export) {

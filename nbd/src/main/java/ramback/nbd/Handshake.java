@@ -346,14 +346,13 @@ final class Handshake {
 
     /** What is said of a device: a FLUSH covers every session (MULTI_CONN); a read-only one takes no changes. */
     private int transmissionFlags(Export export) {
-        Device device = export.device();
         int flags = dialectFor(export).transmissionFlags()
                 | Protocol.FLAG_HAS_FLAGS
                 | Protocol.FLAG_SEND_FLUSH
                 | Protocol.FLAG_SEND_FUA
                 | Protocol.FLAG_CAN_MULTI_CONN
                 | Protocol.FLAG_SEND_CACHE;
-        return device.readOnly()
+        return export.readOnly()
                 ? flags | Protocol.FLAG_READ_ONLY
                 : flags | Protocol.FLAG_SEND_TRIM | Protocol.FLAG_SEND_WRITE_ZEROES | Protocol.FLAG_SEND_FAST_ZERO;
     }

@@ -55,7 +55,7 @@ final class Transmission {
     private boolean streamEnded;
 
     Transmission(
-            Device device,
+            Export export,
             DeviceSession session,
             Dialect dialect,
             Wire wire,
@@ -69,8 +69,8 @@ final class Transmission {
         this.requestBytes = dialect.form().requestBytes();
         this.isExtended = dialect.form() == ReplyForm.EXTENDED;
         this.contextBits = dialect.contextBits();
-        this.sizeBytes = device.sizeBytes();
-        this.readOnly = device.readOnly();
+        this.sizeBytes = export.device().sizeBytes();
+        this.readOnly = export.readOnly();
         this.wire = wire;
         this.slots = slots;
         this.replies = replies;

@@ -34,10 +34,9 @@ final class BlockStatusTest {
         device = RamDevice.ofSize(SIZE);
         device.chunkStates = new int[CHUNK_COUNT];
         RamDevice other = RamDevice.ofSize(SIZE);
+        Export disk = new Export("disk", "", device);
         fixture = new ServerFixture(
-                device,
-                ServerLimits.DEFAULT,
-                List.of(new Export("disk", "", device), new Export("other", "", other, 3)));
+                device, ServerLimits.DEFAULT, List.of(disk, disk.view(), new Export("other", "", other, 3)));
     }
 
     @AfterEach
@@ -111,6 +110,19 @@ final class BlockStatusTest {
         assertThat(chunk.data().getInt()).isEqualTo(Protocol.EINVAL);
         client.request(Protocol.CMD_CACHE, 6, 0, 1);
         client.expect(6, 0);
+    }
+
+    @Test
+    void contextsOfADeviceAreNotThoseOfItsView() throws IOException {
+        NbdClient client = structured();
+        assertThat(set(client, "disk", ALLOCATION)).containsExactly(ALLOCATION);
+        client.go("disk-ro");
+        expectNotServed(client);
+        NbdClient looking = structured();
+        assertThat(set(looking, "disk-ro", ALLOCATION)).containsExactly(ALLOCATION);
+        looking.go("disk-ro");
+        looking.request(Protocol.CMD_BLOCK_STATUS, 5, 0, CHUNK);
+        assertThat(looking.readChunk().type()).isEqualTo(Protocol.REPLY_BLOCK_STATUS);
     }
 
     @Test

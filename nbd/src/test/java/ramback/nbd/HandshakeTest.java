@@ -235,6 +235,90 @@ final class HandshakeTest {
         assertThat(export.getShort()).isEqualTo((short) 0b0101_0000_1111);
     }
 
+    // ---------------------------------------------------------------------------------------------------- views
+
+    private static final int READ_ONLY_FLAGS = 0b0101_0000_1111;
+
+    private NbdClient greetedWithView(RamDevice device, String description) throws IOException {
+        fixture.close();
+        Export export = new Export("disk", description, device, 4);
+        fixture = new ServerFixture(device, ServerLimits.DEFAULT, List.of(export, export.view()));
+        return greeted();
+    }
+
+    private static int flagsOf(NbdClient client, String name) throws IOException {
+        ByteBuffer export = client.option(Protocol.OPT_INFO, NbdClient.infoData(name))
+                .getFirst()
+                .buffer();
+        assertThat(export.getShort()).isZero();
+        assertThat(export.getLong()).isEqualTo(1_000_003);
+        return export.getShort();
+    }
+
+    @Test
+    void aViewIsListedBesideItsDeviceAndSaysWhatItIs() throws IOException {
+        NbdClient client = greetedWithView(RamDevice.ofSize(1_000_003), "a disk");
+        assertThat(client.option(Protocol.OPT_LIST, new byte[0]))
+                .extracting(NbdClient.OptionReply::text)
+                .containsExactly("\0\0\0\4diska disk", "\0\0\0\7disk-roa disk (read-only, live)", "");
+        assertThat(client.option(Protocol.OPT_INFO, NbdClient.infoData("disk-ro", 1, 2, 3)))
+                .hasSize(5)
+                .satisfies(
+                        replies -> assertThat(replies.get(1).text()).isEqualTo("\0\1disk-ro"),
+                        replies -> assertThat(replies.get(2).text()).isEqualTo("\0\2a disk (read-only, live)"));
+        assertThat(new Export("d", "", RamDevice.ofSize(1)).view().description())
+                .isEqualTo("(read-only, live)");
+    }
+
+    @Test
+    void aViewHasTheSizeOfItsDeviceAndTakesNoChanges() throws IOException {
+        NbdClient client = greetedWithView(RamDevice.ofSize(1_000_003), "");
+        assertThat(flagsOf(client, "disk")).isEqualTo(ALL_FLAGS);
+        assertThat(flagsOf(client, "")).as("the default is no view").isEqualTo(ALL_FLAGS);
+        assertThat(flagsOf(client, "disk-ro")).isEqualTo(READ_ONLY_FLAGS);
+        assertThat(flagsOf(client, "disk-ro@4")).isEqualTo(READ_ONLY_FLAGS);
+        expectUnknown(client, "disk-ro@3", "export disk-ro has generation 4 now");
+        expectUnknown(client, "disk-ro-ro", "no export of that name");
+        client.sendOption(Protocol.OPT_EXPORT_NAME, "disk-ro".getBytes(UTF_8));
+        ByteBuffer taken = client.receive(10);
+        assertThat(taken.getLong()).isEqualTo(1_000_003);
+        assertThat(taken.getShort()).isEqualTo((short) READ_ONLY_FLAGS);
+        assertThat(client.read(1, 0, 10)).hasSize(10);
+    }
+
+    private static void expectUnknown(NbdClient client, String name, String text) throws IOException {
+        List<NbdClient.OptionReply> replies = client.option(Protocol.OPT_GO, NbdClient.infoData(name));
+        assertThat(replies).extracting(NbdClient.OptionReply::type).containsExactly(Protocol.REP_ERR_UNKNOWN);
+        assertThat(replies.getFirst().text()).contains(text);
+    }
+
+    @Test
+    void aReadOnlyDeviceHasAViewAsWell() throws IOException {
+        RamDevice device = new RamDevice("disk", RamDevice.ofSize(1_000_003).memory, 4096, true, 2, 4);
+        NbdClient client = greetedWithView(device, "");
+        assertThat(flagsOf(client, "disk")).isEqualTo(READ_ONLY_FLAGS);
+        assertThat(flagsOf(client, "disk-ro")).isEqualTo(READ_ONLY_FLAGS);
+    }
+
+    @Test
+    void clientsOfAViewAreClientsOfTheDevice() throws IOException {
+        RamDevice device = new RamDevice("disk", RamDevice.ofSize(1_000_003).memory, 4096, false, 2, 4);
+        NbdClient client = greetedWithView(device, "");
+        client.go("disk-ro");
+        greeted().go("disk");
+        expectFull(greeted(), "disk");
+        expectFull(greeted(), "disk-ro");
+        assertThat(new Exports(List.of(new Export("a", "", device), new Export("a", "", device).view()))
+                        .sessionCountMax())
+                .isEqualTo(2);
+    }
+
+    private static void expectFull(NbdClient client, String name) throws IOException {
+        assertThat(client.option(Protocol.OPT_GO, NbdClient.infoData(name)))
+                .extracting(NbdClient.OptionReply::type)
+                .containsExactly(Protocol.REP_ERR_POLICY);
+    }
+
     // ---------------------------------------------------------------------------------------------- LIST and ABORT
 
     @Test

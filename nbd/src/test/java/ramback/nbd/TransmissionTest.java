@@ -1,5 +1,6 @@
 package ramback.nbd;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -7,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -286,6 +288,34 @@ final class TransmissionTest {
         client.request(Protocol.CMD_FLUSH, 1, 0, 0);
         client.expect(1, 0);
         assertThat(client.read(1, 0, 100)).hasSize(100);
+    }
+
+    @Test
+    void aViewRefusesEveryChangeAndShowsThoseOfOthersAtOnce() throws IOException {
+        fixture.close();
+        RamDevice device = RamDevice.ofSize(100);
+        Export export = new Export("disk", "", device);
+        fixture = new ServerFixture(device, ServerLimits.DEFAULT, List.of(export, export.view()));
+        NbdClient writer = fixture.transmitting();
+        client = fixture.connect().greet(3);
+        client.go("disk-ro");
+        client.write(1, 0, new byte[5]);
+        client.expect(1, EPERM);
+        client.write(2, 0, new byte[0]);
+        client.expect(2, EPERM);
+        client.request(Protocol.CMD_TRIM, 3, 0, 5);
+        client.expect(3, EPERM);
+        client.request(Protocol.CMD_WRITE_ZEROES, 4, 0, 5);
+        client.expect(4, EPERM);
+        assertThat(device.log).as("what reached the device").isEmpty();
+        byte[] written = "something new".getBytes(UTF_8);
+        writer.write(5, 10, written);
+        writer.expect(5, 0);
+        assertThat(client.read(6, 10, written.length)).isEqualTo(written);
+        client.request(Protocol.CMD_FLUSH, 7, 0, 0);
+        client.expect(7, 0);
+        client.request(Protocol.CMD_CACHE, 8, 0, 100);
+        client.expect(8, 0);
     }
 
     @ParameterizedTest
