@@ -244,6 +244,65 @@ if has nbdfuse; then
     check 'nbdfuse: a file that is read, written, and gets a hole' a_file
 fi
 
+# --- NAME-ro ---
+
+readonly VIEW_URI="nbd+unix:///map-ro?socket=$SOCKET"
+
+lists_both() { # as the specification's LIST has them, each with its description and whether it takes changes
+    nbdinfo --list --json "nbd+unix:///?socket=$SOCKET" | $PYTHON -c '
+import json, sys
+found = [(e["export-name"], e["description"], e["is_read_only"], e["can_multi_conn"], e["export-size"]) for e in json.load(sys.stdin)["exports"]]
+about = "a Ramback device over map.img"
+wanted = [("map", about, False, True, 256 << 20), ("map-ro", about + " (read-only, live)", True, True, 256 << 20)]
+sys.exit(0 if found == wanted else f"{found}")'
+}
+
+view_refuses() {
+    sh_nbd "$VIEW_URI" '
+import errno
+assert h.is_read_only() and h.can_multi_conn() and not h.can_trim() and not h.can_zero()
+h.set_strict_mode(0)
+for change in (lambda: h.pwrite(b"x", 0), lambda: h.trim(4096, 0), lambda: h.zero(4096, 0)):
+    try:
+        change()
+    except nbd.Error as e:
+        assert e.errnum == errno.EPERM, e
+    else:
+        raise SystemExit("a change was not refused")
+h.flush()
+writer = nbd.NBD()
+writer.connect_uri("'"$URI"'")
+writer.pwrite(b"seen at once", 1 << 20)
+assert h.pread(12, 1 << 20) == b"seen at once"
+writer.pwrite(open("same.img", "rb").read((1 << 20) + 12)[1 << 20:], 1 << 20)'
+    ramback flush map
+    wait_for 30 all_saved map
+}
+
+view_copies() {
+    nbdcopy "$VIEW_URI" view.img
+    cmp same.img view.img
+}
+
+view_in_qemu() {
+    qemu-img info --output=json "$VIEW_URI" | $PYTHON -c '
+import json, sys
+info = json.load(sys.stdin)
+sys.exit(0 if info["virtual-size"] == 256 << 20 and info["format"] == "raw" else f"{info}")'
+    without qemu-io -f raw -c 'write 0 4k' "$VIEW_URI"
+    qemu-io -r -f raw -c 'read -P 0 0 4k' "$VIEW_URI"
+}
+
+if has nbdinfo nbdcopy nbdsh; then
+    check 'nbdinfo --list shows the device and its read-only view' lists_both
+    check 'nbdsh: the view refuses every change with EPERM and shows those of others at once' view_refuses
+    check 'nbdinfo --map of the view is that of the device' map_is base:allocation "$VIEW_URI" "$MAP"
+    check 'nbdcopy from the view' view_copies
+fi
+if has qemu-img qemu-io; then
+    check 'qemu-img and qemu-io read the view, and do not write' view_in_qemu
+fi
+
 # --- qemu ---
 
 qemu_maps() {
