@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.control.LatencyReport;
 import ramback.control.Light;
 import ramback.control.StatusReport;
+import ramback.nbd.TlsMode;
 import ramback.power.ForeignText;
 
 /** A status for people, on one screen. What a daemon says is made {@link ForeignText#printable} here. */
@@ -123,10 +124,7 @@ final class StatusScreen {
         add(lines, "requests", requests(now, earlier));
         Continuing latency = new Continuing(lines, "latency");
         now.latencies().forEach(kind -> latency.add(latency(kind)));
-        add(lines, "NBD", now.uri() + (now.tls().equals("off") ? "" : " (TLS: " + now.tls() + ")"));
-        if (now.tcpUri() != null) {
-            add(lines, "", now.tcpUri());
-        }
+        addUris(lines, now);
         if (now.httpUri() != null) {
             add(lines, "dashboard", now.httpUri());
         }
@@ -139,6 +137,17 @@ final class StatusScreen {
             add(lines, "warning", warning);
         }
         return lines;
+    }
+
+    /** Each with what holds for its clients: that TLS is required is said of TCP alone, a Unix socket's clients may do without. */
+    private static void addUris(List<Line> lines, StatusReport now) {
+        boolean isOff = now.tls().equals(TlsMode.OFF.word());
+        boolean isRequired = now.tls().equals(TlsMode.REQUIRE.word());
+        String allowed = isOff ? "" : " (TLS allowed)";
+        add(lines, "NBD", now.uri() + allowed);
+        if (now.tcpUri() != null) {
+            add(lines, "", now.tcpUri() + (isRequired ? " (TLS required)" : allowed));
+        }
     }
 
     private static String access(StatusReport now) {

@@ -2,6 +2,8 @@ package ramback.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import ramback.cli.StatusScreen.Style;
@@ -38,6 +40,30 @@ class StatusScreenTest {
                         "  latency    read  p50 10.0 us, p99 200 us, p99.9 3.00 ms, max 40.0 ms",
                         "  warning    swap is on",
                         "  warning    the tmpfs is small");
+    }
+
+    @Test
+    void eachUriSaysWhatItsClientsMayAndMustDoAboutTls() throws Exception {
+        assertThat(uris("off", "nbd://192.168.100.100:10809/disk"))
+                .containsExactly(
+                        "  NBD        nbd+unix:///disk?socket=/run/ramback/disk/nbd.sock",
+                        "             nbd://192.168.100.100:10809/disk");
+        assertThat(uris("allow", "nbd://192.168.100.100:10809/disk"))
+                .containsExactly(
+                        "  NBD        nbd+unix:///disk?socket=/run/ramback/disk/nbd.sock (TLS allowed)",
+                        "             nbd://192.168.100.100:10809/disk (TLS allowed)");
+        assertThat(uris("require", "nbds://192.168.100.100:10809/disk"))
+                .containsExactly(
+                        "  NBD        nbd+unix:///disk?socket=/run/ramback/disk/nbd.sock (TLS allowed)",
+                        "             nbds://192.168.100.100:10809/disk (TLS required)")
+                .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(80));
+    }
+
+    private static List<String> uris(String tls, String tcpUri) throws IOException {
+        var status = Answer.status("disk", "\"tls\":\"" + tls + "\",\"tcpUri\":\"" + tcpUri + "\"");
+        return StatusScreen.lines(status, PLAIN).stream()
+                .filter(line -> line.contains("nbd"))
+                .toList();
     }
 
     @Test

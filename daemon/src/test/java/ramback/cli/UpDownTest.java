@@ -1,6 +1,7 @@
 package ramback.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import java.io.IOException;
@@ -17,6 +18,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -298,6 +301,49 @@ class UpDownTest {
         assertThat(ramback(0, "status", "--json").out()).contains("\"tcpUri\":\"nbd://127.0.0.1:");
         ramback(0, "down");
         assertThat(socket).doesNotExist();
+    }
+
+    @Test
+    void tlsIsServedWithTheKeysThatWereGivenAndWithRenewedOnesAfterAHangUp() throws Exception {
+        Path certificate = directory.resolve("server.pem");
+        Path key = directory.resolve("server.key");
+        TestKeys first = new TestKeys(directory);
+        first.writeCertificate(certificate);
+        first.writeKey(key);
+        Up up = new Up(
+                        "disk.img",
+                        "--size",
+                        "1M",
+                        "--listen",
+                        "127.0.0.1:0",
+                        "--tls-cert",
+                        certificate.toString(),
+                        "--tls-key",
+                        key.toString())
+                .awaitReady();
+        int port = portOf("nbds", ramback(0, "status", "--json").out());
+        assertThat(TlsClient.list(port, first.certificate())).containsExactly("disk", "disk-ro");
+
+        TestKeys renewed = new TestKeys(directory);
+        renewed.writeCertificate(certificate);
+        up.shell.hangUp();
+        assertThat(up.shell.err())
+                .contains("were not read again, and the old ones stay in use", certificate.toString());
+        assertThat(TlsClient.list(port, first.certificate())).containsExactly("disk", "disk-ro");
+
+        renewed.writeKey(key);
+        up.shell.hangUp();
+        assertThat(up.shell.err()).contains("certificate and key were read again, and are in use from now on");
+        assertThat(TlsClient.list(port, renewed.certificate())).containsExactly("disk", "disk-ro");
+        assertThatIOException().isThrownBy(() -> TlsClient.list(port, first.certificate()));
+        assertThat(up.exitCode).as("a hang-up does not end it").isNotDone();
+    }
+
+    private static int portOf(String scheme, String status) {
+        Matcher uri = Pattern.compile("\"tcpUri\":\"" + scheme + "://127\\.0\\.0\\.1:([0-9]+)/")
+                .matcher(status);
+        assertThat(uri.find()).as(status).isTrue();
+        return Integer.parseInt(uri.group(1));
     }
 
     @Test
