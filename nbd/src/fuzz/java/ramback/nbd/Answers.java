@@ -22,6 +22,7 @@ final class Answers {
     private static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
     private static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
     private static final int STRING_MAX = 4096;
+    private static final int ALERT_BYTES = 7;
 
     private static final int NONE = 0;
     private static final int OFFSET_DATA = 1;
@@ -40,6 +41,7 @@ final class Answers {
     private int head;
     private int tail;
     private boolean greeted;
+    private boolean isAlerted;
     private int answerIndex;
     private int unansweredCount;
 
@@ -113,6 +115,9 @@ final class Answers {
             return takeAnswer(answers.get(answerIndex));
         }
         FuzzExport export = reading.taken();
+        if (export == null && reading.isTlsBegun()) {
+            return takeAlert();
+        }
         if (export == null) {
             throw new FuzzFailure("bytes behind the last answer of the handshake");
         }
@@ -124,6 +129,25 @@ final class Answers {
         }
         boolean isSimple = ByteBuffer.wrap(bytes).getInt(head) == SIMPLE_REPLY_MAGIC;
         return (isSimple && reading.form() == Reading.Form.STRUCTURED) ? takeReply(export) : takeChunk(export);
+    }
+
+    /** What was sent in place of TLS is answered with one fatal alert at the most, in the clear ("Alert Protocol" of TLS). */
+    private boolean takeAlert() {
+        if (tail - head < ALERT_BYTES) {
+            return false;
+        }
+        ByteBuffer alert = ByteBuffer.wrap(bytes, head, ALERT_BYTES);
+        if (isAlerted
+                || alert.get() != 21
+                || alert.get() != 3
+                || alert.get() > 4
+                || alert.getShort() != 2
+                || alert.get() != 2) {
+            throw new FuzzFailure("bytes behind STARTTLS that are no alert");
+        }
+        isAlerted = true;
+        head += ALERT_BYTES;
+        return true;
     }
 
     private boolean takeGreeting() {

@@ -110,8 +110,12 @@ final class Campaign {
                         : Reading.Availability.OPEN;
                 boolean beside = conversation.besideTurns() > 0;
                 target.prepare(availability, beside);
-                Reading reading =
-                        new Reading(target.exports(), availability, conversation.stream(), conversation.lengthBytes());
+                Reading reading = new Reading(
+                        target.exports(),
+                        availability,
+                        target.tls(),
+                        conversation.stream(),
+                        conversation.lengthBytes());
                 doing = "conversation " + number + ": " + conversation.manner() + ", " + conversation.pieces() + ", "
                         + availability + (beside ? ", the good client beside" : "") + "; " + reading;
                 SplittableRandom course = choice.split();

@@ -99,7 +99,9 @@ final class Dialogue implements AutoCloseable {
             }
             if (!toSend.hasRemaining() && !hungUp && !broken) {
                 waited = answers.isComplete();
-                if (waited ? reading.end() == Reading.End.STREAM_ENDED : conversation.manner() == Manner.HASTY) {
+                if (waited
+                        ? reading.end() == Reading.End.STREAM_ENDED || reading.isTlsBegun()
+                        : conversation.manner() == Manner.HASTY) {
                     hungUp = hangUp(channel);
                     moved = true;
                 }

@@ -12,6 +12,9 @@ interface FuzzTarget extends AutoCloseable {
 
     List<FuzzExport> exports();
 
+    /** Whether clients of the socket may, or must, encrypt. */
+    TlsMode tls();
+
     /** A client of the first export that does nothing wrong. */
     NbdClient goodClient();
 

@@ -127,8 +127,8 @@ final class FuzzerTest {
 
     private static byte[] answersOfTheServer() throws IOException {
         byte[] stream = stream();
-        Reading reading =
-                new Reading(List.of(exportOf(new byte[SIZE])), Reading.Availability.OPEN, stream, stream.length);
+        Reading reading = new Reading(
+                List.of(exportOf(new byte[SIZE])), Reading.Availability.OPEN, TlsMode.OFF, stream, stream.length);
         assertThat(reading.end()).isEqualTo(Reading.End.GOODBYE);
         try (ServerFixture fixture = new ServerFixture(RamDevice.ofSize(SIZE), ServerLimits.DEFAULT);
                 NbdClient client = fixture.connect()) {
@@ -143,8 +143,8 @@ final class FuzzerTest {
 
     private static void judge(byte[] answers, int lengthBytes) {
         byte[] stream = stream();
-        Answers judge = new Answers(
-                new Reading(List.of(exportOf(new byte[SIZE])), Reading.Availability.OPEN, stream, stream.length));
+        Answers judge = new Answers(new Reading(
+                List.of(exportOf(new byte[SIZE])), Reading.Availability.OPEN, TlsMode.OFF, stream, stream.length));
         judge.take(ByteBuffer.wrap(answers, 0, lengthBytes));
         judge.finish(true);
     }

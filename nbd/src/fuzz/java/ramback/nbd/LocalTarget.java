@@ -1,6 +1,7 @@
 package ramback.nbd;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -17,6 +18,7 @@ import java.util.Objects;
 import java.util.Queue;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
 import ramback.device.TooManySessionsException;
@@ -26,9 +28,14 @@ final class LocalTarget implements FuzzTarget {
 
     private static final int SESSION_COUNT_MAX = 4;
     private static final int DEFERRED_COUNT_MAX = 8;
+    private static final int GREETING_BYTES = 18;
     private static final int KEPT_BYTES = 8192;
     private static final int[] SIZES = {1, 511, 4096, 65_553, 65_536, 300_001, 1 << 20};
     private static final long WAIT_SECONDS = 60;
+    private static final TlsMode[] TLS_MODES = {
+        TlsMode.OFF, TlsMode.OFF, TlsMode.OFF, TlsMode.OFF, TlsMode.ALLOW, TlsMode.ALLOW, TlsMode.ALLOW, TlsMode.REQUIRE
+    };
+    private static final TlsKeys KEYS = makeKeys();
 
     private final List<RamDevice> devices = new ArrayList<>();
     private final List<Thread> finishers = new ArrayList<>();
@@ -36,6 +43,8 @@ final class LocalTarget implements FuzzTarget {
     private final List<FuzzExport> exports = new ArrayList<>();
     private final List<DeviceSession> occupied = new ArrayList<>();
     private final Path directory = Files.createTempDirectory("fuzz");
+    private final TlsMode tls;
+    private final boolean isDropped;
     private final NbdServer server;
     private final NbdClient goodClient;
     private boolean beside;
@@ -57,9 +66,31 @@ final class LocalTarget implements FuzzTarget {
                 Duration.ofMinutes(10),
                 Duration.ZERO,
                 random.nextBoolean() ? PollingLimits.DEFAULT : PollingLimits.OFF);
-        server = new NbdServer(served, limits);
-        server.listenUnix(socket());
-        goodClient = NbdClient.transmitting(socket(), exports.getFirst().name());
+        tls = TLS_MODES[random.nextInt(TLS_MODES.length)];
+        isDropped = random.nextBoolean();
+        server = new NbdServer(served, limits, tls, tls == TlsMode.OFF ? null : KEYS);
+        server.recordRequests(random.nextInt(4) == 0);
+        server.listenUnix(socket(), tls == TlsMode.REQUIRE);
+        Path good = directory.resolve("g");
+        server.listenUnix(good);
+        goodClient = NbdClient.transmitting(good, exports.getFirst().name());
+    }
+
+    private static TlsKeys makeKeys() {
+        try {
+            Path directory = Files.createTempDirectory("fuzz-keys");
+            TestKeys made = TestKeys.make(directory, "server");
+            TlsKeys keys = new TlsKeys(made.certificate(), made.key(), null);
+            try (Stream<Path> files = Files.list(directory)) {
+                for (Path file : files.toList()) {
+                    Files.delete(file);
+                }
+            }
+            Files.delete(directory);
+            return keys;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private Export addExport(int number, SplittableRandom random) {
@@ -154,6 +185,11 @@ final class LocalTarget implements FuzzTarget {
     }
 
     @Override
+    public TlsMode tls() {
+        return tls;
+    }
+
+    @Override
     public NbdClient goodClient() {
         return goodClient;
     }
@@ -197,6 +233,7 @@ final class LocalTarget implements FuzzTarget {
     @Override
     public void awaitAlone() {
         await("a client is left that has gone", () -> server.connectionCount() <= 1 && openSessionCount() <= 1);
+        await("the good client is no client any more", () -> server.clientCount() == 1);
     }
 
     private int openSessionCount() {
@@ -223,9 +260,18 @@ final class LocalTarget implements FuzzTarget {
 
     @Override
     public void close() throws IOException {
-        goodClient.close();
         release();
-        server.close();
+        try (NbdClient silent = NbdClient.connect(socket())) {
+            silent.receive(GREETING_BYTES);
+            if (isDropped) {
+                server.drop("the round is over");
+            } else {
+                server.close();
+            }
+            silent.expectClosed();
+            goodClient.expectClosed();
+        }
+        goodClient.close();
         finishers.forEach(Thread::interrupt);
         await("a session was left open", () -> openSessionCount() == 0);
         Files.delete(directory);

@@ -70,6 +70,7 @@ final class Reading {
     private static final int ERR_UNSUP = (1 << 31) + 1;
     private static final int ERR_POLICY = (1 << 31) + 2;
     private static final int ERR_INVALID = (1 << 31) + 3;
+    private static final int ERR_TLS_REQD = (1 << 31) + 5;
     private static final int ERR_UNKNOWN = (1 << 31) + 6;
     private static final int ERR_SHUTDOWN = (1 << 31) + 7;
     private static final int ERR_TOO_BIG = (1 << 31) + 9;
@@ -89,6 +90,7 @@ final class Reading {
 
     private final List<FuzzExport> exports;
     private final Availability availability;
+    private final TlsMode tls;
     private final byte[] stream;
     private final ByteBuffer in;
 
@@ -98,13 +100,15 @@ final class Reading {
     private final int[] commandCounts = new int[16];
     private End end = End.STREAM_ENDED;
     private @Nullable FuzzExport taken;
+    private boolean isTlsBegun;
     private int messageCount;
     private Form form = Form.SIMPLE;
     private int contextBits;
     private @Nullable FuzzExport contextsOf;
 
     /** Reads these bytes of a stream; cookies in it are changed. */
-    Reading(List<FuzzExport> exports, Availability availability, byte[] stream, int lengthBytes) {
+    Reading(List<FuzzExport> exports, Availability availability, TlsMode tls, byte[] stream, int lengthBytes) {
+        this.tls = tls;
         this.exports = exports;
         this.availability = availability;
         this.stream = stream;
@@ -148,6 +152,11 @@ final class Reading {
         return taken;
     }
 
+    /** Whether the server takes all that follows its last answer for TLS, which none of it is. */
+    boolean isTlsBegun() {
+        return isTlsBegun;
+    }
+
     /** Options and requests, the broken one at the end too. */
     int messageCount() {
         return messageCount;
@@ -188,6 +197,13 @@ final class Reading {
             optionCounts[option >= 0 && option < 15 ? option : 15]++;
             ByteBuffer data = in.slice(in.position(), (int) lengthBytes);
             in.position(in.position() + (int) lengthBytes);
+            if (tls == TlsMode.REQUIRE && option != 2 && option != 5) {
+                if (option == 1) {
+                    return End.VIOLATION;
+                }
+                answers.add(new Answer(option, ERR_TLS_REQD, null));
+                continue;
+            }
             switch (option) {
                 case 1 -> {
                     taken = exportName(data, (clientFlags & 2) == 0);
@@ -198,6 +214,11 @@ final class Reading {
                     return End.GOODBYE;
                 }
                 case 3 -> list(data);
+                case 5 -> {
+                    if (startTls(data)) {
+                        return End.VIOLATION;
+                    }
+                }
                 case 6, 7 -> {
                     taken = info(option, data);
                     if (taken != null) {
@@ -222,6 +243,19 @@ final class Reading {
         data.putLong(export.sizeBytes()).putShort((short) (export.transmissionFlags() | flagsOfForm()));
         answers.add(new Answer(1, Answer.BARE, data.array()));
         return export;
+    }
+
+    /** "NBD_OPT_STARTTLS"; whether TLS is to begin. */
+    private boolean startTls(ByteBuffer data) {
+        if (tls == TlsMode.OFF) {
+            answers.add(new Answer(5, ERR_UNSUP, null));
+        } else if (data.hasRemaining()) {
+            answers.add(new Answer(5, ERR_INVALID, null));
+        } else {
+            answers.add(new Answer(5, REP_ACK, new byte[0]));
+            isTlsBegun = true;
+        }
+        return isTlsBegun;
     }
 
     /** DF, and that BLOCK_STATUS takes a payload. */

@@ -90,6 +90,11 @@ final class RemoteTarget implements FuzzTarget {
     }
 
     @Override
+    public TlsMode tls() {
+        return TlsMode.OFF;
+    }
+
+    @Override
     public NbdClient goodClient() {
         return goodClient;
     }

@@ -28,6 +28,8 @@ final class Speaker {
     private ByteBuffer out = ByteBuffer.allocate(1 << 16);
     /** Whether the client takes it that extended headers were agreed on. */
     private boolean extended;
+    /** Where the client breaks off, or 0: within what is short. */
+    private int cutAt;
 
     Speaker(SplittableRandom random, List<FuzzExport> exports) {
         this.random = random;
@@ -38,6 +40,7 @@ final class Speaker {
     Conversation next() {
         out.clear();
         extended = false;
+        cutAt = 0;
         handshake();
         if (oneIn(4)) {
             // only a handshake, which ends here or is cut off somewhere
@@ -50,7 +53,7 @@ final class Speaker {
         if (oneIn(12)) {
             disturb();
         }
-        int lengthBytes = out.position();
+        int lengthBytes = cutAt > 0 && cutAt < out.position() ? cutAt : out.position();
         Manner manner = Manner.PATIENT;
         if (oneIn(3)) {
             manner = Manner.values()[random.nextInt(Manner.values().length)];
@@ -143,7 +146,7 @@ final class Speaker {
     }
 
     private void anyOption() {
-        switch (random.nextInt(28)) {
+        switch (random.nextInt(30)) {
             case 0, 1, 2 -> option(3, new byte[0]);
             case 3 -> option(3, bytes(anyLength()));
             case 4, 5, 6 -> option(6, info(anyExport().name().getBytes(UTF_8), items()));
@@ -167,6 +170,8 @@ final class Speaker {
             case 21 -> option(among(9, 10), queries(anyName()));
             case 22 -> option(among(9, 10), lying(queries(anyName())));
             case 23 -> option(among(9, 10), queries(anyExport().name().getBytes(UTF_8)));
+            case 24 -> option(5, bytes(oneIn(3) ? anyLength() : 1));
+            case 25 -> seldom(this::startTls);
             default -> option(random.nextInt(3, 13), bytes(random.nextInt(30)));
         }
     }
@@ -175,6 +180,19 @@ final class Speaker {
     private void seldom(Runnable message) {
         if (oneIn(25)) {
             message.run();
+        }
+    }
+
+    /** In the place of TLS follows what is none: options in the clear, or records that break off. */
+    private void startTls() {
+        option(5, new byte[0]);
+        if (oneIn(2)) {
+            byte[] record = bytes(among(5, 40, 300));
+            record[0] = (byte) among(20, 21, 22, 23, 24, 128);
+            record[1] = 3;
+            record[2] = (byte) among(1, 3, 3, 4);
+            record[3] = (byte) among(0, 0, 0, 64);
+            room(record.length).put(record);
         }
     }
 
@@ -247,6 +265,9 @@ final class Speaker {
 
     private void requests() {
         FuzzExport export = anyExport();
+        if (oneIn(20)) {
+            small();
+        }
         int count = oneIn(10) ? random.nextInt(3000) : random.nextInt(800);
         for (int i = 0; i < count && out.position() < STREAM_BYTES_MAX; i++) {
             request(export);
@@ -256,6 +277,13 @@ final class Speaker {
             if (oneIn(4)) {
                 request(export);
             }
+        }
+    }
+
+    /** Many requests in little space, one kind after the other. */
+    private void small() {
+        for (int i = random.nextInt(2000); i > 0; i--) {
+            requestHeader(magic(), 0, among(0, 3, 4, 5, 6, 7), 0, 0);
         }
     }
 
@@ -311,7 +339,11 @@ final class Speaker {
         for (int i = 0; i < idCount; i++) {
             payload.putInt(oneIn(10) ? random.nextInt(5) : (firstId + i - 1) % 2 + 1);
         }
-        room(Math.max(0, payloadBytes)).put(payload.array(), 0, Math.max(0, payloadBytes));
+        room(Math.max(0, payloadBytes));
+        if (payloadBytes > 0 && oneIn(100)) {
+            cutAt = out.position() + random.nextInt(payloadBytes);
+        }
+        out.put(payload.array(), 0, Math.max(0, payloadBytes));
     }
 
     private int length(int sizeBytes) {

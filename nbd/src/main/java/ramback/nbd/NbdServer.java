@@ -97,11 +97,16 @@ public final class NbdServer implements AutoCloseable {
      *     message says which and what to do
      */
     public void listenUnix(Path file) throws IOException {
+        listenUnix(file, false);
+    }
+
+    /** The same; for tests, its clients may have to encrypt as those of TCP. */
+    void listenUnix(Path file, boolean isRequired) throws IOException {
         UnixSocket socket = UnixSocket.listen(file);
         synchronized (lock) {
             unixSockets.add(socket);
         }
-        listen(socket.channel(), file.toString(), new Encryption(tlsKeys, false));
+        listen(socket.channel(), file.toString(), new Encryption(tlsKeys, isRequired));
     }
 
     /**

@@ -1,6 +1,5 @@
 package ramback.nbd;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
@@ -17,7 +16,6 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
-import java.util.Base64;
 import java.util.List;
 import java.util.Random;
 import javax.net.ssl.KeyManagerFactory;
@@ -39,7 +37,6 @@ import ramback.tls.PemCertificates;
 final class TlsTest {
 
     private static final int SIZE = 8 << 20;
-    private static final String PASSWORD = "password";
 
     @TempDir
     static Path keys;
@@ -48,58 +45,16 @@ final class TlsTest {
     private @Nullable NbdServer server;
     private InetSocketAddress address = new InetSocketAddress(0);
 
-    /** The JDK's own tool makes an authority that signs itself, and a certificate each for server, client and stranger. */
+    /** Each is its own authority: one for the server, a client, a stranger, and one for the server later on. */
     @BeforeAll
-    static void makeKeys() throws Exception {
+    static void makeKeys() throws IOException {
         for (String name : List.of("server", "client", "stranger", "renewed")) {
-            keytool(
-                    "-genkeypair",
-                    "-alias",
-                    name,
-                    "-keyalg",
-                    "EC",
-                    "-groupname",
-                    "secp256r1",
-                    "-dname",
-                    "CN=localhost",
-                    "-ext",
-                    "san=dns:localhost,ip:127.0.0.1",
-                    "-keystore",
-                    store(name).toString());
-            KeyStore store = load(name);
-            Files.writeString(
-                    keys.resolve(name + ".crt"),
-                    pem("CERTIFICATE", store.getCertificate(name).getEncoded()));
-            Files.writeString(
-                    keys.resolve(name + ".key"),
-                    pem(
-                            "PRIVATE KEY",
-                            store.getKey(name, PASSWORD.toCharArray()).getEncoded()));
+            TestKeys.make(keys, name);
         }
     }
 
-    private static Path store(String name) {
-        return keys.resolve(name + ".p12");
-    }
-
-    private static void keytool(String... arguments) throws Exception {
-        ProcessBuilder builder = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
-        builder.command().addAll(List.of(arguments));
-        builder.command().addAll(List.of("-storetype", "PKCS12", "-storepass", PASSWORD, "-keypass", PASSWORD));
-        Process process = builder.redirectErrorStream(true).start();
-        String said = new String(process.getInputStream().readAllBytes(), UTF_8);
-        assertThat(process.waitFor()).as(said).isZero();
-    }
-
     private static KeyStore load(String name) throws Exception {
-        return KeyStore.getInstance(store(name).toFile(), PASSWORD.toCharArray());
-    }
-
-    private static String pem(String kind, byte[] bytes) {
-        return "-----BEGIN " + kind + "-----\n"
-                + Base64.getMimeEncoder(64, "\n".getBytes(US_ASCII)).encodeToString(bytes)
-                + "\n-----END " + kind + "-----\n";
+        return KeyStore.getInstance(keys.resolve(name + ".p12").toFile(), TestKeys.PASSWORD.toCharArray());
     }
 
     private static TlsKeys serverKeys(@Nullable String authority) throws IOException {
@@ -137,7 +92,7 @@ final class TlsTest {
             SSLContext context = SSLContext.getInstance("TLS");
             KeyManagerFactory factory = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
             if (own != null) {
-                factory.init(load(own), PASSWORD.toCharArray());
+                factory.init(load(own), TestKeys.PASSWORD.toCharArray());
             }
             context.init(
                     own == null ? null : factory.getKeyManagers(),
