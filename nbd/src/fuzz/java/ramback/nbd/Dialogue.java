@@ -9,13 +9,15 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
 import ramback.nbd.Conversation.Manner;
-import ramback.nbd.Conversation.Pieces;
 
 /** Holds one conversation with a server, and judges its answers. */
 final class Dialogue implements AutoCloseable {
 
     /** A server that says nothing for so long hangs. */
     private static final long PATIENCE_MILLIS = 60_000;
+
+    /** Enough for a server on the same CPU to receive what it was sent. */
+    private static final int PAUSE_YIELDS = 100;
 
     private static final int PIECE_BYTES_MAX = 1 << 16;
 
@@ -73,7 +75,7 @@ final class Dialogue implements AutoCloseable {
             boolean moved = false;
             boolean full = false;
             if (toSend.hasRemaining() && !broken) {
-                int sent = sendPiece(channel, conversation.pieces(), random);
+                int sent = sendPiece(channel, conversation, random);
                 broken = sent < 0;
                 full = sent == 0;
                 moved = sent > 0;
@@ -113,12 +115,21 @@ final class Dialogue implements AutoCloseable {
     }
 
     /** Sends some bytes; -1 when the server has hung up, which it may only do where the reading says so. */
-    private int sendPiece(SocketChannel channel, Pieces pieces, SplittableRandom random) throws IOException {
-        int lengthBytes = switch (pieces) {
+    private int sendPiece(SocketChannel channel, Conversation conversation, SplittableRandom random)
+            throws IOException {
+        int lengthBytes = switch (conversation.pieces()) {
             case WHOLE -> PIECE_BYTES_MAX;
             case RANDOM -> random.nextInt(1, 2000);
             case DRIP -> toSend.position() < 500 ? random.nextInt(1, 4) : PIECE_BYTES_MAX;
         };
+        int beforePause = conversation.pauseAt() - toSend.position();
+        if (beforePause == 0) {
+            for (int i = 0; i < PAUSE_YIELDS; i++) {
+                Thread.yield();
+            }
+        } else if (beforePause > 0) {
+            lengthBytes = Math.min(lengthBytes, beforePause);
+        }
         int limit = toSend.limit();
         toSend.limit(Math.min(limit, toSend.position() + lengthBytes));
         try {

@@ -57,7 +57,7 @@ final class FuzzerTest {
     private static boolean changesAByte(long seed) throws IOException {
         try (LocalTarget target = new LocalTarget(new SplittableRandom(seed))) {
             RamDevice device = target.firstDevice();
-            if (device.sizeBytes() < 1 << 20) {
+            if (device.sizeBytes() < 1 << 20 || target.tls() != TlsMode.OFF) {
                 return false;
             }
             AtomicInteger requests = new AtomicInteger();
@@ -78,12 +78,23 @@ final class FuzzerTest {
 
     @Test
     void aRequestThatFailsForNoReasonIsFound() throws IOException {
-        try (LocalTarget target = new LocalTarget(new SplittableRandom(3))) {
+        try (LocalTarget target = withoutTls()) {
             target.firstDevice().failWith = request -> request.offsetBytes() > 0 ? Outcome.IO_ERROR : null;
             assertThatThrownBy(() -> new Campaign().round(target, 3))
                     .isInstanceOf(FuzzFailure.class)
                     .hasMessageContaining("a reply with error 5 to request");
         }
+    }
+
+    /** One where conversations come to requests. */
+    private static LocalTarget withoutTls() throws IOException {
+        long seed = 3;
+        LocalTarget target = new LocalTarget(new SplittableRandom(seed));
+        while (target.tls() != TlsMode.OFF) {
+            target.close();
+            target = new LocalTarget(new SplittableRandom(++seed));
+        }
+        return target;
     }
 
     private static FuzzExport exportOf(byte[] contents) {

@@ -8,15 +8,14 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Queue;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import ramback.device.DeviceSession;
@@ -28,6 +27,9 @@ final class LocalTarget implements FuzzTarget {
 
     private static final int SESSION_COUNT_MAX = 4;
     private static final int DEFERRED_COUNT_MAX = 8;
+    /** More than a reply thread takes at once. */
+    private static final int BURST_COUNT = 100;
+
     private static final int GREETING_BYTES = 18;
     private static final int KEPT_BYTES = 8192;
     private static final int[] SIZES = {1, 511, 4096, 65_553, 65_536, 300_001, 1 << 20};
@@ -104,9 +106,10 @@ final class LocalTarget implements FuzzTarget {
             int begin = random.nextInt(sizeBytes);
             Arrays.fill(contents, begin, random.nextInt(begin, sizeBytes) + 1, (byte) 0);
         }
+        int togetherCount = random.nextInt(4) == 0 ? BURST_COUNT : DEFERRED_COUNT_MAX / 2;
         String name = number == 0 ? "disk" : "disk-" + number;
         RamDevice device = new RamDevice(
-                name, Arena.ofAuto().allocate(sizeBytes), chunkBytes, readOnly, SESSION_COUNT_MAX, DEFERRED_COUNT_MAX);
+                name, Arena.ofAuto().allocate(sizeBytes), chunkBytes, readOnly, SESSION_COUNT_MAX, 2 * togetherCount);
         MemorySegment.copy(contents, 0, device.memory, ValueLayout.JAVA_BYTE, 0, sizeBytes);
         device.logging = false;
         device.direct = random.nextBoolean();
@@ -123,7 +126,7 @@ final class LocalTarget implements FuzzTarget {
             finishers.add(Thread.ofPlatform()
                     .daemon()
                     .name("fuzz-finisher")
-                    .start(() -> finishInAnyOrder(device, faults, order)));
+                    .start(() -> finishInAnyOrder(device, faults, togetherCount, order)));
         }
         devices.add(device);
         BooleanSupplier isBeside = number == 0 ? () -> beside : () -> false;
@@ -150,18 +153,20 @@ final class LocalTarget implements FuzzTarget {
         return new Export(name, description, device, generation);
     }
 
-    private static void finishInAnyOrder(RamDevice device, FuzzExport.Faults faults, SplittableRandom random) {
-        Queue<RamDevice.Waiting> kept = new ArrayDeque<>();
+    private static void finishInAnyOrder(
+            RamDevice device, FuzzExport.Faults faults, int togetherCount, SplittableRandom random) {
+        List<RamDevice.Waiting> kept = new ArrayList<>();
         try {
             while (true) {
-                kept.add(device.waiting.take());
-                while (!kept.isEmpty() && (kept.size() > 3 || device.waiting.isEmpty())) {
-                    if (random.nextBoolean()) {
-                        kept.add(kept.remove());
-                    }
-                    RamDevice.Waiting next = kept.remove();
-                    next.finish(faults.atLast(
-                            next.request().offsetBytes(), next.request().lengthBytes()));
+                RamDevice.Waiting next = device.waiting.take();
+                while (next != null) {
+                    kept.add(next);
+                    next = kept.size() < togetherCount ? device.waiting.poll(1, TimeUnit.MILLISECONDS) : null;
+                }
+                while (!kept.isEmpty()) {
+                    RamDevice.Waiting one = kept.remove(random.nextInt(kept.size()));
+                    one.finish(faults.atLast(
+                            one.request().offsetBytes(), one.request().lengthBytes()));
                 }
             }
         } catch (InterruptedException e) {

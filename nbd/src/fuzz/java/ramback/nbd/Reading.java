@@ -100,6 +100,7 @@ final class Reading {
     private final int[] commandCounts = new int[16];
     private End end = End.STREAM_ENDED;
     private @Nullable FuzzExport taken;
+    private boolean isFixed;
     private boolean isTlsBegun;
     private int messageCount;
     private Form form = Form.SIMPLE;
@@ -177,7 +178,8 @@ final class Reading {
             return End.STREAM_ENDED;
         }
         int clientFlags = in.getInt();
-        if ((clientFlags & ~3) != 0) {
+        isFixed = (clientFlags & 1) != 0;
+        if ((clientFlags & ~3) != 0 || (tls == TlsMode.REQUIRE && !isFixed)) {
             return End.VIOLATION;
         }
         while (in.hasRemaining()) {
@@ -251,6 +253,8 @@ final class Reading {
             answers.add(new Answer(5, ERR_UNSUP, null));
         } else if (data.hasRemaining()) {
             answers.add(new Answer(5, ERR_INVALID, null));
+        } else if (!isFixed) {
+            answers.add(new Answer(5, ERR_POLICY, null));
         } else {
             answers.add(new Answer(5, REP_ACK, new byte[0]));
             isTlsBegun = true;

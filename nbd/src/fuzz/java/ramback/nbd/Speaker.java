@@ -28,8 +28,8 @@ final class Speaker {
     private ByteBuffer out = ByteBuffer.allocate(1 << 16);
     /** Whether the client takes it that extended headers were agreed on. */
     private boolean extended;
-    /** Where the client breaks off, or 0: within what is short. */
-    private int cutAt;
+    /** A place within something short, where the client breaks off or pauses; or 0. */
+    private int seam;
 
     Speaker(SplittableRandom random, List<FuzzExport> exports) {
         this.random = random;
@@ -40,7 +40,7 @@ final class Speaker {
     Conversation next() {
         out.clear();
         extended = false;
-        cutAt = 0;
+        seam = 0;
         handshake();
         if (oneIn(4)) {
             // only a handshake, which ends here or is cut off somewhere
@@ -53,7 +53,7 @@ final class Speaker {
         if (oneIn(12)) {
             disturb();
         }
-        int lengthBytes = cutAt > 0 && cutAt < out.position() ? cutAt : out.position();
+        int lengthBytes = seam > 0 && seam < out.position() && oneIn(4) ? seam : out.position();
         Manner manner = Manner.PATIENT;
         if (oneIn(3)) {
             manner = Manner.values()[random.nextInt(Manner.values().length)];
@@ -66,6 +66,7 @@ final class Speaker {
                 Arrays.copyOf(out.array(), lengthBytes),
                 lengthBytes,
                 pieces,
+                seam,
                 manner,
                 oneIn(2) ? random.nextInt(1, 4) : 0);
     }
@@ -341,7 +342,7 @@ final class Speaker {
         }
         room(Math.max(0, payloadBytes));
         if (payloadBytes > 0 && oneIn(100)) {
-            cutAt = out.position() + random.nextInt(payloadBytes);
+            seam = out.position() + random.nextInt(payloadBytes);
         }
         out.put(payload.array(), 0, Math.max(0, payloadBytes));
     }

@@ -10,7 +10,7 @@ final class ErrorTexts {
     /** The longest. */
     static final int LENGTH_BYTES_MAX = 64;
 
-    private static final byte[] READ_ONLY = bytes("the device is read-only");
+    private static final byte[] READ_ONLY = bytes("the export is read-only");
     private static final byte[] BACKING = bytes("the backing store failed for data that is not in memory");
     private static final byte[] NO_SPACE = bytes("beyond the end of the device, or memory ran out");
     private static final byte[] STOPPING = bytes("the device is stopping");

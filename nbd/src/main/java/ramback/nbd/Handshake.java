@@ -48,6 +48,7 @@ final class Handshake {
             ByteBuffer.allocate(Protocol.OPTION_REPLY_HEADER_BYTES + Integer.BYTES + 2 * Protocol.STRING_BYTES_MAX);
 
     private boolean zeroes = true;
+    private boolean isFixed;
     private boolean aborted;
     private ReplyForm form = ReplyForm.SIMPLE;
     private Set<MetaContext> contexts = Set.of();
@@ -86,6 +87,10 @@ final class Handshake {
             throw new ProtocolViolation("unknown client flags 0x" + Integer.toHexString(clientFlags));
         }
         zeroes = (clientFlags & Protocol.FLAG_C_NO_ZEROES) == 0;
+        isFixed = (clientFlags & Protocol.FLAG_C_FIXED_NEWSTYLE) != 0;
+        if (encryption.isRequired() && !isFixed) {
+            throw new ProtocolViolation("TLS is required, and without fixed newstyle negotiation there is none");
+        }
         return haggle();
     }
 
@@ -152,8 +157,7 @@ final class Handshake {
             case HandshakeOption.Unknown ignored ->
                 refuse(code, Protocol.REP_ERR_UNSUP, "option " + code + " is unknown");
             case HandshakeOption.Malformed ignored
-            when code == Protocol.OPT_STARTTLS && encryption.keys() == null ->
-                refuse(code, Protocol.REP_ERR_UNSUP, "this server has no TLS");
+            when code == Protocol.OPT_STARTTLS && encryption.keys() == null -> refuseTls();
             case HandshakeOption.Malformed(String why) -> refuse(code, Protocol.REP_ERR_INVALID, why);
             case HandshakeOption.TooBig(long lengthBytes) ->
                 refuse(
@@ -178,7 +182,14 @@ final class Handshake {
     private @Nullable Agreed startTls(int code) throws IOException {
         TlsKeys keys = encryption.keys();
         if (keys == null) {
-            refuse(code, Protocol.REP_ERR_UNSUP, "this server has no TLS");
+            refuseTls();
+            return null;
+        }
+        if (!isFixed) {
+            refuse(
+                    code,
+                    Protocol.REP_ERR_POLICY,
+                    "TLS needs fixed newstyle negotiation, which the client did not choose");
             return null;
         }
         if (tls != null) {
@@ -189,12 +200,17 @@ final class Handshake {
         TlsChannel encrypted = TlsChannel.accept(socket, keys.engine());
         Handshake anew = new Handshake(exports, socket, encryption, encrypted);
         anew.zeroes = zeroes;
+        anew.isFixed = true;
         Agreed agreed = anew.haggle();
         if (agreed == null) {
             aborted = true;
             encrypted.sayGoodbye();
         }
         return agreed;
+    }
+
+    private void refuseTls() throws IOException {
+        refuse(Protocol.OPT_STARTTLS, Protocol.REP_ERR_UNSUP, "this server has no TLS");
     }
 
     // ------------------------------------------------------------------------------------------------- the options

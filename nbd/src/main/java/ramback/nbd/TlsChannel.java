@@ -154,8 +154,16 @@ final class TlsChannel implements ByteChannel {
         }
     }
 
-    /** Receives more of a packet; false at the stream's end. */
+    /**
+     * Receives more of a packet; false at the stream's end.
+     *
+     * @throws SSLException when the packet announces more than TLS allows: during its handshake the engine would wait for all
+     *     of it, and nothing more can come into a full buffer
+     */
     private boolean receive() throws IOException {
+        if (!encryptedIn.hasRemaining()) {
+            throw new SSLException("a record of more than " + encryptedIn.capacity() + " bytes");
+        }
         return channel.read(encryptedIn) >= 0;
     }
 

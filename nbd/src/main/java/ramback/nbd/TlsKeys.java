@@ -3,10 +3,14 @@ package ramback.nbd;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.InvalidKeyException;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
 import java.security.Signature;
+import java.security.SignatureException;
 import java.security.cert.Certificate;
+import java.security.interfaces.RSAKey;
 import java.util.List;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -87,26 +91,25 @@ public final class TlsKeys {
         }
     }
 
-    /** Whether what the key signs is good by the certificate. */
+    /** Whether the key is the certificate's: RSA keys, whose signatures want parameters, by their modulus, others by a signature. */
     private static boolean belongTogether(Certificate certificate, PrivateKey key) throws GeneralSecurityException {
-        String algorithm = switch (key.getAlgorithm()) {
-            case "RSA" -> "SHA256withRSA";
-            case "EC" -> "SHA256withECDSA";
-            default -> key.getAlgorithm();
-        };
-        if (key.getAlgorithm().equals("EC")
-                != certificate.getPublicKey().getAlgorithm().equals("EC")) {
+        PublicKey shown = certificate.getPublicKey();
+        if (key instanceof RSAKey own) {
+            return shown instanceof RSAKey rsa && own.getModulus().equals(rsa.getModulus());
+        }
+        boolean isCurve = key.getAlgorithm().equals("EC");
+        if (isCurve != shown.getAlgorithm().equals("EC")) {
             return false;
         }
         try {
-            Signature signature = Signature.getInstance(algorithm);
+            Signature signature = Signature.getInstance(isCurve ? "SHA256withECDSA" : key.getAlgorithm());
             signature.initSign(key);
             signature.update(PROBE);
             byte[] signed = signature.sign();
-            signature.initVerify(certificate.getPublicKey());
+            signature.initVerify(shown);
             signature.update(PROBE);
             return signature.verify(signed);
-        } catch (java.security.InvalidKeyException | java.security.SignatureException e) {
+        } catch (InvalidKeyException | SignatureException e) {
             return false; // another kind of key, or of another length
         }
     }

@@ -27,9 +27,10 @@ public final class Protocol {
 
     public static final int FLAG_FIXED_NEWSTYLE = 1;
     public static final int FLAG_NO_ZEROES = 1 << 1;
+    public static final int FLAG_C_FIXED_NEWSTYLE = 1;
     public static final int FLAG_C_NO_ZEROES = 1 << 1;
     /** Every client flag that the server knows: a client that sets another MUST be dropped. */
-    public static final int CLIENT_FLAGS_KNOWN = FLAG_FIXED_NEWSTYLE | FLAG_C_NO_ZEROES;
+    public static final int CLIENT_FLAGS_KNOWN = FLAG_C_FIXED_NEWSTYLE | FLAG_C_NO_ZEROES;
 
     // ------------------------------------------------------------------------------------------- "Transmission flags"
 

@@ -17,8 +17,13 @@ record TestKeys(Path certificate, Path key, KeyStore store) {
 
     /** Makes a pair in this directory, whose files begin with this name. */
     static TestKeys make(Path directory, String name) throws IOException {
+        return make(directory, name, "EC");
+    }
+
+    /** The same, of a kind of key by the JDK's name. */
+    static TestKeys make(Path directory, String name, String algorithm) throws IOException {
         Path file = directory.resolve(name + ".p12");
-        keytool(name, file);
+        keytool(name, algorithm, file);
         TestKeys made;
         try {
             KeyStore store = KeyStore.getInstance(file.toFile(), PASSWORD.toCharArray());
@@ -33,7 +38,7 @@ record TestKeys(Path certificate, Path key, KeyStore store) {
         return made;
     }
 
-    private static void keytool(String name, Path file) throws IOException {
+    private static void keytool(String name, String algorithm, Path file) throws IOException {
         Process process = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "keytool")
                                 .toString(),
@@ -41,9 +46,7 @@ record TestKeys(Path certificate, Path key, KeyStore store) {
                         "-alias",
                         name,
                         "-keyalg",
-                        "EC",
-                        "-groupname",
-                        "secp256r1",
+                        algorithm,
                         "-dname",
                         "CN=localhost",
                         "-ext",

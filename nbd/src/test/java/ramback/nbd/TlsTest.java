@@ -16,7 +16,9 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
+import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -29,6 +31,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import ramback.device.Outcome;
 import ramback.protocol.Protocol;
 import ramback.tls.PemCertificates;
 
@@ -37,6 +40,11 @@ import ramback.tls.PemCertificates;
 final class TlsTest {
 
     private static final int SIZE = 8 << 20;
+    /** More than a record's 16 KiB with all that may be around them. */
+    private static final int OVERSIZED_BYTES = 20_000;
+    /** Nobody is closed because its time is up. */
+    private static final ServerLimits UNHURRIED =
+            new ServerLimits(8, Duration.ofHours(1), Duration.ZERO, PollingLimits.OFF);
 
     @TempDir
     static Path keys;
@@ -65,11 +73,19 @@ final class TlsTest {
     }
 
     private void serve(TlsMode mode, TlsKeys tlsKeys) throws IOException {
+        serve(mode, tlsKeys, ServerLimits.DEFAULT);
+    }
+
+    private void serve(TlsMode mode, TlsKeys tlsKeys, ServerLimits limits) throws IOException {
         byte[] contents = new byte[SIZE];
         new Random(3).nextBytes(contents);
         device.memory.copyFrom(MemorySegment.ofArray(contents));
-        server = new NbdServer(List.of(new Export("disk", "", device)), ServerLimits.DEFAULT, mode, tlsKeys);
+        server = new NbdServer(List.of(new Export("disk", "", device)), limits, mode, tlsKeys);
         address = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false);
+    }
+
+    private NbdServer server() {
+        return Objects.requireNonNull(server);
     }
 
     @AfterEach
@@ -288,6 +304,90 @@ final class TlsTest {
         }
     }
 
+    /** A record that is longer than TLS allows is no record to wait for, with a buffer that is full. */
+    @Test
+    void aRecordOfMoreThanTlsAllowsEndsTheConnectionDuringTheHandshake() throws Exception {
+        serve(TlsMode.ALLOW, serverKeys(null), UNHURRIED);
+        try (NbdClient client = greeted().agree(Protocol.OPT_STARTTLS)) {
+            client.send(oversizedRecord(22));
+            client.expectClosed();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"TLSv1.3", "TLSv1.2"})
+    void aRecordOfMoreThanTlsAllowsEndsTheConnectionAndItsReplies(String protocol) throws Exception {
+        device.deferWhere = request -> request.kind().equals("flush");
+        serve(TlsMode.ALLOW, serverKeys(null));
+        try (NbdClient plain = greeted();
+                Encrypted client = new Encrypted(plain.agree(Protocol.OPT_STARTTLS), "server", null, protocol)) {
+            client.go();
+            client.send(NbdClient.header(0, Protocol.CMD_FLUSH, 1, 0, 0));
+            RamDevice.Waiting flush = device.waiting.take();
+            plain.send(oversizedRecord(23));
+            flush.finish(Outcome.DONE);
+            readToTheEnd(plain);
+        }
+        while (server().connectionCount() > 0) {
+            Thread.onSpinWait();
+        }
+    }
+
+    /** The server may have closed already. */
+    private static void sendAnyhow(NbdClient client, int option) {
+        try {
+            client.sendOption(option, new byte[0]);
+        } catch (IOException e) {
+            // It has.
+        }
+    }
+
+    private static void readToTheEnd(NbdClient client) {
+        try {
+            ByteBuffer any = ByteBuffer.allocate(1000);
+            while (client.channel.read(any.clear()) >= 0) {
+                // What TLS had to say before.
+            }
+        } catch (IOException e) {
+            assertThat(e).hasMessageContaining("reset"); // closed with our bytes unread
+        }
+    }
+
+    private static ByteBuffer oversizedRecord(int type) {
+        return ByteBuffer.allocate(5 + OVERSIZED_BYTES)
+                .put((byte) type)
+                .putShort((short) 0x0303)
+                .putShort((short) OVERSIZED_BYTES)
+                .position(5 + OVERSIZED_BYTES);
+    }
+
+    /** "The server MUST operate in NOTLS mode unless … the client replied with NBD_FLAG_C_FIXED_NEWSTYLE". */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 2})
+    void withoutFixedNewstyleThereIsNoTls(int clientFlags) throws Exception {
+        serve(TlsMode.ALLOW, serverKeys(null));
+        try (NbdClient client = NbdClient.connect(address).greet(clientFlags)) {
+            assertThat(client.option(Protocol.OPT_STARTTLS, new byte[0]))
+                    .extracting(NbdClient.OptionReply::type)
+                    .containsExactly(Protocol.REP_ERR_POLICY);
+            client.go("disk");
+            assertThat(client.read(1, 0, 10)).isEqualTo(contents(0, 10));
+        }
+    }
+
+    /** Nor may such a client be told that TLS is required, and without it is not served. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 2})
+    void withoutFixedNewstyleNobodyIsServedWhereTlsIsRequired(int clientFlags) throws Exception {
+        serve(TlsMode.REQUIRE, serverKeys(null));
+        for (int option : new int[] {Protocol.OPT_STARTTLS, Protocol.OPT_LIST, Protocol.OPT_ABORT}) {
+            try (NbdClient client = NbdClient.connect(address).greet(clientFlags)) {
+                sendAnyhow(client, option);
+                client.expectClosed();
+            }
+        }
+    }
+
     @Test
     void withAnAuthorityClientsMustShowACertificateOfIt() throws Exception {
         serve(TlsMode.REQUIRE, serverKeys("client"));
@@ -308,6 +408,23 @@ final class TlsTest {
     }
 
     // --------------------------------------------------------------------------------------------------- the files
+
+    @ParameterizedTest
+    @ValueSource(strings = {"RSA", "RSASSA-PSS", "Ed25519"})
+    void keysOfEachKindServeAndAreKnownToBelongToTheirCertificate(String algorithm) throws Exception {
+        TestKeys made = TestKeys.make(keys, algorithm, algorithm);
+        serve(TlsMode.REQUIRE, new TlsKeys(made.certificate(), made.key(), null));
+        try (NbdClient plain = greeted().agree(Protocol.OPT_STARTTLS);
+                Encrypted client = new Encrypted(plain, algorithm, null, "TLSv1.3")) {
+            client.go();
+        }
+        for (String other : List.of("server", algorithm + "-other")) {
+            TestKeys stranger = TestKeys.make(keys, other + "-" + algorithm, other.equals("server") ? "EC" : algorithm);
+            assertThatIOException()
+                    .isThrownBy(() -> new TlsKeys(made.certificate(), stranger.key(), null))
+                    .withMessageContaining("is not that of the certificate");
+        }
+    }
 
     @Test
     void renewedFilesServeTheConnectionsThatBeginFromThenOn() throws Exception {
