@@ -236,6 +236,26 @@ final class TlsTest {
         }
     }
 
+    /** A renegotiation in TLS 1.2, new keys for both ways in TLS 1.3; with replies of both threads on their way. */
+    @ParameterizedTest
+    @ValueSource(strings = {"TLSv1.3", "TLSv1.2"})
+    void aClientMayAgreeOnNewKeysInTheMiddle(String protocol) throws Exception {
+        device.deferWhere = request -> request.kind().equals("flush");
+        serve(TlsMode.REQUIRE, serverKeys(null));
+        try (NbdClient plain = greeted();
+                Encrypted client = new Encrypted(plain.agree(Protocol.OPT_STARTTLS), "server", null, protocol)) {
+            client.go();
+            for (int turn = 0; turn < 10; turn++) {
+                client.send(NbdClient.header(0, Protocol.CMD_FLUSH, 1, 0, 0));
+                RamDevice.Waiting flush = device.waiting.take();
+                client.socket.startHandshake();
+                flush.finish(Outcome.DONE);
+                assertThat(client.in.readNBytes(16)).startsWith(0x67, 0x44, 0x66, 0x98, 0, 0, 0, 0);
+                assertThat(client.read(turn, 1 << 20)).isEqualTo(contents(turn, 1 << 20));
+            }
+        }
+    }
+
     @Test
     void anAbortUnderTlsEndsItCleanly() throws Exception {
         serve(TlsMode.REQUIRE, serverKeys(null));
