@@ -52,7 +52,7 @@ lists() { # URI: the export's name, and no other
     nbdinfo --list --json "$1" | $PYTHON -c '
 import json, sys
 names = [export["export-name"] for export in json.load(sys.stdin)["exports"]]
-sys.exit(0 if names == ["info"] else f"exports {names}")'
+sys.exit(0 if names == ["info", "info-ro"] else f"exports {names}")'
 }
 
 knows_no_other() {
@@ -62,8 +62,8 @@ knows_no_other() {
 
 check 'nbdinfo tells size, abilities and block sizes, Unix socket' tells "$INFO_URI"
 check 'nbdinfo tells size, abilities and block sizes, TCP' tells "$INFO_TCP"
-check 'nbdinfo --list names the export, Unix socket' lists "$INFO_URI"
-check 'nbdinfo --list names the export, TCP' lists "$INFO_TCP"
+check 'nbdinfo --list names both exports, Unix socket' lists "$INFO_URI"
+check 'nbdinfo --list names both exports, TCP' lists "$INFO_TCP"
 check 'another name is not served' knows_no_other "$INFO_URI"
 check 'the size by nbdinfo --size' test "$(nbdinfo --size "$INFO_URI")" = $((100 << 20))
 check 'the socket is its owner'\''s alone' test "$(stat -c %a "$UP_SOCKET")" = 600
