@@ -48,7 +48,7 @@ wrong = {key: (export.get(key), value) for key, value in expected.items() if exp
 sys.exit(f"got, expected: {wrong}" if wrong else 0)'
 }
 
-lists() { # URI: the export's name, and no other
+lists() { # URI: the export's name and that of its view, and no other
     nbdinfo --list --json "$1" | $PYTHON -c '
 import json, sys
 names = [export["export-name"] for export in json.load(sys.stdin)["exports"]]
