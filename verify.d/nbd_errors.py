@@ -266,7 +266,7 @@ def check_export_list_and_info():
         replies = raw.ask(OPT_LIST)
         expect(replies[-1][0], REP_ACK, "end of LIST")
         names = [data[4 : 4 + struct.unpack(">I", data[:4])[0]].decode() for kind, data in replies[:-1]]
-        expect(names, ([EXPORT],), "exports")
+        expect(names, ([EXPORT, EXPORT + "-ro"],), "exports")
         replies = raw.ask(OPT_INFO, go_data(EXPORT, (INFO_BLOCK_SIZE, INFO_NAME)))
         infos = {struct.unpack(">H", data[:2])[0]: data[2:] for kind, data in replies if kind == REP_INFO}
         expect(struct.unpack(">Q", infos[INFO_EXPORT][:8])[0], SIZE, "size")
