@@ -11,8 +11,6 @@ head -c $SIZE /dev/urandom >image.img
 check 'beyond the loopback it wants --insecure' refuses 2 'bad --http .0\.0\.0\.0:0.: .* --insecure$' \
     ramback up "$WORK/none.img" --size 1M --http 0.0.0.0:0
 check '--insecure alone is bad usage' refuses 2 'insecure is for --http' ramback up "$WORK/none.img" --size 1M --insecure
-check 'and does nothing for NBD' refuses 2 'loopback only' \
-    ramback up "$WORK/none.img" --size 1M --listen 0.0.0.0:0 --http 127.0.0.1:0 --insecure
 check 'a bad address is bad usage' refuses 2 'bad --http .here.: write HOST:PORT' ramback up "$WORK/none.img" --size 1M --http here
 check 'nothing was made' test ! -e "$WORK/none.img"
 
