@@ -1,13 +1,14 @@
 /*
  * What a socket can do at the best: an NBD server that has no device, and a client that does nothing with what it gets.
  *
- *   bare serve SOCKET SIZE                               serves any export as SIZE bytes of nothing until it is ended
+ *   bare serve SOCKET SIZE nothing|memory                serves any export of SIZE bytes until it is ended: of nothing, or of as much memory
  *   bare ping SOCKET EXPORT read|write BYTES SECONDS     one request after the other at random places, to any NBD server;
  *                                                        prints requests, seconds, and p50, p99 and p99.9 in nanoseconds
  *
- * The server answers a read with whatever is in its memory, and a write when its payload has been received and is forgotten: what
- * passes the socket is what passes it with a real server, to the byte, and nothing else is done. Protocol: the NBD specification,
- * "Fixed newstyle negotiation" and "Transmission"; simple replies.
+ * Of nothing: the server answers a read with whatever is in its buffer, and a write when its payload has been received and is forgotten.
+ * What passes the socket is what passes it with a real server, to the byte, and nothing else is done. Of memory: reads are answered from
+ * their place in it, short ones copied, long ones straight, so that the caches hold as little of it as of a real device's; writes are
+ * copied there. Protocol: the NBD specification, "Fixed newstyle negotiation" and "Transmission"; simple replies.
  */
 
 #include <endian.h>
@@ -43,18 +44,23 @@ enum { CMD_READ = 0, CMD_WRITE = 1, CMD_DISC = 2 };
 #define PAYLOAD_BYTES_MAX (32U << 20)
 #define RECEIVE_BYTES (256 << 10)
 #define ANSWER_BYTES (384 << 10)
+#define COPIED_BYTES_MAX (32 << 10)
 
 static uint64_t size_bytes;
+
+/* All of the device, or NULL: then there is none. */
+static char *device;
 
 static void fail(const char *what) {
     fprintf(stderr, "bare: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
+/* Written to, so that it is memory: what was never written is one page of zeroes everywhere, which caches hold better or worse than memory. */
 static void *memory(size_t bytes) {
-    void *at = calloc(1, bytes);
+    void *at = malloc(bytes);
     if (!at) fail("memory");
-    return at;
+    return memset(at, 1, bytes);
 }
 
 /* Sends or receives all of it; 0 when the other side has gone. */
@@ -137,6 +143,19 @@ static int agree(int fd) {
     return 0;
 }
 
+/* Answers a read from the device's memory, behind what is gathered and a header; 0 when the client has gone. */
+static int send_from_device(int fd, char *answers, size_t *gathered, uint64_t offset, uint32_t bytes) {
+    struct iovec parts[2] = {{answers, *gathered + REPLY_BYTES}, {device + offset, bytes}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent <= 0) return 0;
+    size_t head = parts[0].iov_len, done = (size_t) sent;
+    *gathered = 0;
+    if (done < head && !send_all(fd, answers + done, head - done)) return 0;
+    size_t sent_bytes = done > head ? done - head : 0;
+    return send_all(fd, device + offset + sent_bytes, bytes - sent_bytes);
+}
+
 /* Receives as much as there is, answers all of it that is complete, and sends these answers together. */
 static void transmit(int fd) {
     char *received = memory(RECEIVE_BYTES), *answers = memory(ANSWER_BYTES + PAYLOAD_BYTES_MAX);
@@ -147,13 +166,16 @@ static void transmit(int fd) {
         tail += (size_t) got;
         while (tail - head >= REQUEST_BYTES) {
             uint32_t command = get32(received + head + 4) & 0xffff, bytes = get32(received + head + 24);
+            uint64_t offset = get64(received + head + 16);
             if (get32(received + head) != REQUEST_MAGIC || command == CMD_DISC || bytes > PAYLOAD_BYTES_MAX) goto end;
+            if (offset > size_bytes || bytes > size_bytes - offset) goto end;
             char *reply = put32(put32(answers + gathered, REPLY_MAGIC), 0);
             memcpy(reply, received + head + 8, 8);
             head += REQUEST_BYTES;
             if (command == CMD_WRITE) {
                 /* Answered when all of its payload is here; what is gathered leaves before that is waited for. */
                 size_t here = bytes < tail - head ? bytes : tail - head;
+                if (device) memcpy(device + offset, received + head, here);
                 head += here;
                 for (size_t left = bytes - here; left > 0;) {
                     if (gathered > 0 && !send_all(fd, answers, gathered)) goto end;
@@ -161,8 +183,14 @@ static void transmit(int fd) {
                     gathered = head = tail = 0;
                     ssize_t more = recv(fd, received, left < RECEIVE_BYTES ? left : RECEIVE_BYTES, 0);
                     if (more <= 0) goto end;
+                    if (device) memcpy(device + offset + bytes - left, received, (size_t) more);
                     left -= (size_t) more;
                 }
+            } else if (device && bytes > COPIED_BYTES_MAX) {
+                if (!send_from_device(fd, answers, &gathered, offset, bytes)) goto end;
+                continue;
+            } else if (device) {
+                memcpy(answers + gathered + REPLY_BYTES, device + offset, bytes);
             }
             gathered += REPLY_BYTES + (command == CMD_READ ? bytes : 0);
             if (gathered >= ANSWER_BYTES) {
@@ -295,13 +323,14 @@ static int ping(const char *path, const char *export, int is_write, uint32_t byt
 }
 
 int main(int count, char **words) {
-    if (count == 4 && !strcmp(words[1], "serve")) {
+    if (count == 5 && !strcmp(words[1], "serve")) {
         size_bytes = strtoull(words[3], NULL, 10);
+        if (!strcmp(words[4], "memory")) device = memory(size_bytes);
         serve(words[2]);
     }
     if (count == 7 && !strcmp(words[1], "ping")) {
         return ping(words[2], words[3], !strcmp(words[4], "write"), (uint32_t) strtoul(words[5], NULL, 10), strtod(words[6], NULL));
     }
-    fprintf(stderr, "usage: bare serve SOCKET SIZE | bare ping SOCKET EXPORT read|write BYTES SECONDS\n");
+    fprintf(stderr, "usage: bare serve SOCKET SIZE nothing|memory | bare ping SOCKET EXPORT read|write BYTES SECONDS\n");
     return 2;
 }

@@ -1,5 +1,5 @@
 """Part `bare`: how near a server comes to what a socket can do. One client in C, which does nothing with what it gets, against a
-server in C that has no device, and against the others."""
+server in C that has no device, one that has its memory and nothing else, and the others."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from .charts import BarChart
 from .disk import write_noise
 from .fio import KIB, MIB
-from .reference import BARE, bare_server, compile_bare
+from .reference import MEMORY, SOCKET, bare_server, compile_bare
 from .report import Goal, Part, median, number, verdict, wrapped
 from .servers import OURS, start_all
 from .serving import placements
@@ -43,14 +43,14 @@ def bench(shop, options, say):
     content = os.path.join(shop.ram_dir, "content.img")
     write_noise(content, SIZE_BYTES)
     servers, missing = start_all(shop, content, SIZE_BYTES, options, say)
-    servers.insert(0, bare_server(shop, program, SIZE_BYTES))
+    servers[:0] = [bare_server(shop, program, name, SIZE_BYTES) for name in (SOCKET, MEMORY)]
     samples = measure_all(program, servers, options, say)
     part = Part(
         "Against a bare socket",
-        ["placement, one request at a time", *(f"{server.name} /s" for server in servers), *(f"{name}, × {BARE}" for name in OURS)],
+        ["placement, one request at a time", *(f"{server.name} /s" for server in servers), *(f"{name}, × {SOCKET}" for name in OURS)],
         notes=wrapped(f"""
             A client in C that does nothing with what it gets (`bench/suite/bare.c`), one request after the other, against a server in C that
-            has no device, and against the others; the same bytes pass the socket each time. Medians of {options.rounds} alternating rounds of
+            has no device, against one that has as much memory and nothing around it, and against the others; the same bytes pass the socket each time. Medians of {options.rounds} alternating rounds of
             {options.seconds} s, ratios taken round by round.""")
         + missing,
         raw={line: {name: [asdict(one) for one in rows[name]] for name in rows} for line, rows in samples.items()},
@@ -83,10 +83,10 @@ def measure_all(program, servers, options, say):
 
 
 def near(part, rows, name, limit, line):
-    value = median([a.requests_per_second / b.requests_per_second for a, b in zip(rows[name], rows[BARE])])
+    value = median([a.requests_per_second / b.requests_per_second for a, b in zip(rows[name], rows[SOCKET])])
     if limit is None:
         return f"**{number(value)}**"
-    goal = Goal(value, at_least=limit, name=f"{line}, {name}: × {BARE}")
+    goal = Goal(value, at_least=limit, name=f"{line}, {name}: × {SOCKET}")
     part.goals.append(goal)
     return f"**{number(value)}**, {verdict(goal)}"
 

@@ -1,5 +1,5 @@
-"""What a socket can do at the best: an NBD server in C that has no device (`bare.c`). Whatever it reaches with a client, no server of a
-device can exceed, since the rest of the time is the client's and the kernel's."""
+"""What is left for a server to gain: an NBD server in C (`bare.c`) that has no device, or as much memory as one and nothing around it. The
+rest of the time is the client's, the kernel's, and that of the memory."""
 
 import os
 import shutil
@@ -7,7 +7,8 @@ import shutil
 from .servers import READY_SECONDS, ROOT, Server, unix_uri
 from .workshop import Skipped, alive, run, wait_until
 
-BARE = "bare socket"
+SOCKET = "bare socket"
+MEMORY = "bare memory"
 SOURCE = os.path.join(ROOT, "bench", "suite", "bare.c")
 
 
@@ -21,8 +22,8 @@ def compile_bare(shop):
     return program
 
 
-def bare_server(shop, program, size_bytes):
-    path = os.path.join(shop.ram_dir, "bare.sock")
-    process = shop.start(program, "serve", path, size_bytes)
-    wait_until("bare serve", READY_SECONDS, lambda: alive(process, "bare serve") and os.path.exists(path))
-    return Server(BARE, process, unix_uri("", path), size_bytes)
+def bare_server(shop, program, name, size_bytes):
+    path = os.path.join(shop.ram_dir, name.replace(" ", "-") + ".sock")
+    process = shop.start(program, "serve", path, size_bytes, "memory" if name == MEMORY else "nothing")
+    wait_until(name, READY_SECONDS, lambda: alive(process, name) and os.path.exists(path))
+    return Server(name, process, unix_uri("", path), size_bytes)

@@ -1,6 +1,6 @@
 """Part `serve`: requests over a Unix socket, ramback in `unsafe` and in `checkpoint` against the servers that people use
-today: by size, depth, connections and mix of reads and writes. And against what has no device at all, which says how much of the time
-is not the server's."""
+today: by size, depth, connections and mix of reads and writes. And against a server in C that has nothing but the memory, which says how
+much of the time is not the server's."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from .charts import BarChart
 from .disk import write_noise
 from .fio import KIB, MIB, Workload, measure
-from .reference import BARE, bare_server, compile_bare
+from .reference import MEMORY, bare_server, compile_bare
 from .report import Goal, Part, latencies, median, number, table, verdict
 from .servers import OURS, start_all
 from .workshop import Skipped, pin
@@ -76,9 +76,9 @@ def measure_all(shop, options, say):
     servers, missing = start_all(shop, content, size_bytes, options, say)
     os.unlink(content)
     try:
-        servers.append(bare_server(shop, compile_bare(shop), size_bytes))
+        servers.append(bare_server(shop, compile_bare(shop), MEMORY, size_bytes))
     except Skipped as reason:
-        missing.append(f"{BARE} is left out: {reason}")
+        missing.append(f"{MEMORY} is left out: {reason}")
     everywhere = set(os.sched_getaffinity(0))
     for workload in {workload: None for _, workload in wanted}:
         say(f"warming up, {workload.name}")
@@ -173,14 +173,14 @@ class Judge:
 def bench(shop, options, say):
     samples, missing = measure_all(shop, options, say)
     names = list(next(iter(samples.values()), {}))
-    peers = [name for name in names if name not in (*OURS, BARE)]
+    peers = [name for name in names if name not in (*OURS, MEMORY)]
     part = Part(
         "Serving from RAM",
         [
             "placement, requests",
             *(f"{name} /s" for name in names),
             *(f"{mode_of(name)} × {peers[0]}" for name in OURS if peers),
-            *(f"{BARE} × {peers[0]}" for _ in ceiling(names, peers)),
+            *(f"{MEMORY} × {peers[0]}" for _ in ceiling(names, peers)),
         ],
         notes=notes(options, missing),
     )
@@ -190,7 +190,7 @@ def bench(shop, options, say):
             label(*line),
             *(number(typical(rows, name, requests_per_second)) for name in names),
             *(judge.speed(line, name, peers[0]) for name in OURS if peers),
-            *(number(ratio(rows, BARE, peers[0], requests_per_second)) for _ in ceiling(names, peers)),
+            *(number(ratio(rows, MEMORY, peers[0], requests_per_second)) for _ in ceiling(names, peers)),
         ])
     part.after += cpu_table(judge, names, peers)
     part.after += tail_table(judge, names, peers)
@@ -203,8 +203,8 @@ def bench(shop, options, say):
 
 
 def ceiling(names, peers):
-    """The server without a device, where it and something to set it against were measured."""
-    return [BARE] if BARE in names and peers else []
+    """The server with nothing but memory, where it and something to set it against were measured."""
+    return [MEMORY] if MEMORY in names and peers else []
 
 
 def notes(options, missing):
@@ -212,22 +212,22 @@ def notes(options, missing):
     return [
         f"fio's nbd engine over a Unix socket; a {size_bytes // MIB} MiB device with the same bytes in each server, ramback with",
         f"its image on the machine's own disk; medians of {options.rounds} alternating rounds of {options.seconds} s, ratios taken round by",
-        f"round. × {CONNECTIONS}: as many connections, at that depth each. A mix is seven reads to three writes. {BARE}: a server in C",
-        "that has no device (`bench/suite/bare.c`): what is left for any server to gain is between it and the others.",
+        f"round. × {CONNECTIONS}: as many connections, at that depth each. A mix is seven reads to three writes. {MEMORY}: a server in C",
+        "that has as much memory and nothing around it (`bench/suite/bare.c`): what is left to gain is between it and the others.",
         *missing,
     ]
 
 
 def cpu_table(judge, names, peers):
     columns = ["CPU of the server, µs a request", *names, *(f"{mode_of(name)} × {peers[0]}" for name in OURS if peers)]
-    columns += [f"{BARE} × {peers[0]}" for _ in ceiling(names, peers)]
+    columns += [f"{MEMORY} × {peers[0]}" for _ in ceiling(names, peers)]
     columns += [f"{mode_of(name)} × with writing behind" for name in OURS if peers]
     rows = [
         [
             label(*line),
             *(number(typical(rows, name, lambda s: s.server_cpu_micros_per_request)) for name in names),
             *(judge.cpu(line, name, peers[0]) for name in OURS if peers),
-            *(number(ratio(rows, BARE, peers[0], cpu_per_request)) for _ in ceiling(names, peers)),
+            *(number(ratio(rows, MEMORY, peers[0], cpu_per_request)) for _ in ceiling(names, peers)),
             *(
                 number(ratio(rows, name, peers[0], cpu_per_request_settled)) if line[1].writes else ""
                 for name in OURS

@@ -72,7 +72,7 @@ public class CodecBenchmark {
         export = new Export("disk", "", device);
         dialect = new Dialect(form, Set.of());
         channel = new ScriptedChannel(requests());
-        wire = new Wire(channel, null, new Polling(new PollingLimits(0, 1, 1)), System::nanoTime);
+        wire = new Wire(channel, null, new Polling(new PollingLimits(0, 1, 1)), _ -> true, System::nanoTime);
         slots = new DeferredSlots(device.deferredCountMax());
         PendingAnswers answers = new PendingAnswers(new Latencies(), false, System::nanoTime);
         replies = new Replies(device, form, wire, slots, answers, REPLY_BUFFER_BYTES, arena);

@@ -302,6 +302,15 @@ final class Native {
         }
     }
 
+    static int schedSetscheduler(int thread, int policy, MemorySegment parameters) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) SchedSetscheduler.CALL.invokeExact(state, thread, policy, parameters), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int socket(int family, int type, int protocol) {
         MemorySegment state = STATE.get();
         try {
@@ -515,6 +524,11 @@ final class Native {
     private static final class Prctl {
         static final MethodHandle CALL =
                 link("prctl", JAVA_INT, 1, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    }
+
+    private static final class SchedSetscheduler {
+        static final MethodHandle CALL =
+                link("sched_setscheduler", JAVA_INT, NOT_VARIADIC, JAVA_INT, JAVA_INT, ADDRESS);
     }
 
     private static final class Socket {

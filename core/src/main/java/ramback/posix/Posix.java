@@ -26,6 +26,14 @@ import org.jspecify.annotations.Nullable;
 public final class Posix {
     private static final Abi ABI = Abi.current();
 
+    /** The policy that threads have unless they choose (sched(7)): one that wakes up may interrupt who runs. */
+    public static final int SCHED_OTHER = 0;
+    /** As {@link #SCHED_OTHER}, but that a thread which wakes up interrupts nobody: it waits for a CPU. */
+    public static final int SCHED_BATCH = 3;
+
+    private static final MemorySegment NO_PRIORITY =
+            Arena.global().allocate(Integer.BYTES, Integer.BYTES).asReadOnly();
+
     /** Open flags, to be or-ed together. {@code O_CLOEXEC} is not among them: it is always set. */
     public static final int O_RDONLY = 0;
 
@@ -558,6 +566,17 @@ public final class Posix {
      */
     public static boolean isIoFlusher() throws PosixException {
         return check("prctl PR_GET_IO_FLUSHER", Native.prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0), null) != 0;
+    }
+
+    /**
+     * Sets the scheduling policy of the calling thread.
+     *
+     * @param policy {@link #SCHED_OTHER} or {@link #SCHED_BATCH}: both without a priority, and anybody's to choose
+     * @throws PosixException EINVAL for another one, EPERM where a policy of the machine forbids it
+     */
+    public static void setOwnScheduler(int policy) throws PosixException {
+        // struct sched_param: 0 priority
+        check("sched_setscheduler", Native.schedSetscheduler(0, policy, NO_PRIORITY), null);
     }
 
     private static int check(String call, int result, @Nullable Path path) throws PosixException {

@@ -109,7 +109,11 @@ final class Connection implements Runnable {
             try {
                 ReplyForm form = agreed.dialect().form();
                 Wire wire = new Wire(
-                        channel, agreed.tls(), new Polling(server.limits().polling()), System::nanoTime);
+                        channel,
+                        agreed.tls(),
+                        new Polling(server.limits().polling()),
+                        Scheduling.SYSTEM,
+                        System::nanoTime);
                 DeferredSlots slots = new DeferredSlots(own.deferredCountMax());
                 PendingAnswers answers = new PendingAnswers(latencies, false, System::nanoTime);
                 PendingAnswers deferredAnswers = new PendingAnswers(deferredLatencies, true, System::nanoTime);

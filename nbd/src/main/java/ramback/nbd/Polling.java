@@ -26,11 +26,6 @@ final class Polling {
         return polling;
     }
 
-    /** Whether waits are to be measured at all. */
-    boolean isOff() {
-        return limits.windowNanos() == 0;
-    }
-
     /** The longest poll. */
     long windowNanos() {
         return limits.windowNanos();
@@ -40,7 +35,7 @@ final class Polling {
     void blockedFor(long waitNanos) {
         if (waitNanos > limits.windowNanos()) {
             run = 0;
-        } else if (++run >= shortWaitsNeeded && !isOff()) {
+        } else if (++run >= shortWaitsNeeded && limits.windowNanos() > 0) {
             polling = true;
             run = 0;
         }

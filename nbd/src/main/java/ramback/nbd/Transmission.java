@@ -52,6 +52,9 @@ final class Transmission {
     private final ByteBuffer received;
     private int head;
     private int tail;
+    /** Requests that have come to their end since the last receive. */
+    private int servedCount;
+
     private boolean streamEnded;
 
     Transmission(
@@ -101,6 +104,7 @@ final class Transmission {
                     replies.flush();
                     return streamEnded ? End.STREAM_END : End.DISCONNECT;
                 }
+                servedCount++;
             }
             if (!receiveMore()) {
                 return End.STREAM_END;
@@ -307,6 +311,8 @@ final class Transmission {
      */
     private boolean receiveMore() throws IOException {
         replies.flush();
+        wire.served(servedCount);
+        servedCount = 0;
         int unreadBytes = tail - head;
         if (head > 0) {
             if (unreadBytes > 0) {

@@ -20,21 +20,31 @@ final class Wire {
     private final SocketChannel channel;
     private final @Nullable TlsChannel tls;
     private final Polling polling;
+    private final Batching batching = new Batching();
+    private final Scheduling scheduling;
     private final LongSupplier nanoClock;
     private final ReentrantLock sending = new ReentrantLock();
     private final ByteBuffer[] gathered = new ByteBuffer[2]; // used while sending is held
     private long receivedNanos; // receiving thread
+    private long waitNanos; // receiving thread
 
     /**
      * Takes a connected, blocking channel.
      *
-     * @param tls what encrypts it, or null; then nothing is polled
+     * @param tls what encrypts it, or null; with it nothing is polled
+     * @param scheduling of the receiving thread
      * @param nanoClock as {@link System#nanoTime()}
      */
-    Wire(SocketChannel channel, @Nullable TlsChannel tls, Polling polling, LongSupplier nanoClock) {
+    Wire(
+            SocketChannel channel,
+            @Nullable TlsChannel tls,
+            Polling polling,
+            Scheduling scheduling,
+            LongSupplier nanoClock) {
         this.channel = channel;
         this.tls = tls;
         this.polling = polling;
+        this.scheduling = scheduling;
         this.nanoClock = nanoClock;
     }
 
@@ -44,20 +54,11 @@ final class Wire {
      * @return the number of bytes, or -1 at the stream's end
      */
     int receive(ByteBuffer into) throws IOException {
-        if (tls != null) {
-            int received = tls.read(into);
-            receivedNanos = nanoClock.getAsLong();
-            return received;
-        }
-        if (polling.isOff()) {
-            int received = channel.read(into);
-            receivedNanos = nanoClock.getAsLong();
-            return received;
-        }
         if (polling.isPolling() && beginPolling()) {
             int received = poll(into);
             if (received != 0) {
                 receivedNanos = nanoClock.getAsLong();
+                waitNanos = 0;
                 return received;
             }
             polling.missed();
@@ -66,10 +67,25 @@ final class Wire {
             channel.configureBlocking(true);
         }
         long beginNanos = nanoClock.getAsLong();
-        int received = channel.read(into);
+        int received = tls == null ? channel.read(into) : tls.read(into);
         receivedNanos = nanoClock.getAsLong();
-        polling.blockedFor(receivedNanos - beginNanos);
+        waitNanos = receivedNanos - beginNanos;
+        if (tls == null) {
+            polling.blockedFor(waitNanos);
+        }
         return received;
+    }
+
+    /**
+     * Says how many requests the last {@link #receive} brought to their end, before the next one. For the receiving thread, whose
+     * {@link Scheduling} follows from it.
+     */
+    void served(int requestCount) {
+        if (requestCount > 0
+                && batching.received(requestCount, waitNanos)
+                && !scheduling.interrupts(!batching.isOn())) {
+            batching.giveUp();
+        }
     }
 
     /** When the last {@link #receive} ended, by the clock. For the receiving thread. */

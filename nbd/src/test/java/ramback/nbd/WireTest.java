@@ -3,6 +3,7 @@ package ramback.nbd;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -10,8 +11,11 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -49,7 +53,11 @@ final class WireTest {
     }
 
     private Wire wire(PollingLimits limits) {
-        return new Wire(ours, null, new Polling(limits), () -> nanos.addAndGet(1000));
+        return wire(limits, Scheduling.SYSTEM);
+    }
+
+    private Wire wire(PollingLimits limits, Scheduling scheduling) {
+        return new Wire(ours, null, new Polling(limits), scheduling, () -> nanos.addAndGet(1000));
     }
 
     private void sendOne() throws IOException {
@@ -58,6 +66,63 @@ final class WireTest {
 
     private static int receiveOne(Wire wire) throws IOException {
         return wire.receive(ByteBuffer.allocate(100));
+    }
+
+    private void receiveAndServe(Wire wire, int requestCount, int receiveCount) throws IOException {
+        for (int i = 0; i < receiveCount; i++) {
+            sendOne();
+            assertThat(receiveOne(wire)).isEqualTo(1);
+            wire.served(requestCount);
+        }
+    }
+
+    @Test
+    void aClientOfManyRequestsIsNotInterruptedAndOneOfSingleOnesIs() throws IOException {
+        List<Boolean> said = new ArrayList<>();
+        Wire wire = wire(PollingLimits.OFF, said::add);
+        receiveAndServe(wire, 2, Batching.RUN_MIN);
+        assertThat(said).containsExactly(false);
+        receiveAndServe(wire, 2, 1000);
+        receiveAndServe(wire, 0, 1000); // in the middle of a long payload
+        assertThat(said).containsExactly(false);
+        receiveAndServe(wire, 1, 1000);
+        assertThat(said).containsExactly(false, true);
+    }
+
+    @Test
+    void aSystemThatRefusesIsAskedOnce() throws IOException {
+        AtomicLong askedCount = new AtomicLong();
+        Wire wire = wire(PollingLimits.OFF, interrupts -> {
+            askedCount.incrementAndGet();
+            return false;
+        });
+        receiveAndServe(wire, 2, 1000);
+        assertThat(askedCount).hasValue(1);
+    }
+
+    @Test
+    void theSystemTakesBothPolicies() throws Exception {
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        Thread thread = Thread.ofPlatform()
+                .uncaughtExceptionHandler((_, e) -> failure.set(e))
+                .start(() -> {
+                    assertThat(Scheduling.SYSTEM.interrupts(false)).isTrue();
+                    assertThat(policyOfThisThread()).isEqualTo(3);
+                    assertThat(Scheduling.SYSTEM.interrupts(true)).isTrue();
+                    assertThat(policyOfThisThread()).isZero();
+                });
+        thread.join();
+        assertThat(failure.get()).isNull();
+    }
+
+    /** The 41st field of proc_pid_stat(5), counted from behind the name. */
+    private static int policyOfThisThread() {
+        try {
+            String stat = Files.readString(Path.of("/proc/thread-self/stat"));
+            return Integer.parseInt(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[38]);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Test
@@ -73,7 +138,7 @@ final class WireTest {
             try {
                 assertThat(receiveOne(wire)).isEqualTo(1);
             } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
+                throw new UncheckedIOException(e);
             }
         });
         while (!ours.isBlocking()) {
@@ -88,15 +153,15 @@ final class WireTest {
     }
 
     @Test
-    void withoutPollingTheChannelStaysBlockingAndTheClockIsReadOnceAReceive() throws Exception {
+    void withoutPollingTheChannelStaysBlockingAndTheClockIsReadTwiceAReceive() throws Exception {
         Wire wire = wire(PollingLimits.OFF);
         for (int i = 0; i < 100; i++) {
             sendOne();
             assertThat(receiveOne(wire)).isEqualTo(1);
         }
         assertThat(ours.isBlocking()).isTrue();
-        assertThat(nanos).hasValue(100 * 1000);
-        assertThat(wire.receivedNanos()).isEqualTo(100 * 1000);
+        assertThat(nanos).hasValue(2 * 100 * 1000);
+        assertThat(wire.receivedNanos()).isEqualTo(2 * 100 * 1000);
     }
 
     @Test
@@ -125,7 +190,7 @@ final class WireTest {
                 begun.countDown();
                 wire.send(ByteBuffer.allocateDirect(16), ByteBuffer.allocateDirect(lengthBytes));
             } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
+                throw new UncheckedIOException(e);
             } finally {
                 wire.endSending();
             }
