@@ -352,9 +352,11 @@ qemu_passes_on() {
 
 qemu_lists() {
     qemu-nbd --list --socket="$SOCKET" | tee list.txt
-    grep -x 'exports available: 1' list.txt
+    grep -x 'exports available: 2' list.txt
     grep -x " export: 'map'" list.txt
     grep -x '  description: a Ramback device over map.img' list.txt
+    grep -x " export: 'map-ro'" list.txt
+    grep -x '  description: a Ramback device over map.img (read-only, live)' list.txt
     grep -x "  size:  $SIZE" list.txt
     grep -x '   base:allocation' list.txt
     grep -x '   ramback:dirty' list.txt

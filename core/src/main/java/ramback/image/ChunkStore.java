@@ -16,6 +16,7 @@ import ramback.memory.SegmentLayout;
 import ramback.memory.SharedSegment;
 import ramback.mutant.KillPoint;
 import ramback.mutant.Mutant;
+import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.trace.Trace;
 import ramback.trace.TraceEvent;
@@ -343,7 +344,7 @@ public final class ChunkStore {
         if (from == null) {
             zero(data, offsetBytes, lengthBytes);
         } else {
-            MemorySegment.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
+            Posix.copy(from, fromOffsetBytes, data, offsetBytes, lengthBytes);
         }
     }
 

@@ -302,6 +302,15 @@ final class Native {
         }
     }
 
+    /** Takes addresses: a segment of a shared arena would be counted as used and not used, for all threads together. */
+    static void memcpy(long to, long from, long lengthBytes) {
+        try {
+            long _ = (long) Memcpy.CALL.invokeExact(to, from, lengthBytes);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int schedSetscheduler(int thread, int policy, MemorySegment parameters) {
         MemorySegment state = STATE.get();
         try {
@@ -524,6 +533,14 @@ final class Native {
     private static final class Prctl {
         static final MethodHandle CALL =
                 link("prctl", JAVA_INT, 1, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    }
+
+    private static final class Memcpy {
+        /** Without the thread's change of state, which would cost as much as a short copy. */
+        static final MethodHandle CALL = LINKER.downcallHandle(
+                LINKER.defaultLookup().findOrThrow("memcpy"),
+                FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+                Linker.Option.critical(false));
     }
 
     private static final class SchedSetscheduler {

@@ -13,6 +13,7 @@ import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +31,9 @@ public final class Posix {
     public static final int SCHED_OTHER = 0;
     /** As {@link #SCHED_OTHER}, but that a thread which wakes up interrupts nobody: it waits for a CPU. */
     public static final int SCHED_BATCH = 3;
+
+    /** Below this the call costs what it gains. */
+    private static final long COPY_BYTES_MIN = 1024;
 
     private static final MemorySegment NO_PRIORITY =
             Arena.global().allocate(Integer.BYTES, Integer.BYTES).asReadOnly();
@@ -434,6 +438,23 @@ public final class Posix {
      */
     public static void madvise(MemorySegment memory, int advice) throws PosixException {
         check("madvise", Native.madvise(memory, memory.byteSize(), advice), null);
+    }
+
+    /**
+     * Copies bytes between places that don't overlap. Where that is much, it is the C library's memcpy: memory that no cache holds is
+     * written without being read first. Neither place may go away meanwhile.
+     *
+     * @throws IndexOutOfBoundsException when they reach beyond one of the segments
+     */
+    public static void copy(
+            MemorySegment from, long fromOffsetBytes, MemorySegment to, long toOffsetBytes, long lengthBytes) {
+        if (lengthBytes < COPY_BYTES_MIN || !from.isNative() || !to.isNative()) {
+            MemorySegment.copy(from, fromOffsetBytes, to, toOffsetBytes, lengthBytes);
+            return;
+        }
+        Objects.checkFromIndexSize(fromOffsetBytes, lengthBytes, from.byteSize());
+        Objects.checkFromIndexSize(toOffsetBytes, lengthBytes, to.byteSize());
+        Native.memcpy(to.address() + toOffsetBytes, from.address() + fromOffsetBytes, lengthBytes);
     }
 
     /**

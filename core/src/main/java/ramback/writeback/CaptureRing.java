@@ -5,6 +5,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.LongAdder;
 import ramback.journal.VersionBatch;
+import ramback.posix.Posix;
 
 /**
  * Versions of chunks on their way from those who capture them to the one thread that writes them out: a bounded ring of
@@ -172,7 +173,7 @@ public final class CaptureRing {
 
     /** Copies a chunk's bytes to where a claim has room for them. */
     public void fill(long claim, MemorySegment from, long fromOffsetBytes) {
-        MemorySegment.copy(from, fromOffsetBytes, memory, slotAt(claim) * chunkBytes, chunkBytes);
+        Posix.copy(from, fromOffsetBytes, memory, slotAt(claim) * chunkBytes, chunkBytes);
     }
 
     /** Ends a claim: what was copied is the version of this chunk. */

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIndexOutOfBoundsException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -13,6 +14,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Random;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,6 +30,45 @@ class PosixTest {
 
     @TempDir
     Path dir;
+
+    @Test
+    void copiesOfAnyLengthBetweenAnyPlaces() {
+        Random random = new Random(1);
+        try (Arena arena = Arena.ofShared()) {
+            byte[] source = new byte[200 * KIB];
+            random.nextBytes(source);
+            MemorySegment heap = MemorySegment.ofArray(source);
+            MemorySegment from = arena.allocate(source.length);
+            from.copyFrom(heap);
+            MemorySegment to = arena.allocate(source.length);
+            for (int i = 0; i < 500; i++) {
+                int length = random.nextInt(2 << random.nextInt(17));
+                int fromAt = random.nextInt(source.length - length + 1);
+                int toAt = random.nextInt(source.length - length + 1);
+                to.fill((byte) 0);
+                Posix.copy(random.nextBoolean() ? from : heap, fromAt, to, toAt, length);
+                byte[] expected = new byte[source.length];
+                System.arraycopy(source, fromAt, expected, toAt, length);
+                assertThat(to.toArray(JAVA_BYTE))
+                        .as("%d bytes from %d to %d", length, fromAt, toAt)
+                        .isEqualTo(expected);
+            }
+        }
+    }
+
+    @Test
+    void aCopyBeyondItsPlacesIsRefused() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment small = arena.allocate(8 * KIB);
+            MemorySegment large = arena.allocate(16 * KIB);
+            for (long at : new long[] {-1, 4 * KIB + 1, Long.MAX_VALUE}) {
+                assertThatIndexOutOfBoundsException().isThrownBy(() -> Posix.copy(large, 0, small, at, 4 * KIB));
+                assertThatIndexOutOfBoundsException().isThrownBy(() -> Posix.copy(small, at, large, 0, 4 * KIB));
+            }
+            assertThatIndexOutOfBoundsException().isThrownBy(() -> Posix.copy(large, 0, small, 0, 16 * KIB));
+            assertThat(small.toArray(JAVA_BYTE)).containsOnly(0);
+        }
+    }
 
     @Test
     void writtenBytesAreReadBackFromTheSamePlace() throws IOException {
