@@ -15,7 +15,7 @@ TITLE_HEIGHT = 30
 LEGEND_LINE_HEIGHT = 18
 LEGEND_ENTRY_WIDTH = 150
 # Told apart by those who see no red or green as well, and dark enough for white, light enough for black.
-COLOURS = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999")
+COLOURS = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999", "#8c5a2b")
 # A page that shows an SVG as a picture passes on nothing but whether it is dark.
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:14px}.axis{stroke:#8c959f}"

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 
+from .charts import BarChart
 from .report import Goal, Part, median, number
 from .servers import connect, control, is_loaded, ramback, ramback_status, ramback_stop, wait_until_clean
 from .workshop import Failure, cpu_seconds, resident_bytes, wait_until
@@ -226,7 +227,16 @@ def bench(shop, options, say):
     line("FLUSH of them, ms", lambda each: median(each["flushMillis"][1:]))
     line("CPU a dirty chunk, until it is in the image, µs", lambda each: statistics.fmean(each["cpuMicros"][1:]))
     line("chunk map, ms", lambda each: median(each["mapMillis"]), MAP_GOAL_MILLIS)
-    flat = statistics.fmean(last["cpuMicros"][1:]) / max(1e-9, statistics.fmean(found[0]["cpuMicros"][1:]))
+    chunk_micros = [statistics.fmean(each["cpuMicros"][1:]) for each in found]
+    flat = chunk_micros[-1] / max(1e-9, chunk_micros[0])
     verdict = part.judge(Goal(flat, at_most=FLAT_GOAL))
     part.after = [f"CPU a dirty chunk at 1 TiB is {number(flat)} times that at 1 GiB: {verdict}."]
+    part.charts = [
+        BarChart(
+            "scale-chunk",
+            f"CPU a dirty chunk, of {DIRTY_COUNT:,}, until it is in the image, by the device's size: µs",
+            [f"{each['gib']:,} GiB" for each in found],
+            {"ramback": chunk_micros},
+        )
+    ]
     return part

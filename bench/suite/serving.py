@@ -263,16 +263,17 @@ def scale_table(judge):
 
 
 def charts(samples, names):
-    """A chart a figure and placement: the four lines that say most."""
+    """A chart a figure, placement and size."""
     found = []
     for placement in placements():
-        chosen = {w.name: rows for (where, w), rows in samples.items() if where == placement and w.pattern != "randrw"}
+        chosen = {w.name: rows for (where, w), rows in samples.items() if where == placement}
         if not chosen:
             continue
         for key, title, unit, figure in (
             ("requests", "Requests", "thousands a second", lambda s: s.requests_per_second / 1e3),
             ("cpu", "CPU of the server", "µs a request", lambda s: s.server_cpu_micros_per_request),
             ("p50", "p50", "µs", lambda s: s.p50_micros),
+            ("p99", "p99", "µs", lambda s: s.p99_micros),
             ("p999", "p99.9", "µs", p999),
         ):
             for size, _ in SIZES:
