@@ -275,8 +275,9 @@ final class UpCommand extends DeviceCommand {
 
     private void warnOfListening(Daemon.Options options) {
         InetSocketAddress address = options.listen();
-        boolean isEncrypted = options.tls() != null && options.tls().mode() == TlsMode.REQUIRE;
-        if (address != null && !isEncrypted && !address.getAddress().isLoopbackAddress()) {
+        if (address != null
+                && !TlsOptions.isRequired(options.tls())
+                && !address.getAddress().isLoopbackAddress()) {
             shell.warn("--insecure: NBD on " + listen
                     + " needs no TLS: whoever can read along sees the disk, and whoever" + " can connect changes it");
         }
@@ -456,8 +457,7 @@ final class UpCommand extends DeviceCommand {
     }
 
     private @Nullable InetSocketAddress listenAddress(@Nullable TlsOptions tlsOptions) throws Refusal {
-        boolean isEncrypted = tlsOptions != null && tlsOptions.mode() == TlsMode.REQUIRE;
-        return listen == null ? null : ListenAddress.parse(listen, isEncrypted || isInsecure);
+        return listen == null ? null : ListenAddress.parse(listen, TlsOptions.isRequired(tlsOptions) || isInsecure);
     }
 
     private @Nullable TlsOptions tlsOptions() throws Refusal {

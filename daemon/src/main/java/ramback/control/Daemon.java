@@ -193,7 +193,9 @@ public final class Daemon {
             String tcpUri = null;
             if (options.listen() != null) {
                 tcpUri = NbdUri.ofTcp(
-                        name, nbd.listenTcp(options.listen(), options.isInsecure()), tlsMode() == TlsMode.REQUIRE);
+                        name,
+                        nbd.listenTcp(options.listen(), options.isInsecure()),
+                        TlsOptions.isRequired(options.tls()));
             }
             nbd.recordRequests(engine.isRecorded());
             if (options.http() != null) {

@@ -13,4 +13,10 @@ import ramback.nbd.TlsMode;
  * @param authority a PEM file with whoever vouches for clients, who then must show a certificate; or null
  */
 public record TlsOptions(
-        TlsMode mode, Path certificate, Path key, @Nullable Path authority) {}
+        TlsMode mode, Path certificate, Path key, @Nullable Path authority) {
+
+    /** Whether there is TLS, and clients must encrypt. */
+    public static boolean isRequired(@Nullable TlsOptions tls) {
+        return tls != null && tls.mode() == TlsMode.REQUIRE;
+    }
+}

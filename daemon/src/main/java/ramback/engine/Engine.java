@@ -156,8 +156,7 @@ public final class Engine implements AutoCloseable {
                 new ImageCheck(attachment.checksums(), attachment.suspect(), watched, faults, attachment::setSuspect);
         if (isTakenOver) {
             // Memory that is gone on with holds what the image held, whoever changed that since. New memory holds
-            // nothing, and a look
-            // at each MiB of a tebibyte takes a tenth of a second.
+            // nothing, and a look at each MiB of a tebibyte takes a tenth of a second.
             check.passOver(store);
         }
         population.checkAgainst(check);
