@@ -1,5 +1,6 @@
 # what: SIGKILL and the memory left: nothing that was answered is lost, in any mode, whatever the daemon was at
 # budget: 240
+# beside: yes
 # clients: yes
 # long: yes
 

@@ -1,5 +1,6 @@
 # what: the service: what a service manager is told, by path and by abstract name, from a recovery to the last flush; the unit itself
 # budget: 150
+# beside: yes
 # clients: yes
 
 # No systemd runs here: a socket plays its part, and systemd-analyze reads the unit.
@@ -231,7 +232,7 @@ handed_over_by_the_image() { # to a program that has another layout of memory, a
         'STATUS=another program takes the device over; stopping, ' WATCHDOG=1 READY=1 "MAINPID=$FIRST"
     grep -F 'takes the device over; stopping, ' path.log
     cmp "$WORK/random" -n $((64 << 20)) slow.img
-    # Loaded anew; nbdkit may not survive a client that is killed while it reads.
+    # Loaded anew: renew_disk says what becomes of nbdkit otherwise.
     wait_for 60 told path.log $((greens + 1)) 'STATUS=green'
 }
 
@@ -247,6 +248,7 @@ killed_and_recovered() { # the memory is taken away, so that the journal must be
 }
 
 check 'killed with 64 MiB in its journal' killed_and_recovered
+renew_disk
 ear "@ramback-verify-$$" abstract.log
 NOTIFY_SOCKET=@ramback-verify-$$ WATCHDOG_USEC=3000000 up "$DISK_URI" "${SERVICE[@]}"
 check 'a recovery says how far it is, and asks for time while it gets on' \

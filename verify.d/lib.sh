@@ -34,6 +34,8 @@
 #   detach LOOP                    gives back what attach_loop or attach_nbd made
 #   slow_disk FILE DELAY RATE      FILE behind nbdkit, each request DELAY late and RATE bits a second in each direction;
 #                                  sets DISK_URI and DISK_PID, ended by end_disk
+#   renew_disk                     starts the disk that was made last anew, at the same address: nbdkit 1.32 aborts now and then
+#                                  ("raw_send_socket: Assertion `sock >= 0'") when a client is killed in the midst of slow requests
 #   pace_disk RATE                 gives the slow disk that was made last another rate, which it takes within seconds
 #   failing_disk FILE TRIGGER      the same, each request failing with EIO for as long as the file TRIGGER exists
 #   free_port                      prints a TCP port on which nobody listens
@@ -285,18 +287,30 @@ failing_disk() {
 }
 
 serve_disk() { # FILE NBDKIT_OPTION... -- PARAMETER...
-    local file=$1 options=() work
+    local file=$1 options=()
     shift
     while [[ $1 != -- ]]; do
         options+=("$1")
         shift
     done
-    work=$(mktemp -d "$WORK/disk.XXXXXX")
-    nbdkit --unix "$work/sock" --pidfile "$work/pid" "${options[@]}" file "$file" "${@:2}"
-    wait_for 10 test -s "$work/pid"
-    DISK_PID=$(cat "$work/pid")
+    DISK_DIR=$(mktemp -d "$WORK/disk.XXXXXX")
     # shellcheck disable=SC2034 # the section's
-    DISK_URI="nbd+unix:///?socket=$work/sock"
+    DISK_URI="nbd+unix:///?socket=$DISK_DIR/sock"
+    DISK_COMMAND=(nbdkit --unix "$DISK_DIR/sock" --pidfile "$DISK_DIR/pid" "${options[@]}" file "$file" "${@:2}")
+    start_disk
+}
+
+start_disk() {
+    "${DISK_COMMAND[@]}"
+    wait_for 10 test -s "$DISK_DIR/pid"
+    DISK_PID=$(cat "$DISK_DIR/pid")
+}
+
+renew_disk() {
+    kill -TERM "$DISK_PID" 2>/dev/null || true
+    wait_for 30 gone "$DISK_PID"
+    rm -f "$DISK_DIR/sock" "$DISK_DIR/pid"
+    start_disk
 }
 
 end_disk() {
