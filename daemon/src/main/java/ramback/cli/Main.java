@@ -29,6 +29,8 @@ public final class Main {
             "trace",
             "snapshot",
             "verify",
+            "attach",
+            "detach",
             "upgrade",
             "down",
             "recover",
@@ -91,6 +93,8 @@ public final class Main {
             case "trace" -> new TraceCommand(shell);
             case "snapshot" -> new SnapshotCommand(shell);
             case "verify" -> new VerifyCommand(shell);
+            case "attach" -> new AttachCommand(shell);
+            case "detach" -> new DetachCommand(shell);
             case "upgrade" -> new UpgradeCommand(shell);
             case "down" -> new DownCommand(shell);
             case "recover" -> new RecoverCommand(shell);

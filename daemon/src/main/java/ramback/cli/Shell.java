@@ -5,6 +5,8 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import ramback.attach.SystemWays;
+import ramback.attach.Ways;
 import ramback.engine.Refusal;
 import ramback.engine.Successor;
 import ramback.host.Host;
@@ -18,6 +20,7 @@ import ramback.power.ForeignText;
  * @param questions whom it may ask
  * @param successors how the process goes on as another program
  * @param host the machine it runs on
+ * @param ways how a device is attached to that
  */
 record Shell(
         PrintStream out,
@@ -26,7 +29,8 @@ record Shell(
         StopSignals signals,
         Questions questions,
         Successors successors,
-        Host host) {
+        Host host,
+        Ways ways) {
 
     /** The signals that ask for an end, or what stands for them. */
     interface StopSignals {
@@ -73,7 +77,8 @@ record Shell(
                 new OfProcess(),
                 new Terminal.Asking(),
                 Shell::become,
-                Host.system());
+                Host.system(),
+                new SystemWays());
     }
 
     private static void become(Path launcher, List<String> arguments) throws Refusal {

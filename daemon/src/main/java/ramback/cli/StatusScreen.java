@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachedDisk;
 import ramback.control.LatencyReport;
 import ramback.control.Light;
 import ramback.control.StatusReport;
@@ -125,6 +126,9 @@ final class StatusScreen {
         Continuing latency = new Continuing(lines, "latency");
         now.latencies().forEach(kind -> latency.add(latency(kind)));
         addUris(lines, now);
+        if (now.attached() != null) {
+            add(lines, "attached", attached(now.attached()));
+        }
         if (now.httpUri() != null) {
             add(lines, "dashboard", now.httpUri());
         }
@@ -148,6 +152,14 @@ final class StatusScreen {
         if (now.tcpUri() != null) {
             add(lines, "", now.tcpUri() + (isRequired ? " (TLS required)" : allowed));
         }
+    }
+
+    private static String attached(AttachedDisk attached) {
+        return attached.device()
+                + (attached.mounts().isEmpty() ? "" : " on " + String.join(", ", attached.mounts()))
+                + (attached.isLeft()
+                        ? ", left by a daemon that is gone: 'ramback detach' takes it apart"
+                        : ", by " + attached.via());
     }
 
     private static String access(StatusReport now) {

@@ -337,7 +337,9 @@ final class UpCommand extends DeviceCommand {
                 tlsOptions(),
                 isInsecure,
                 httpAddress(),
-                shell.host());
+                shell.host(),
+                shell.ways(),
+                status -> StatusScreen.lines(status, new StatusScreen.Style(false, false)));
     }
 
     private JournalOption journalOption() throws Refusal {
@@ -520,12 +522,12 @@ final class UpCommand extends DeviceCommand {
 
     private void end(Daemon running, Ending asked, ServiceNotice service) throws Refusal {
         switch (asked) {
-            case Ending.Stop(boolean keepsMemory) -> stop(running, keepsMemory);
+            case Ending.Stop(boolean keepsMemory) -> stop(running, false, keepsMemory);
             case Ending.HandOver(String launcher, int layoutVersion) -> {
                 if (layoutVersion == Successor.LAYOUT_VERSION) {
                     running.handOver();
                 } else {
-                    stop(running, false);
+                    stop(running, true, false);
                     if (signalCount.get() > 0) {
                         return; // who asks for the end meanwhile has it: all is in the image
                     }
@@ -536,9 +538,9 @@ final class UpCommand extends DeviceCommand {
         }
     }
 
-    private void stop(Daemon running, boolean keepsMemory) throws Refusal {
+    private void stop(Daemon running, boolean isSucceeded, boolean keepsMemory) throws Refusal {
         try (Progress _ = Progress.start(shell, running::status)) {
-            running.stop(keepsMemory);
+            running.stop(isSucceeded, keepsMemory);
         }
     }
 }

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Via;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
 import ramback.power.PowerEvent;
@@ -119,6 +120,67 @@ public final class ControlClient {
         } catch (IOException e) {
             throw unreadable(e);
         }
+    }
+
+    /** How a daemon is. */
+    public enum State {
+        /** It answers. */
+        ANSWERS,
+        /** It is about to serve, or has served. */
+        PASSING,
+        /** It is there and says nothing. */
+        SILENT,
+        /** There is none. */
+        GONE
+    }
+
+    /**
+     * Asks how the daemon is.
+     *
+     * @throws Refusal when that can't be known
+     */
+    public State state() throws Refusal {
+        try {
+            statusJson();
+            return State.ANSWERS;
+        } catch (Refusal e) {
+            if (e.getCause() instanceof HttpConnection.TimeoutException) {
+                return State.SILENT;
+            }
+            if (e.kind() == Refusal.Kind.NO_DEVICE) {
+                return State.GONE;
+            }
+            if (isStarting()) {
+                return State.PASSING;
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Has the daemon attach the device to this machine, or find it attached in that way.
+     *
+     * @param mountNamespace this process's, as {@code /proc/self/ns/mnt} has it
+     * @return the block device, or with FUSE the file
+     */
+    public Path attach(Via via, String mountNamespace) throws Refusal {
+        String body = Json.write(json -> {
+            json.writeStartObject();
+            json.writeStringField("via", via.word());
+            json.writeStringField("mountNamespace", mountNamespace);
+            json.writeEndObject();
+        });
+        try {
+            Map<String, @Nullable Object> answer = Json.readObject(request("POST", "/attach", body, UNLIMITED));
+            return Path.of(answer.get("path") instanceof String path ? path : "");
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    /** Has the daemon take it away again. */
+    public void detach() throws Refusal {
+        request("POST", "/detach", "", UNLIMITED);
     }
 
     /**

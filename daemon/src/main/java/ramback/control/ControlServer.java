@@ -23,6 +23,7 @@ import java.util.Objects;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Via;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
 import ramback.power.PowerEvent;
@@ -45,6 +46,8 @@ import ramback.power.PowerEvent;
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}, bytes if it is FILE.jfr
  * POST /snapshot * {"file": FILE}    FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
+ * POST /attach {"via": WAY, "mountNamespace": TEXT}   ublk, nbd, fuse; answers {"path": FILE}: the block device, or the file
+ * POST /detach                       takes it away from the kernel, after it was unmounted and released
  * POST /down   {"keepRam": BOOLEAN}  a clean stop; answers {"pid": N, "left": TEXT} when the device has stopped, TEXT being
  *                                    what that leaves for the operator to do, or null
  * POST /handover {"launcher": PROGRAM, "layout": N}   the process goes on as that program; answers {"pid": N} at once
@@ -107,6 +110,8 @@ final class ControlServer implements AutoCloseable {
         routing.post("/power", answer(this::power))
                 .post("/trace", answer(this::trace))
                 .post("/verify", answer(this::verify))
+                .post("/attach", answer(this::attach))
+                .post("/detach", answer(this::detach))
                 .post("/down", this::down)
                 .post("/handover", answer(this::handOver));
     }
@@ -298,6 +303,26 @@ final class ControlServer implements AutoCloseable {
             case "image" -> VerifyReport.Repair.IMAGE;
             default -> throw malformed("\"repair\" is none of none, ram, image");
         };
+    }
+
+    private String attach(ServerRequest request) throws Refusal, IOException {
+        Map<String, @Nullable Object> body = body(request);
+        if (!(body.get("via") instanceof String word)
+                || !(body.get("mountNamespace") instanceof String mountNamespace)) {
+            throw malformed("\"via\" or \"mountNamespace\" is missing");
+        }
+        Via via = Via.ofWord(word).orElseThrow(() -> malformed("\"via\" is none of ublk, nbd, fuse"));
+        Path path = device.attach(via, mountNamespace);
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeStringField("path", path.toString());
+            json.writeEndObject();
+        });
+    }
+
+    private String detach(ServerRequest request) throws Refusal {
+        device.detach();
+        return OK;
     }
 
     private void down(ServerRequest request, ServerResponse response) throws Exception {

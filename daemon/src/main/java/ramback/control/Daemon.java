@@ -3,6 +3,7 @@ package ramback.control;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,7 +15,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Attachments;
+import ramback.attach.Offer;
+import ramback.attach.Tools;
+import ramback.attach.Via;
+import ramback.attach.Ways;
 import ramback.device.Mode;
 import ramback.engine.DeviceMap;
 import ramback.engine.DeviceOptions;
@@ -50,6 +57,8 @@ public final class Daemon {
      * @param isInsecure whether NBD without TLS may be served beyond the loopback
      * @param http the TCP address for the dashboard, or null
      * @param host the machine, which is asked to protect the process
+     * @param ways how the device is attached to this machine
+     * @param screen a status for people, a line each
      */
     public record Options(
             DeviceOptions device,
@@ -59,7 +68,9 @@ public final class Daemon {
             @Nullable TlsOptions tls,
             boolean isInsecure,
             @Nullable HttpAddress http,
-            Host host) {}
+            Host host,
+            Ways ways,
+            Function<StatusReport, List<String>> screen) {}
 
     /** The longest name of an image, in characters, that clients are told; a file's is never longer. */
     private static final int IMAGE_NAME_MAX = 255;
@@ -86,7 +97,8 @@ public final class Daemon {
             String uri,
             @Nullable String tcpUri,
             @Nullable TlsKeys tlsKeys,
-            ProcessReport process) {}
+            ProcessReport process,
+            Attachments attachments) {}
 
     /** The dashboard on TCP. */
     private record HttpService(ControlServer server, HttpToken token, String uri) {}
@@ -209,7 +221,8 @@ public final class Daemon {
                     NbdUri.ofUnixSocket(name, options.socket()),
                     tcpUri,
                     tlsKeys,
-                    report(protection, engine.memory()));
+                    report(protection, engine.memory()),
+                    attachments(engine));
             dashboard.start();
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
@@ -223,6 +236,18 @@ public final class Daemon {
             }
         }
         watch.start();
+        serving().attachments().recover();
+    }
+
+    private Attachments attachments(Engine engine) {
+        String name = options.device().name();
+        Offer offer = new Offer(
+                engine.device(),
+                options.runDirectory().of(name),
+                options.socket(),
+                engine.exportGeneration(),
+                ControlFiles.of(new Control(), options.screen()));
+        return new Attachments(offer, options.ways(), new Tools(System.getenv()));
     }
 
     private void tellDashboard(StatusReport now) {
@@ -329,11 +354,17 @@ public final class Daemon {
      * Stops cleanly: takes no more clients and requests, carries everything to the image, removes the sockets and the
      * directory. Returns when that is done, however long it takes. Call once.
      *
+     * @param isSucceeded whether another daemon goes on at once, for whom an attached block device is left
      * @param keepsMemory whether the memory is left for the next start, which then loads nothing
      * @throws Refusal when all of that is done, and something remains for the operator to do
      */
-    public void stop(boolean keepsMemory) throws Refusal {
+    public void stop(boolean isSucceeded, boolean keepsMemory) throws Refusal {
         Serving running = serving();
+        if (isSucceeded) {
+            running.attachments().leave();
+        } else {
+            running.attachments().close();
+        }
         running.nbd().close();
         long beginNanos = System.nanoTime();
         try {
@@ -361,6 +392,7 @@ public final class Daemon {
      */
     public void handOver() {
         Serving running = serving();
+        running.attachments().leave();
         noStop(options.device().name() + " was not stopped: another program takes it over");
         watch.ends(DeviceLog.Reason.HANDOVER);
         closeHttp(running);
@@ -379,6 +411,22 @@ public final class Daemon {
         dashboard.close();
         if (running.http() != null) {
             running.http().server().close();
+        }
+    }
+
+    /** A FUSE directory is mounted where this process is: somebody who sees other mounts would never find it. */
+    private static void checkNamespace(String mountNamespace) throws Refusal {
+        String own;
+        try {
+            own = Files.readSymbolicLink(Path.of("/proc/self/ns/mnt")).toString();
+        } catch (IOException e) {
+            return; // no /proc, no namespaces
+        }
+        if (!own.equals(mountNamespace)) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "no fuse: the daemon sees other mounts than you (a service's sandbox, or a container), so that its FUSE"
+                            + " directory would not be seen here; use --via ublk or --via nbd");
         }
     }
 
@@ -423,7 +471,8 @@ public final class Daemon {
                     ProcessHandle.current().pid(),
                     (System.nanoTime() - startNanos) / 1e9,
                     watch.latencies(running.nbd().latencies()),
-                    running.process());
+                    running.process(),
+                    running.attachments().report());
         }
 
         @Override
@@ -511,10 +560,31 @@ public final class Daemon {
         }
 
         @Override
+        public Path attach(Via via, String mountNamespace) throws Refusal {
+            Serving running = running();
+            if (via == Via.FUSE) {
+                checkNamespace(mountNamespace);
+            }
+            Path path = running.attachments().attach(via).path();
+            watch.done("attach", "it is attached to this machine", "via", via.word(), "path", path);
+            return path;
+        }
+
+        @Override
+        public void detach() throws Refusal {
+            running().attachments().detach();
+            watch.done("detach", "it is not attached to this machine any more");
+        }
+
+        @Override
         public void end(Ending ending) throws Refusal {
             Serving running = serving;
             if (running != null && !stopped) {
                 running.engine().checkStop();
+                switch (ending) {
+                    case Ending.Stop _ -> running.attachments().checkStop();
+                    case Ending.HandOver _ -> running.attachments().checkHandOver();
+                }
             }
             onEnding.accept(ending);
         }

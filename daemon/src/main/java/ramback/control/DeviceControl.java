@@ -2,6 +2,7 @@ package ramback.control;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Via;
 import ramback.device.Mode;
 import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
@@ -64,6 +65,17 @@ interface DeviceControl {
      * @param bytesPerSecond how fast the image is read at most, more than 0
      */
     VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) throws Refusal, InterruptedException;
+
+    /**
+     * Attaches the device to this machine, or finds it attached in that way; what the daemon can do of it.
+     *
+     * @param mountNamespace of who asks, as {@code /proc/self/ns/mnt} has it
+     * @return the block device, or with FUSE the file
+     */
+    Path attach(Via via, String mountNamespace) throws Refusal;
+
+    /** Takes it away again, after whoever asks has unmounted and released it. */
+    void detach() throws Refusal;
 
     /**
      * Asks for the end and returns at once.

@@ -20,6 +20,8 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Attachments;
+import ramback.attach.Parts;
 import ramback.engine.Orders;
 import ramback.engine.Refusal;
 
@@ -81,6 +83,7 @@ final class DeviceDirectory implements AutoCloseable {
                 }
             }
             claimed.orders.read();
+            Attachments.sweep(directory, name);
             claimed.sweep(runDirectory.ordersFile(name));
             Files.writeString(
                     Files.createFile(runDirectory.pidFile(name), OWNER_ONLY),
@@ -162,16 +165,27 @@ final class DeviceDirectory implements AutoCloseable {
                         + "; stop it with 'ramback down " + name + "' or choose another name with --name");
     }
 
-    /** Removes everything in the directory but the lock and this file; subdirectories are not ours and stay. */
-    private void sweep(@Nullable Path kept) throws IOException {
+    /**
+     * Removes everything in the directory but the lock, this file, and what there is for as long as the device is attached;
+     * subdirectories are not ours and stay.
+     *
+     * @return whether there is anything of an attached device
+     */
+    private boolean sweep(@Nullable Path kept) throws IOException {
+        boolean isAttached = false;
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(runDirectory.of(name))) {
             for (Path entry : entries) {
-                boolean isLock = entry.getFileName().toString().equals("lock");
-                if (!isLock && !entry.equals(kept) && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
+                String file = entry.getFileName().toString();
+                if (Parts.isPartOf(file)) {
+                    isAttached = true; // and if it is a dead mount, not even looked at
+                } else if (!file.equals("lock")
+                        && !entry.equals(kept)
+                        && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
                     Files.deleteIfExists(entry);
                 }
             }
         }
+        return isAttached;
     }
 
     /** What people and scripts have told the device. */
@@ -179,15 +193,19 @@ final class DeviceDirectory implements AutoCloseable {
         return orders;
     }
 
-    /** Removes the directory and what is in it, then gives the name free. */
+    /**
+     * Removes the directory and what is in it, then gives the name free. If the device could not be detached the directory stays, so
+     * that {@code ls} shows that something is left.
+     */
     @Override
     public void close() {
         Path directory = runDirectory.of(name);
         Path lockFile = directory.resolve("lock");
         try (lock) {
-            sweep(null);
-            Files.deleteIfExists(lockFile);
-            removeIfEmpty(directory);
+            if (!sweep(null)) {
+                Files.deleteIfExists(lockFile);
+                removeIfEmpty(directory);
+            }
         } catch (IOException e) {
             System.getLogger(DeviceDirectory.class.getName())
                     .log(System.Logger.Level.WARNING, "cannot remove " + directory + ": " + RunDirectory.reason(e));

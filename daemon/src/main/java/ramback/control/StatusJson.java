@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachedDisk;
 
 /**
  * The status as JSON, with the names that programs rely on. They are stable: a later version adds names and takes none
@@ -22,6 +23,7 @@ public final class StatusJson {
             writeDurability(json, report);
             writeService(json, report);
             writeProcess(json, report.process());
+            writeAttached(json, report.attached());
             json.writeEndObject();
         });
     }
@@ -171,6 +173,23 @@ public final class StatusJson {
         json.writeEndObject();
     }
 
+    private static void writeAttached(JsonGenerator json, @Nullable AttachedDisk attached) throws IOException {
+        if (attached == null) {
+            json.writeNullField("attached");
+            return;
+        }
+        json.writeObjectFieldStart("attached");
+        json.writeStringField("via", attached.via());
+        json.writeStringField("device", attached.device());
+        json.writeArrayFieldStart("mounts");
+        for (String mount : attached.mounts()) {
+            json.writeString(mount);
+        }
+        json.writeEndArray();
+        json.writeBooleanField("left", attached.isLeft());
+        json.writeEndObject();
+    }
+
     /** A histogram: the i-th count is of what took less than 2^i µs, and not less than 2^(i-1). */
     private static void writeCounts(JsonGenerator json, String name, List<Long> counts) throws IOException {
         json.writeArrayFieldStart(name);
@@ -271,7 +290,12 @@ public final class StatusJson {
                         process.flag("ioFlusher"),
                         process.text("memoryLocked"),
                         Math.toIntExact(process.count("oomScoreAdjust")),
-                        process.texts("warnings")));
+                        process.texts("warnings")),
+                top.has("attached") ? attached(top.object("attached")) : null);
+    }
+
+    private static AttachedDisk attached(Fields all) {
+        return new AttachedDisk(all.text("via"), all.text("device"), all.texts("mounts"), all.flag("left"));
     }
 
     private static List<LatencyReport> latencies(Fields all) {

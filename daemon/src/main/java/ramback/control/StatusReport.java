@@ -3,6 +3,7 @@ package ramback.control;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachedDisk;
 import ramback.engine.DeviceStatus;
 import ramback.nbd.ServerCounts;
 
@@ -30,6 +31,7 @@ import ramback.nbd.ServerCounts;
  * @param uptimeSeconds since the daemon began to serve
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
  * @param process how the daemon stands on its machine
+ * @param attached as what this machine has the device, or null when it is not attached
  */
 public record StatusReport(
         String name,
@@ -93,7 +95,8 @@ public record StatusReport(
         boolean modeByHand,
         PowerReport power,
         List<LatencyReport> latencies,
-        ProcessReport process) {
+        ProcessReport process,
+        @Nullable AttachedDisk attached) {
 
     static StatusReport of(
             DeviceStatus device,
@@ -105,7 +108,8 @@ public record StatusReport(
             long pid,
             double uptimeSeconds,
             List<LatencyReport> latencies,
-            ProcessReport process) {
+            ProcessReport process,
+            @Nullable AttachedDisk attached) {
         return new StatusReport(
                 device.name(),
                 uri,
@@ -168,7 +172,8 @@ public record StatusReport(
                 device.modeByHand(),
                 PowerReport.of(device.power()),
                 latencies,
-                process);
+                process,
+                attached);
     }
 
     /** Returns whether every chunk is in RAM. */

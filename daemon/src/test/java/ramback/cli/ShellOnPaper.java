@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Pattern;
+import ramback.attach.SystemWays;
 
 /** A shell that keeps what is printed, for tests; {@link #signal} stands for SIGTERM. */
 final class ShellOnPaper {
@@ -33,7 +34,8 @@ final class ShellOnPaper {
                 new SignalsOnPaper(),
                 new Answer(),
                 (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments),
-                new ProtectedHost());
+                new ProtectedHost(),
+                new SystemWays());
     }
 
     private final class SignalsOnPaper implements Shell.StopSignals {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import ramback.attach.Via;
 import ramback.device.Mode;
 import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
@@ -86,6 +87,20 @@ final class FakeDevice implements DeviceControl {
     public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) {
         asked.add("verify");
         return new VerifyReport(1, 0, 0, 0, null, 0, 0, List.of(), 0);
+    }
+
+    @Override
+    public Path attach(Via via, String mountNamespace) throws Refusal {
+        asked.add("attach " + via.word() + " " + mountNamespace);
+        if (via == Via.UBLK) {
+            throw new Refusal(Refusal.Kind.FAILED, "no ublk: not here");
+        }
+        return Path.of("/dev/nbd3");
+    }
+
+    @Override
+    public void detach() {
+        asked.add("detach");
     }
 
     @Override

@@ -1,6 +1,7 @@
 package ramback.control;
 
 import java.util.List;
+import ramback.attach.AttachedDisk;
 
 /** A status in which every field differs from its neighbours, for tests. */
 public final class SampleStatus {
@@ -77,6 +78,7 @@ public final class SampleStatus {
                 true,
                 new PowerReport("on-battery", "ups@localhost", 3.5, 840.0, 92.0, 312 << 20, 2.1, "self-test"),
                 List.of(new LatencyReport("read", 900, 1e-5, 2e-4, 3e-3, 4e-2)),
-                new ProcessReport(true, "states", -999, List.of("swap is on", "the tmpfs is small")));
+                new ProcessReport(true, "states", -999, List.of("swap is on", "the tmpfs is small")),
+                new AttachedDisk("fuse", "/dev/loop7", List.of("/mnt/a b", "/srv"), true));
     }
 }

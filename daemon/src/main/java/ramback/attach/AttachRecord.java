@@ -1,0 +1,92 @@
+package ramback.attach;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before the kernel makes it, so that there is
+ * never one that nobody can find. It outlives the daemon: the next one goes on serving that block device from it.
+ *
+ * @param via how; FUSE needs no record, since its mount and its loop device say themselves whose they are
+ * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}
+ * @param exportGeneration how often a start had gone on without acknowledged writes by then: after one more the block device must not go on
+ */
+public record AttachRecord(Via via, int number, long exportGeneration) {
+
+    private static final FileAttribute<?> OWNER_ONLY =
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+    /** The name of the file in a device's directory. */
+    static final String FILE_NAME = "attachment";
+
+    /** The block device's name. */
+    public String diskName() {
+        return switch (via) {
+            case UBLK -> "ublkb" + number;
+            case NBD -> "nbd" + number;
+            case FUSE -> throw new IllegalStateException("a FUSE directory has no number");
+        };
+    }
+
+    /**
+     * Reads the record in a device's directory; what makes no sense is none.
+     *
+     * @throws IOException when there is one and it can't be read
+     */
+    public static Optional<AttachRecord> read(Path directory) throws IOException {
+        List<String> lines;
+        try {
+            lines = Files.readAllLines(directory.resolve(FILE_NAME));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+        return lines.size() == 1 ? parse(lines.getFirst()) : Optional.empty();
+    }
+
+    /** Reads what {@link #text} wrote. */
+    static Optional<AttachRecord> parse(String line) {
+        String[] words = line.split(" ", -1);
+        if (words.length != 3) {
+            return Optional.empty();
+        }
+        try {
+            int number = Integer.parseInt(words[1]);
+            long generation = Long.parseLong(words[2]);
+            return Via.ofWord(words[0])
+                    .filter(via -> via != Via.FUSE && number >= 0)
+                    .map(via -> new AttachRecord(via, number, generation));
+        } catch (NumberFormatException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** The record as its file has it. */
+    String text() {
+        return via.word() + " " + number + " " + exportGeneration;
+    }
+
+    /** Writes the record, whole or not at all. */
+    void write(Path directory) throws IOException {
+        write(directory.resolve(FILE_NAME), text());
+    }
+
+    static void write(Path file, String line) throws IOException {
+        Path next = file.resolveSibling(file.getFileName() + ".new");
+        Files.deleteIfExists(next);
+        Files.createFile(next, OWNER_ONLY);
+        Files.write(next, List.of(line));
+        Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    /** Removes the record. */
+    static void remove(Path directory) throws IOException {
+        Files.deleteIfExists(directory.resolve(FILE_NAME));
+    }
+}

@@ -1,0 +1,291 @@
+package ramback.attach;
+
+import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.Refusal;
+
+/**
+ * A daemon's side of an attached device: makes it on request, goes on with what the daemon before has left, and takes it apart when the
+ * daemon stops. One at a time. Safe for use by many threads; none of them waits for a client meanwhile.
+ */
+public final class Attachments {
+
+    private static final System.Logger LOG = System.getLogger(Attachments.class.getName());
+
+    private final Offer offer;
+    private final Ways ways;
+    private final Tools tools;
+    private volatile @Nullable LocalDisk disk;
+    /** Whether something is there that an earlier daemon left and nobody serves. */
+    private volatile boolean isLeft;
+
+    private boolean isClosed;
+
+    public Attachments(Offer offer, Ways ways, Tools tools) {
+        this.offer = offer;
+        this.ways = ways;
+        this.tools = tools;
+    }
+
+    private String name() {
+        return offer.device().name();
+    }
+
+    private Teardown teardown() {
+        return new Teardown(offer.directory(), name(), tools);
+    }
+
+    /** Clears a device's directory for a new daemon of that name: what an earlier one left and nobody uses goes, the rest stays. */
+    public static void sweep(Path directory, String name) {
+        try {
+            new Teardown(directory, name, new Tools(System.getenv())).sweep();
+        } catch (Refusal e) {
+            LOG.log(Level.WARNING, e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------- requests
+
+    /**
+     * Attaches the device, or finds that it is attached in that way already.
+     *
+     * @return the block device, or the file
+     * @throws Refusal when it is attached in another way, something is left of an earlier daemon, or the way can't be gone
+     */
+    public synchronized LocalDisk attach(Via via) throws Refusal {
+        if (isClosed) {
+            throw new Refusal(Refusal.Kind.NO_DEVICE, name() + " is stopping");
+        }
+        LocalDisk present = living();
+        if (present != null) {
+            if (present.via() == via) {
+                return present;
+            }
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    name() + " is attached by " + present.via().word() + " already (" + present.path()
+                            + "); 'ramback detach " + name() + "' first");
+        }
+        checkNothingLeft();
+        String reason = ways.unavailable(via);
+        if (!reason.isEmpty()) {
+            throw new Refusal(Refusal.Kind.FAILED, "no " + via.word() + ": " + reason);
+        }
+        try {
+            LocalDisk made = ways.make(via, offer, record -> record.write(offer.directory()));
+            disk = made;
+            return made;
+        } catch (IOException e) {
+            forget();
+            throw new Refusal(Refusal.Kind.FAILED, "no " + via.word() + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** What is served now; what was taken away by hand is given up first. */
+    private @Nullable LocalDisk living() throws Refusal {
+        LocalDisk present = disk;
+        if (present == null || present.isAlive()) {
+            return present;
+        }
+        close(present);
+        return null;
+    }
+
+    private void checkNothingLeft() throws Refusal {
+        Parts parts = parts();
+        isLeft = !parts.isNone();
+        if (isLeft) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "something of " + name() + " is left from before (" + parts.device(offer.directory())
+                            + "); 'ramback detach " + name() + "' takes it apart, then attach again");
+        }
+    }
+
+    private Parts parts() throws Refusal {
+        try {
+            return Parts.find(offer.directory());
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot see what is attached: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Takes the device away from the kernel, after whoever asks has unmounted and released it; fine when there is none.
+     *
+     * @throws Refusal when the kernel keeps it
+     */
+    public synchronized void detach() throws Refusal {
+        LocalDisk present = disk;
+        if (present != null) {
+            close(present);
+        }
+        isLeft = isLeft && !parts().isNone();
+    }
+
+    private void close(LocalDisk present) throws Refusal {
+        try {
+            present.close();
+            disk = null;
+            forget();
+        } catch (IOException e) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, "cannot take " + present.path() + " away: " + e.getMessage(), e);
+        }
+    }
+
+    private void forget() {
+        try {
+            AttachRecord.remove(offer.directory());
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot remove the record of an attached device: " + e.getMessage());
+        }
+    }
+
+    /** What is attached, or left; null when nothing is. Looks at the machine only where there is something to see. */
+    public @Nullable AttachedDisk report() {
+        LocalDisk present = disk;
+        if (present == null && !isLeft) {
+            return null;
+        }
+        try {
+            Parts parts = Parts.find(offer.directory());
+            Optional<Via> via = present == null ? parts.via() : Optional.of(present.via());
+            boolean isServed = present != null && present.isAlive();
+            if (via.isEmpty() || (!isServed && parts.isNone())) {
+                return null;
+            }
+            return new AttachedDisk(
+                    via.get().word(), parts.device(offer.directory()), parts.mountPoints(), !isServed);
+        } catch (IOException e) {
+            return null; // a machine without /proc shows nothing
+        }
+    }
+
+    /**
+     * Refuses a stop that would take the disk from under its users.
+     *
+     * @throws Refusal of kind PROTECTED when something is attached
+     */
+    public void checkStop() throws Refusal {
+        AttachedDisk attached = report();
+        if (attached != null) {
+            throw new Refusal(
+                    Refusal.Kind.PROTECTED,
+                    name() + " is attached as " + attached.device()
+                            + (attached.mounts().isEmpty()
+                                    ? ""
+                                    : ", mounted on " + String.join(", ", attached.mounts()))
+                            + ": a stop would take it from under its users; 'ramback detach " + name() + "' first");
+        }
+    }
+
+    /**
+     * Refuses a change of daemons that the attached device would not survive.
+     *
+     * @throws Refusal of kind PROTECTED when it is attached by FUSE
+     */
+    public void checkHandOver() throws Refusal {
+        LocalDisk present = disk;
+        if (present != null && present.via() == Via.FUSE && present.isAlive()) {
+            throw new Refusal(
+                    Refusal.Kind.PROTECTED,
+                    name() + " is attached by fuse (" + parts().device(offer.directory())
+                            + "), which does not outlive the daemon: an upgrade would take it from under its users;"
+                            + " 'ramback detach " + name() + "' first, or attach by ublk or nbd");
+        }
+    }
+
+    // ------------------------------------------------------------------------------------ the daemon's own life
+
+    /** Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost. */
+    public synchronized void recover() {
+        try {
+            Optional<AttachRecord> found = AttachRecord.read(offer.directory());
+            Parts parts = parts();
+            Optional<AttachRecord> record = parts.record();
+            if (record.isPresent()) {
+                recover(record.get());
+            } else if (found.isPresent()) {
+                forget();
+            }
+            isLeft = disk == null && !parts().isNone();
+        } catch (IOException | Refusal e) {
+            LOG.log(Level.WARNING, "cannot see what is attached: " + e.getMessage());
+            return;
+        }
+        if (isLeft) {
+            LOG.log(
+                    Level.WARNING,
+                    "something of " + name()
+                            + " is left from before, and whoever uses it gets errors; 'ramback detach " + name()
+                            + "' takes it apart");
+        }
+    }
+
+    private void recover(AttachRecord record) {
+        String path = "/dev/" + record.diskName();
+        try {
+            if (record.exportGeneration() == offer.exportGeneration()) {
+                disk = ways.recover(record, offer);
+                LOG.log(Level.INFO, path + " is served again");
+                return;
+            }
+            ways.remove(record);
+            forget();
+            LOG.log(
+                    Level.WARNING,
+                    path + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
+                            + " not go on; check its filesystem, then 'ramback attach " + name() + "' again");
+        } catch (IOException e) {
+            LOG.log(
+                    Level.WARNING,
+                    path + " cannot be served again: " + e.getMessage() + "; 'ramback detach " + name() + "' removes it");
+        }
+    }
+
+    /** Another daemon takes the device over: the block device stays, and what uses it waits. */
+    public synchronized void leave() {
+        isClosed = true;
+        LocalDisk present = disk;
+        if (present != null) {
+            present.leave();
+        }
+    }
+
+    /** The daemon stops: everything is taken apart, with a warning for who still used it. What fails is said, and stops nothing. */
+    public synchronized void close() {
+        isClosed = true;
+        LocalDisk present = disk;
+        if (present == null && !isLeft) {
+            return;
+        }
+        Teardown teardown = teardown();
+        try {
+            warnOf(teardown.cutOff());
+            teardown.removeLink();
+            warnOf(teardown.releaseAnyway());
+            if (present != null) {
+                close(present);
+            }
+            teardown.removeDead(ways);
+        } catch (Refusal e) {
+            LOG.log(Level.WARNING, "not everything of " + name() + " could be detached: " + e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        LOG.log(Level.INFO, name() + " was detached for the stop: " + teardown.summary());
+    }
+
+    private void warnOf(List<String> lost) {
+        for (String line : lost) {
+            LOG.log(Level.WARNING, line + ": it is cut off, since " + name() + " stops");
+        }
+    }
+}

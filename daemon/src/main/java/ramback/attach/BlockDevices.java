@@ -1,0 +1,125 @@
+package ramback.attach;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The machine's block devices, as {@code /sys} has them at the moment of each call. Source: the kernel's
+ * Documentation/ABI/stable/sysfs-block, and drivers/block/loop.c for {@code loop/backing_file}.
+ */
+final class BlockDevices {
+
+    private final Path root;
+    private final Path disks;
+
+    /** @param root the machine's root directory */
+    BlockDevices(Path root) {
+        this.root = root;
+        this.disks = root.resolve("sys/block");
+    }
+
+    /** The names of all loop devices that have a file. */
+    List<String> loops() throws IOException {
+        return namesIn(disks, "loop*").stream()
+                .filter(name -> backingFile(name) != null)
+                .toList();
+    }
+
+    /** The file of a loop device as the kernel names it now, or null when it has none. */
+    @Nullable
+    String backingFile(String loop) {
+        return attribute(loop, "loop/backing_file");
+    }
+
+    /** Whether a disk of this name has something behind it: a loop device a file, the others as long as they exist. */
+    boolean isInUse(String name) {
+        return name.startsWith("loop") ? backingFile(name) != null : Files.isDirectory(disks.resolve(name));
+    }
+
+    /** The number of a disk's present life, which no other one of this boot has, or "" where the kernel counts none (before 5.15). */
+    String sequence(String name) {
+        String text = attribute(name, "diskseq");
+        return text == null ? "" : text;
+    }
+
+    /** Any attribute of a disk, without the newline behind it, or null when it has none. */
+    @Nullable
+    String attribute(String name, String attribute) {
+        try {
+            String text = new String(Files.readAllBytes(disks.resolve(name).resolve(attribute)), UTF_8);
+            return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+        } catch (IOException e) {
+            return null; // gone meanwhile, as much as never there
+        }
+    }
+
+    /** A disk and its partitions: their names. */
+    List<String> family(String disk) {
+        List<String> family = new ArrayList<>(List.of(disk));
+        try {
+            for (String name : namesIn(disks.resolve(disk), disk + "p*")) {
+                if (Files.exists(disks.resolve(disk).resolve(name).resolve("partition"))) {
+                    family.add(name);
+                }
+            }
+        } catch (IOException e) {
+            // Gone meanwhile.
+        }
+        return family;
+    }
+
+    /** {@code MAJOR:MINOR} of a disk or partition, or "" when it is gone. */
+    String number(String name) {
+        try {
+            return Files.readString(root.resolve("sys/class/block").resolve(name).resolve("dev"))
+                    .strip();
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    /** What is made of a disk or partition by device mapper or MD: its names, as people know them. */
+    List<String> holders(String name) {
+        List<String> holders = new ArrayList<>();
+        try {
+            Path directory = root.resolve("sys/class/block").resolve(name).resolve("holders");
+            for (String holder : namesIn(directory, "*")) {
+                String mapped = attribute(holder, "dm/name");
+                holders.add(mapped == null ? "/dev/" + holder : "/dev/mapper/" + mapped);
+            }
+        } catch (IOException e) {
+            // Gone meanwhile.
+        }
+        return holders;
+    }
+
+    /** Whether a disk or partition is in use as swap space. */
+    boolean isSwap(String name) {
+        try {
+            return Files.readAllLines(root.resolve("proc/swaps")).stream()
+                    .anyMatch(line -> line.startsWith("/dev/" + name + " "));
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static List<String> namesIn(Path directory, String pattern) throws IOException {
+        List<String> names = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory, pattern)) {
+            for (Path entry : entries) {
+                names.add(entry.getFileName().toString());
+            }
+        } catch (java.nio.file.NoSuchFileException | java.nio.file.NotDirectoryException e) {
+            return List.of();
+        }
+        names.sort(null);
+        return names;
+    }
+}

@@ -1,0 +1,66 @@
+package ramback.attach;
+
+import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import ramback.engine.Refusal;
+
+/**
+ * What a block device holds, by the signatures that blkid(8) knows.
+ *
+ * @param filesystem the filesystem's type, or that of what else it is a part of (LVM2_member); "" when none is known
+ * @param partitionTable the partition table's type, or ""
+ */
+public record Contents(String filesystem, String partitionTable) {
+
+    private static final int NOTHING_FOUND = 2;
+    private static final int SEVERAL_FOUND = 8;
+
+    /**
+     * Looks at a block device.
+     *
+     * @throws Refusal when it can't be read, or blkid is missing
+     */
+    public static Contents of(Path blockDevice, Tools tools) throws Refusal, InterruptedException {
+        Tools.Result result = tools.run("util-linux", "blkid", "-p", "-o", "export", blockDevice.toString());
+        return switch (result.exitCode()) {
+            case 0 -> parse(result.out());
+            case NOTHING_FOUND -> new Contents("", "");
+            case SEVERAL_FOUND -> new Contents("mixture of filesystems", "");
+            default ->
+                throw new Refusal(
+                        Refusal.Kind.FAILED, "cannot see what " + blockDevice + " holds: " + result.reason());
+        };
+    }
+
+    /** Reads what blkid prints: a line {@code KEY=value} each. */
+    static Contents parse(String export) {
+        String filesystem = "";
+        String partitionTable = "";
+        for (String line : export.split("\n", -1)) {
+            if (line.startsWith("TYPE=")) {
+                filesystem = line.substring("TYPE=".length());
+            } else if (line.startsWith("PTTYPE=")) {
+                partitionTable = line.substring("PTTYPE=".length());
+            }
+        }
+        return new Contents(filesystem, partitionTable);
+    }
+
+    /** Whether nothing is known to be there. */
+    public boolean isNone() {
+        return filesystem.isEmpty() && partitionTable.isEmpty();
+    }
+
+    /** What is there, in words. */
+    public String text() {
+        Set<String> words = new LinkedHashSet<>();
+        if (!filesystem.isEmpty()) {
+            words.add("a filesystem (" + filesystem + ")");
+        }
+        if (!partitionTable.isEmpty()) {
+            words.add("a partition table (" + partitionTable + ")");
+        }
+        return String.join(" and ", words);
+    }
+}

@@ -1,0 +1,173 @@
+package ramback.attach;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no difference who
+ * made it, who has been killed since, and what was taken away by hand.
+ *
+ * @param fuse the FUSE directories mounted at {@code RUNDIR/NAME/fuse}, the topmost last
+ * @param disks the names of the block devices that are the device: loop devices over its file, and the one that is recorded
+ * @param filesystems what is mounted of these and of their partitions, where this process can see it
+ * @param record the recorded block device, if it is there
+ */
+public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystems, Optional<AttachRecord> record) {
+
+    /** Where in a device's directory its FUSE directory is mounted. */
+    public static final String FUSE_DIRECTORY = "fuse";
+
+    /** The file in it that is the device. */
+    public static final String FUSE_DISK = "disk";
+
+    /** In a device's directory: a loop device and the number of its life, as long as there is one, for when its file can't be named any more. */
+    static final String LOOP_FILE_NAME = "loop";
+
+    /** Where stable names of block devices are made. */
+    static final String LINKS = "dev/ramback";
+
+    /** Nothing at all. */
+    static final Parts NONE = new Parts(List.of(), List.of(), List.of(), Optional.empty());
+
+    /**
+     * Looks for the parts of a device.
+     *
+     * @param root the machine's root directory
+     * @param directory the device's directory, {@code RUNDIR/NAME}; it need not exist
+     * @throws IOException when {@code /proc} or {@code /sys} can't be read
+     */
+    public static Parts find(Path root, Path directory) throws IOException {
+        Path real = real(directory);
+        MountTable mounts = MountTable.read(root);
+        BlockDevices blocks = new BlockDevices(root);
+        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
+        List<String> disks = new ArrayList<>(loops(blocks, real));
+        record.ifPresent(found -> disks.add(found.diskName()));
+        return new Parts(
+                mounts.at(real.resolve(FUSE_DIRECTORY)),
+                List.copyOf(disks),
+                disks.isEmpty() ? List.of() : filesystems(root, mounts, blocks, disks),
+                record);
+    }
+
+    /** As above, on this machine. */
+    public static Parts find(Path directory) throws IOException {
+        return find(Path.of("/"), directory);
+    }
+
+    /** The kernel names files by their real paths. */
+    static Path real(Path directory) {
+        try {
+            return directory.toRealPath();
+        } catch (IOException e) {
+            return directory.toAbsolutePath().normalize();
+        }
+    }
+
+    private static boolean isThere(BlockDevices blocks, AttachRecord record) {
+        return switch (record.via()) {
+            case UBLK -> blocks.isInUse(record.diskName());
+            case NBD -> blocks.attribute(record.diskName(), "pid") != null; // the others of its kind are idle
+            case FUSE -> false;
+        };
+    }
+
+    private static List<String> loops(BlockDevices blocks, Path directory) throws IOException {
+        String file = directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
+        String noted = notedLoop(directory);
+        return blocks.loops().stream()
+                .filter(loop -> file.equals(blocks.backingFile(loop))
+                        // Of a mount that was taken away lazily the kernel names files from that mount's own root.
+                        || noted.equals(loop + " " + blocks.sequence(loop)))
+                .toList();
+    }
+
+    private static String notedLoop(Path directory) {
+        try {
+            return Files.readString(directory.resolve(LOOP_FILE_NAME)).strip();
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    /** Notes which loop device was made over the device's file. */
+    public static void noteLoop(Path directory, String loop) throws IOException {
+        String sequence = new BlockDevices(Path.of("/")).sequence(loop);
+        if (!sequence.isEmpty()) {
+            AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + sequence);
+        }
+    }
+
+    private static List<Mount> filesystems(Path root, MountTable mounts, BlockDevices blocks, List<String> disks) {
+        Set<String> numbers = new HashSet<>();
+        Set<String> sources = new HashSet<>();
+        for (String disk : disks) {
+            for (String member : blocks.family(disk)) {
+                numbers.add(blocks.number(member));
+                sources.add("/dev/" + member);
+            }
+        }
+        return mounts.where(mount -> numbers.contains(mount.major() + ":" + mount.minor())
+                // btrfs, for one, is on several devices and has a number of its own.
+                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source()))));
+    }
+
+    private static String realSource(Path root, String source) {
+        try {
+            Path path = root.resolve(source.substring(1));
+            return Files.isSymbolicLink(path)
+                    ? path.resolveSibling(Files.readSymbolicLink(path)).normalize().toString()
+                    : source;
+        } catch (IOException e) {
+            return source;
+        }
+    }
+
+    /** Whether a file in a device's directory is there for as long as the device is attached. */
+    public static boolean isPartOf(String fileName) {
+        return fileName.equals(FUSE_DIRECTORY)
+                || fileName.equals(LOOP_FILE_NAME)
+                || fileName.equals(AttachRecord.FILE_NAME);
+    }
+
+    /** Whether nothing of the device is attached. */
+    public boolean isNone() {
+        return fuse.isEmpty() && disks.isEmpty();
+    }
+
+    /**
+     * What a user would use: the block device, or where there is none the file.
+     *
+     * @param directory the device's directory
+     */
+    public String device(Path directory) {
+        return disks.isEmpty()
+                ? directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString()
+                : "/dev/" + disks.getFirst();
+    }
+
+    /** By which way it was attached, as far as that can be seen; none when nothing is. */
+    public Optional<Via> via() {
+        return record.map(AttachRecord::via).or(() -> isNone() ? Optional.empty() : Optional.of(Via.FUSE));
+    }
+
+    /** Where something of it is mounted. */
+    public List<String> mountPoints() {
+        return filesystems.stream().map(Mount::directory).distinct().toList();
+    }
+
+    /** The stable name of a device of this name. */
+    public static Path link(String name) {
+        return link(Path.of("/"), name);
+    }
+
+    static Path link(Path root, String name) {
+        return root.resolve(LINKS).resolve(name);
+    }
+}

@@ -1,0 +1,332 @@
+package ramback.attach;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import ramback.engine.Refusal;
+import ramback.posix.Posix;
+
+/**
+ * Takes an attached device apart, from what is mounted down to the FUSE directory, and says what it took. Each step looks anew at what
+ * there is, so that it does not matter what others have done, or not done, before. For one thread.
+ */
+public final class Teardown {
+
+    private static final Path ROOT = Path.of("/");
+    private static final long POLL_MILLIS = 20;
+
+    /** For how long those are waited for who open each new device for a moment, such as udev. */
+    private static final int PASSING_POLLS_MAX = 150;
+
+    private final Path directory;
+    private final String name;
+    private final Tools tools;
+    private final List<String> taken = new ArrayList<>();
+
+    /**
+     * @param directory the device's directory, {@code RUNDIR/NAME}
+     * @param name the device's name
+     */
+    public Teardown(Path directory, String name, Tools tools) {
+        this.directory = directory;
+        this.name = name;
+        this.tools = tools;
+    }
+
+    /** What has been taken apart so far, a few words each. */
+    public List<String> taken() {
+        return List.copyOf(taken);
+    }
+
+    private Parts parts() throws Refusal {
+        try {
+            return Parts.find(ROOT, directory);
+        } catch (IOException e) {
+            throw failed("cannot see what there is of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static Refusal failed(String message) {
+        return new Refusal(Refusal.Kind.FAILED, message);
+    }
+
+    private static Refusal failed(String message, Throwable cause) {
+        return new Refusal(Refusal.Kind.FAILED, message, cause);
+    }
+
+    // ---------------------------------------------------------------------------------------------- filesystems
+
+    /**
+     * Unmounts what is mounted of the device.
+     *
+     * @throws Refusal when somebody uses it, who is named; or when more was made of the device than filesystems
+     */
+    public void unmount() throws Refusal, InterruptedException {
+        Parts parts = parts();
+        checkHolders(parts);
+        for (Mount mount : MountTable.unmountable(parts.filesystems())) {
+            Tools.Result result = tools.run("mount", "umount", mount.directory());
+            if (!result.isDone() && isMounted(mount)) {
+                throw failed(inUse(mount, result) + "; then 'ramback detach " + name + "' again");
+            }
+            taken.add("unmounted " + mount.directory());
+        }
+    }
+
+    /** As above, but who uses it loses it; returns what that was, a line each. */
+    List<String> cutOff() throws Refusal, InterruptedException {
+        List<String> lost = new ArrayList<>();
+        for (Mount mount : MountTable.unmountable(parts().filesystems())) {
+            if (tools.run("mount", "umount", mount.directory()).isDone()) {
+                taken.add("unmounted " + mount.directory());
+                continue;
+            }
+            tools.run("coreutils", "sync", "-f", mount.directory()); // of what it can still be given, nothing is lost
+            Users users = Users.ofDirectory(ROOT, mount.directory());
+            Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
+            lost.add(mount.directory() + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
+                    + (result.isDone() ? "" : ", and can't be unmounted: " + result.reason()));
+            taken.add("cut off " + mount.directory());
+        }
+        return lost;
+    }
+
+    private static boolean isMounted(Mount mount) throws Refusal {
+        try {
+            return MountTable.read(ROOT).mounts().contains(mount);
+        } catch (IOException e) {
+            throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
+        }
+    }
+
+    private static String inUse(Mount mount, Tools.Result result) throws Refusal {
+        Users users = Users.ofDirectory(ROOT, mount.directory());
+        if (!users.isEmpty()) {
+            return mount.directory() + " is in use by " + users.text() + "; let them leave it";
+        }
+        List<String> below;
+        try {
+            below = MountTable.read(ROOT).where(other -> other.directory().startsWith(mount.directory() + "/")).stream()
+                    .map(Mount::directory)
+                    .toList();
+        } catch (IOException e) {
+            throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
+        }
+        return below.isEmpty()
+                ? "cannot unmount " + mount.directory() + ": " + result.reason() + "; find who uses it ('fuser -vm "
+                        + mount.directory() + "')"
+                : String.join(", ", below) + " is mounted below " + mount.directory() + "; unmount that first";
+    }
+
+    private void checkHolders(Parts parts) throws Refusal {
+        BlockDevices blocks = new BlockDevices(ROOT);
+        for (String disk : parts.disks()) {
+            for (String member : blocks.family(disk)) {
+                if (blocks.isSwap(member)) {
+                    throw failed("/dev/" + member + " is in use as swap; 'swapoff /dev/" + member
+                            + "', then 'ramback detach " + name + "' again");
+                }
+                List<String> holders = blocks.holders(member);
+                if (!holders.isEmpty()) {
+                    throw failed("/dev/" + member + " is part of " + String.join(", ", holders)
+                            + "; take that apart (vgchange -an, cryptsetup close, mdadm --stop), then 'ramback detach "
+                            + name + "' again");
+                }
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- block devices
+
+    /**
+     * Writes what the kernel still has of the block devices' contents, and takes their loop devices from their file.
+     *
+     * @param isServed whether there is still a daemon that takes what is written
+     * @throws Refusal when somebody has one open, who is named
+     */
+    public void release(boolean isServed) throws Refusal, InterruptedException {
+        for (String disk : parts().disks()) {
+            awaitNobody(disk);
+            if (isServed) {
+                flush(disk);
+            }
+            if (isLoop(disk)) {
+                releaseLoop(disk);
+                awaitGone(disk);
+                taken.add("released /dev/" + disk);
+            }
+        }
+        forgetLoop();
+    }
+
+    /** As above, but who has one open loses it; the loop device goes when the last of them closes it. Returns what that was, a line each. */
+    List<String> releaseAnyway() throws Refusal, InterruptedException {
+        List<String> lost = new ArrayList<>();
+        for (String disk : parts().disks()) {
+            flush(disk);
+            Users users = usersOf(disk);
+            if (!users.isEmpty()) {
+                lost.add("/dev/" + disk + " is open in " + users.text());
+            }
+            if (isLoop(disk)) {
+                tools.run("mount", "losetup", "-d", "/dev/" + disk);
+                taken.add("released /dev/" + disk);
+            }
+        }
+        forgetLoop();
+        return lost;
+    }
+
+    private static boolean isLoop(String disk) {
+        return disk.startsWith("loop");
+    }
+
+    private void releaseLoop(String loop) throws Refusal, InterruptedException {
+        Tools.Result result = tools.run("mount", "losetup", "-d", "/dev/" + loop);
+        if (!result.isDone() && parts().disks().contains(loop)) {
+            throw failed("cannot release /dev/" + loop + ": " + result.reason());
+        }
+    }
+
+    private void awaitNobody(String disk) throws Refusal, InterruptedException {
+        Users users = usersOf(disk);
+        for (int poll = 0; !users.isEmpty() && poll < PASSING_POLLS_MAX; poll++) {
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            users = usersOf(disk);
+        }
+        if (!users.isEmpty()) {
+            throw failed("/dev/" + disk + " is open in " + users.text() + "; let them close it, then 'ramback detach "
+                    + name + "' again");
+        }
+    }
+
+    private void awaitGone(String loop) throws Refusal, InterruptedException {
+        for (int poll = 0; parts().disks().contains(loop); poll++) {
+            if (poll == PASSING_POLLS_MAX) {
+                throw failed("/dev/" + loop + " is still in use, by nobody who can be seen from here (a container, or the"
+                        + " kernel itself); it goes with the last of them, then 'ramback detach " + name + "' again");
+            }
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+        }
+    }
+
+    private static Users usersOf(String disk) {
+        List<Path> devices = new BlockDevices(ROOT)
+                .family(disk).stream().map(member -> Path.of("/dev", member)).toList();
+        return Users.ofDevices(ROOT, devices);
+    }
+
+    private static void flush(String disk) {
+        try (FileChannel channel = FileChannel.open(Path.of("/dev", disk), StandardOpenOption.READ)) {
+            channel.force(true);
+        } catch (IOException e) {
+            // What it takes no more is lost already; whoever wrote it has heard of that from the kernel.
+        }
+    }
+
+    private void forgetLoop() throws Refusal {
+        try {
+            Files.deleteIfExists(directory.resolve(Parts.LOOP_FILE_NAME));
+        } catch (IOException e) {
+            throw failed("cannot remove " + directory.resolve(Parts.LOOP_FILE_NAME) + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Removes the stable name, if it is ours or leads nowhere. */
+    public void removeLink() throws Refusal {
+        Path link = Parts.link(name);
+        try {
+            if (Files.isSymbolicLink(link) && isOursOrStale(link)) {
+                Files.deleteIfExists(link);
+                Files.deleteIfExists(link.toAbsolutePath().getParent());
+            }
+        } catch (NoSuchFileException e) {
+            // Somebody else was faster.
+        } catch (DirectoryNotEmptyException e) {
+            // Other devices have names there.
+        } catch (IOException e) {
+            throw failed("cannot remove " + link + ": " + e.getMessage(), e);
+        }
+    }
+
+    private boolean isOursOrStale(Path link) throws IOException, Refusal {
+        String disk = Files.readSymbolicLink(link).getFileName().toString();
+        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isInUse(disk);
+    }
+
+    // ----------------------------------------------------------------------------------------- without the daemon
+
+    /**
+     * Has the kernel fail what a FUSE directory's daemon leaves unanswered, so that nothing waits for it any more. What was written
+     * and not yet taken by the device is lost.
+     */
+    public void abort() throws Refusal, InterruptedException {
+        for (Mount mount : parts().fuse()) {
+            tools.run("mount", "umount", "-f", mount.directory()); // it fails as long as a loop device holds the file, and aborts all the same
+            taken.add("cut off the daemon's FUSE directory");
+        }
+    }
+
+    /** Removes what no daemon serves any more: the FUSE directory's mount and the recorded block device. */
+    public void removeDead(Ways ways) throws Refusal, InterruptedException {
+        Parts parts = parts();
+        for (Mount mount : parts.fuse()) {
+            unmountFuse(mount);
+            taken.add("unmounted " + mount.directory());
+        }
+        try {
+            if (parts.record().isPresent()) {
+                AttachRecord record = parts.record().get();
+                ways.remove(record);
+                taken.add("removed /dev/" + record.diskName());
+            }
+            AttachRecord.remove(directory);
+            Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
+        } catch (IOException e) {
+            throw failed("cannot remove what is left of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
+    private void unmountFuse(Mount mount) throws Refusal, InterruptedException {
+        Tools.Result result = Posix.effectiveUserId() == 0
+                ? tools.run("mount", "umount", "-l", mount.directory())
+                : tools.run("fuse3", "fusermount3", "-u", "-z", mount.directory());
+        if (!result.isDone() && isMounted(mount)) {
+            throw failed("cannot unmount " + mount.directory() + ": " + result.reason());
+        }
+    }
+
+    /**
+     * What a new daemon does about the one before: a FUSE directory that nobody serves and no loop device uses is unmounted. What is
+     * in use stays for {@code detach}.
+     */
+    void sweep() throws Refusal, InterruptedException {
+        Parts parts = parts();
+        if (!parts.disks().isEmpty()) {
+            return;
+        }
+        for (Mount mount : parts.fuse()) {
+            unmountFuse(mount);
+        }
+        try {
+            Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
+            Files.deleteIfExists(directory.resolve(Parts.LOOP_FILE_NAME));
+            AttachRecord.remove(directory);
+        } catch (IOException e) {
+            throw failed("cannot remove what is left of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** What was taken apart, in one line. */
+    public String summary() {
+        return taken.stream().distinct().collect(Collectors.joining(", "));
+    }
+}

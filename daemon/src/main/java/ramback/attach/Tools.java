@@ -1,0 +1,139 @@
+package ramback.attach;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import ramback.engine.Refusal;
+
+/**
+ * The system's own programs for what they have done well for decades: losetup, mount, umount, blkid, mkfs. They speak English here,
+ * and are found where a user's PATH has no sbin. Safe for use by many threads.
+ */
+public final class Tools {
+
+    /** As much as is kept of what a program says, in bytes: any line that matters is in it. */
+    private static final int OUTPUT_BYTES_MAX = 64 << 10;
+
+    private static final List<String> USUAL = List.of(
+            "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin");
+
+    private final Map<String, String> environment;
+
+    /** @param environment of which PATH says where to look first */
+    public Tools(Map<String, String> environment) {
+        this.environment = environment;
+    }
+
+    /**
+     * What came of a program.
+     *
+     * @param exitCode its exit code
+     * @param out what it said on standard output
+     * @param err what it said on standard error
+     */
+    public record Result(int exitCode, String out, String err) {
+
+        /** Whether it did what it was asked. */
+        public boolean isDone() {
+            return exitCode == 0;
+        }
+
+        /** The one line that says why not: the last that begins at the margin, for hints are indented below it. */
+        public String reason() {
+            String reason = "";
+            for (String line : err.split("\n", -1)) {
+                if (!line.isBlank() && !Character.isWhitespace(line.charAt(0))) {
+                    reason = line.strip();
+                }
+            }
+            return reason.isEmpty() ? "it ended with exit code " + exitCode + " and said nothing" : reason;
+        }
+    }
+
+    /** Where a program is, or null when it is nowhere. */
+    public @Nullable Path find(String program) {
+        for (String directory : searched()) {
+            Path file = Path.of(directory, program);
+            if (file.isAbsolute() && Files.isExecutable(file) && Files.isRegularFile(file)) {
+                return file;
+            }
+        }
+        return null;
+    }
+
+    private Set<String> searched() {
+        Set<String> directories = new LinkedHashSet<>();
+        String path = environment.get("PATH");
+        if (path != null) {
+            directories.addAll(List.of(path.split(":", -1)));
+        }
+        directories.addAll(USUAL);
+        directories.remove("");
+        return directories;
+    }
+
+    /**
+     * Runs a program to its end, however long that takes, without standard input.
+     *
+     * @param source who has it, for the refusal: a package
+     * @throws Refusal when there is no such program
+     */
+    public Result run(String source, String program, String... arguments) throws Refusal, InterruptedException {
+        Path file = find(program);
+        if (file == null) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    program + " is not there (looked in " + String.join(":", searched()) + "); install " + source);
+        }
+        List<String> command = new ArrayList<>(List.of(file.toString()));
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        builder.environment().put("LC_ALL", "C");
+        builder.environment().put("PATH", String.join(":", searched()));
+        try {
+            Process process = builder.start();
+            Reading err = new Reading(process.getErrorStream());
+            Thread reader = Thread.ofPlatform().daemon().name("attach-tool").start(err);
+            String out = read(process.getInputStream());
+            reader.join();
+            return new Result(process.waitFor(), out, err.text);
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot run " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Standard error, read beside standard output: a program that is not listened to waits. */
+    private static final class Reading implements Runnable {
+
+        private final InputStream stream;
+        private String text = "";
+
+        Reading(InputStream stream) {
+            this.stream = stream;
+        }
+
+        @Override
+        public void run() {
+            try {
+                text = read(stream);
+            } catch (IOException e) {
+                text = "";
+            }
+        }
+    }
+
+    private static String read(InputStream stream) throws IOException {
+        byte[] kept = stream.readNBytes(OUTPUT_BYTES_MAX);
+        stream.transferTo(java.io.OutputStream.nullOutputStream());
+        return new String(kept, UTF_8);
+    }
+}

@@ -1,0 +1,100 @@
+package ramback.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+import ramback.attach.AttachLock;
+import ramback.attach.Parts;
+import ramback.attach.Teardown;
+import ramback.attach.Tools;
+import ramback.attach.Via;
+import ramback.control.ControlClient;
+import ramback.control.RunDirectory;
+import ramback.engine.Refusal;
+
+/** {@code ramback detach}: takes apart what attach has made, and what is left of it, whoever of those who served it still lives. */
+@Command(
+        name = "detach",
+        description = {
+            "Unmount what is mounted of an attached device, and take it from this machine again.",
+            "Cleans as well what a daemon that was killed, or an interrupted attach, has left."
+        })
+final class DetachCommand extends DeviceCommand {
+
+    @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
+    private @Nullable String name;
+
+    DetachCommand(Shell shell) {
+        super(shell);
+    }
+
+    @Override
+    public Integer call() throws Refusal, InterruptedException {
+        ControlClient client = client(name);
+        RunDirectory runDirectory = runDirectory();
+        Path directory = runDirectory.of(client.name());
+        if (Files.notExists(directory, LinkOption.NOFOLLOW_LINKS)) {
+            throw new Refusal(
+                    Refusal.Kind.NO_DEVICE,
+                    "no device named " + client.name() + " (looked in " + runDirectory.path()
+                            + "); 'ramback ls' shows what runs");
+        }
+        try (AttachLock _ = AttachLock.take(directory)) {
+            detach(client, directory);
+        }
+        return ExitCode.OK;
+    }
+
+    private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
+        ControlClient.State daemon = client.state();
+        if (daemon == ControlClient.State.PASSING) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
+        }
+        boolean isServed = daemon == ControlClient.State.ANSWERS;
+        boolean isAttached = isServed && client.status().attached() != null;
+        Parts parts = find(directory);
+        if (parts.isNone() && !isAttached) {
+            throw new Refusal(Refusal.Kind.FAILED, client.name() + " is not attached, and nothing is left of it");
+        }
+        Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
+        if (daemon == ControlClient.State.SILENT) {
+            cutOff(client, parts, teardown);
+        }
+        teardown.unmount();
+        teardown.release(isServed);
+        if (isServed) {
+            client.detach();
+        }
+        teardown.removeDead(shell.ways());
+        teardown.removeLink();
+        shell.say(client.name() + " is detached"
+                + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
+    }
+
+    private static Parts find(Path directory) throws Refusal {
+        try {
+            return Parts.find(directory);
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot see what is attached: " + e.getMessage(), e);
+        }
+    }
+
+    /** Nothing can be unmounted as long as a daemon that says nothing is waited for. */
+    private void cutOff(ControlClient client, Parts parts, Teardown teardown) throws Refusal, InterruptedException {
+        if (!parts.via().equals(java.util.Optional.of(Via.FUSE))) {
+            throw new Refusal(
+                    Refusal.Kind.FAILED,
+                    "the daemon of " + client.name() + " does not answer, so nothing can be unmounted; kill it ('kill -9 "
+                            + runDirectory().pid(client.name()) + "'), start it again with 'ramback up', which goes on"
+                            + " serving, and detach then");
+        }
+        shell.warn("the daemon of " + client.name()
+                + " does not answer: it is cut off, and what filesystems had not given it yet is lost");
+        teardown.abort();
+    }
+}
