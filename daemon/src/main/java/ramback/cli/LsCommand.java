@@ -1,9 +1,14 @@
 package ramback.cli;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import ramback.attach.AttachedDisk;
+import ramback.attach.Parts;
 import ramback.control.ControlClient;
 import ramback.control.RunDirectory;
 import ramback.control.StatusReport;
@@ -13,10 +18,15 @@ import ramback.power.ForeignText;
 /** {@code ramback ls}: all devices, a line each; those whose daemon died as well. */
 @Command(
         name = "ls",
-        description = "List running devices: name, size, mode, light, what a power failure now would cost, URI.")
+        description =
+                "List running devices: name, size, mode, light, what a power failure now would cost, the device it is attached as,"
+                        + " URI.")
 final class LsCommand extends DeviceCommand {
 
-    private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "LOSS", "URI");
+    private static final List<String> HEADER = List.of("NAME", "SIZE", "MODE", "LIGHT", "LOSS", "DEVICE", "URI");
+
+    private static final String NOTHING = "-";
+    private static final String LEFT = " (left)";
 
     /** A daemon that hangs must not hide the others for long. */
     private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(2);
@@ -31,13 +41,14 @@ final class LsCommand extends DeviceCommand {
         List<List<String>> rows = new ArrayList<>();
         rows.add(HEADER);
         for (String name : runDirectory.names()) {
-            rows.add(row(new ControlClient(runDirectory, name, ANSWER_TIMEOUT)));
+            rows.add(row(
+                    new ControlClient(runDirectory, name, ANSWER_TIMEOUT), runDirectory.of(name)));
         }
         print(rows);
         return ExitCode.OK;
     }
 
-    private static List<String> row(ControlClient client) {
+    private static List<String> row(ControlClient client, Path directory) {
         try {
             StatusReport status = client.status();
             return List.of(
@@ -46,10 +57,28 @@ final class LsCommand extends DeviceCommand {
                     ForeignText.printable(status.mode()),
                     status.lightColour().word(),
                     loss(status),
+                    device(status.attached()),
                     ForeignText.printable(status.uri()));
         } catch (Refusal e) {
             String word = e.kind() == Refusal.Kind.NO_DEVICE ? "gone" : client.isStarting() ? "starting" : "unknown";
-            return List.of(client.name(), "-", "-", word, "-", "-");
+            return List.of(client.name(), "-", "-", word, "-", leftBy(directory), "-");
+        }
+    }
+
+    private static String device(@Nullable AttachedDisk attached) {
+        if (attached == null) {
+            return NOTHING;
+        }
+        return ForeignText.printable(attached.device()) + (attached.isLeft() ? LEFT : "");
+    }
+
+    /** What a daemon that does not answer has attached: nobody serves it, whatever the kernel shows. */
+    private static String leftBy(Path directory) {
+        try {
+            Parts parts = Parts.find(directory);
+            return parts.isNone() ? NOTHING : ForeignText.printable(parts.device(directory)) + LEFT;
+        } catch (IOException e) {
+            return NOTHING;
         }
     }
 

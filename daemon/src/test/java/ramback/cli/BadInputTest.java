@@ -227,6 +227,8 @@ class BadInputTest {
                 "mode disk unsafe",
                 "trace disk dump f",
                 "snapshot disk f",
+                "attach disk",
+                "detach disk",
                 "down disk"
             })
     void aDeviceThatIsNotThereIsNotFound(String line) {
@@ -234,10 +236,21 @@ class BadInputTest {
     }
 
     @Test
+    void whatAttachCannotDoIsBadUsage() {
+        assertRefused(2, "bad --via 'loop'; use auto, ublk, nbd or fuse", "attach", "disk", "--via", "loop");
+        assertRefused(2, "--mkfs ext4 is for --mount DIR; add that", "attach", "disk", "--mkfs", "ext4");
+        String here = directory.toString();
+        assertRefused(2, "bad --mkfs '../ext4': not", "attach", "disk", "--mount", here, "--mkfs", "../ext4");
+        assertRefused(1, "mkfs.no-such is not there; install", "attach", "--mount", here, "--mkfs", "no-such");
+        assertRefused(2, "there is no such directory; make it", "attach", "disk", "--mount", here + "/nowhere");
+        assertRefused(2, "bad --mount '/dev/null': not a directory", "attach", "disk", "--mount", "/dev/null");
+    }
+
+    @Test
     void lsOfNothingIsAnEmptyTable() {
         ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
         assertThat(shell.run("ls")).isZero();
-        assertThat(shell.out()).isEqualTo("NAME  SIZE  MODE  LIGHT  LOSS  URI\n");
+        assertThat(shell.out()).isEqualTo("NAME  SIZE  MODE  LIGHT  LOSS  DEVICE  URI\n");
     }
 
     @Test
@@ -247,7 +260,7 @@ class BadInputTest {
         Files.writeString(dead.resolve("pid"), "4194305\n");
         ShellOnPaper shell = new ShellOnPaper(directory.resolve("run"));
         assertThat(shell.run("ls")).isZero();
-        assertThat(shell.out()).contains("disk  -     -     gone   -     -");
+        assertThat(shell.out()).contains("disk  -     -     gone   -     -       -");
         assertThat(shell.run("status")).isEqualTo(3);
         assertThat(shell.err())
                 .startsWith("ramback: the daemon of disk (pid 4194305) is gone")

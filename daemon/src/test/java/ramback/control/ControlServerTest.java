@@ -24,6 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import ramback.attach.Via;
 import ramback.device.Mode;
 import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
@@ -98,6 +99,8 @@ class ControlServerTest {
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
         assertThat(client.verify(VerifyReport.Repair.IMAGE, 5_000_000_000L)).isEqualTo(NotingDevice.FOUND);
+        assertThat(client.attach(Via.UBLK, "mnt:[4026531841]")).isEqualTo(Path.of("/dev/ublkb0"));
+        client.detach();
         assertThat(client.down(true)).isNull();
         assertThat(client.handOver("/opt/ramback", 7))
                 .isEqualTo(ProcessHandle.current().pid());
@@ -112,6 +115,8 @@ class ControlServerTest {
                         "dump /x/ä \"q\"",
                         "snapshot /x/ß",
                         "verify IMAGE 5000000000",
+                        "attach UBLK in mnt:[4026531841]",
+                        "detach",
                         "Stop[keepsMemory=true]",
                         "HandOver[launcher=/opt/ramback, layoutVersion=7]");
     }
@@ -390,6 +395,17 @@ class ControlServerTest {
         public VerifyReport verify(VerifyReport.Repair repair, long bytesPerSecond) {
             asked.add("verify " + repair + " " + bytesPerSecond);
             return FOUND;
+        }
+
+        @Override
+        public Path attach(Via via, String mountNamespace) {
+            asked.add("attach " + via + " in " + mountNamespace);
+            return Path.of("/dev/ublkb0");
+        }
+
+        @Override
+        public void detach() {
+            asked.add("detach");
         }
 
         @Override

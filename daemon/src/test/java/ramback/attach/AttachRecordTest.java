@@ -1,0 +1,53 @@
+package ramback.attach;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class AttachRecordTest {
+
+    @TempDir
+    Path directory;
+
+    @Property
+    void whatIsWrittenIsRead(
+            @ForAll @IntRange(min = 0) int number, @ForAll long generation, @ForAll boolean isUblk) {
+        AttachRecord record = new AttachRecord(isUblk ? Via.UBLK : Via.NBD, number, generation);
+        assertThat(AttachRecord.parse(record.text())).contains(record);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "ublk", "ublk 1", "ublk -1 0", "ublk x 0", "ublk 1 y", "fuse 1 0", "loop 1 0", "ublk 1 0 0"})
+    void whatMakesNoSenseIsNoRecord(String line) {
+        assertThat(AttachRecord.parse(line)).isEmpty();
+    }
+
+    @Test
+    void aRecordIsItsOwnersAloneReplacedWholeAndRemoved() throws IOException {
+        assertThat(AttachRecord.read(directory)).isEmpty();
+        new AttachRecord(Via.UBLK, 1, 0).write(directory);
+        new AttachRecord(Via.NBD, 12, 3).write(directory);
+        assertThat(AttachRecord.read(directory)).contains(new AttachRecord(Via.NBD, 12, 3));
+        Path file = directory.resolve("attachment");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
+                .isEqualTo("rw-------");
+        AttachRecord.remove(directory);
+        assertThat(directory).isEmptyDirectory();
+    }
+
+    @Test
+    void aFileOfSeveralLinesIsNoRecord() throws IOException {
+        Files.writeString(directory.resolve("attachment"), "ublk 1 0\nublk 2 0\n");
+        assertThat(AttachRecord.read(directory)).isEmpty();
+    }
+}

@@ -1,0 +1,123 @@
+package ramback.attach;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PartsTest {
+
+    @TempDir
+    Path temporary;
+
+    private Path directory;
+    private FakeMachine machine;
+
+    @BeforeEach
+    void make() throws IOException {
+        directory = Files.createDirectories(temporary.toRealPath().resolve("run/disk"));
+        machine = new FakeMachine(temporary.resolve("root"));
+    }
+
+    private Parts parts() throws IOException {
+        return Parts.find(machine.root, directory);
+    }
+
+    private String file() {
+        return directory + "/fuse/disk";
+    }
+
+    @Test
+    void nothingIsFoundWhereNothingIs() throws IOException {
+        machine.loop("loop0", "7:0", "/srv/other.img", 3).disk("sda", "8:0").mount("8:0", "/", "ext4", "/dev/sda");
+        assertThat(parts()).isEqualTo(Parts.NONE);
+        assertThat(parts().isNone()).isTrue();
+        assertThat(parts().via()).isEmpty();
+    }
+
+    @Test
+    void aDirectoryThatIsGoneHasNoParts() throws IOException {
+        assertThat(Parts.find(machine.root, directory.resolve("nowhere")).isNone()).isTrue();
+    }
+
+    @Test
+    void loopDevicesAreFoundByTheirFileAndFilesystemsByTheirNumber() throws IOException {
+        machine.mount("0:41", directory + "/fuse", "fuse", "ramback")
+                .loop("loop3", "7:3", file(), 9)
+                .mount("7:3", "/mnt/a\\040b", "ext4", "/dev/loop3");
+        assertThat(parts().fuse()).hasSize(1);
+        assertThat(parts().disks()).containsExactly("loop3");
+        assertThat(parts().mountPoints()).containsExactly("/mnt/a b");
+        assertThat(parts().device(directory)).isEqualTo("/dev/loop3");
+        assertThat(parts().via()).contains(Via.FUSE);
+    }
+
+    @Test
+    void whatIsMountedOfAPartitionOrByTheStableNameIsFound() throws IOException {
+        Files.createDirectories(machine.root.resolve("dev/ramback"));
+        Files.createSymbolicLink(machine.root.resolve("dev/ramback/disk"), Path.of("/dev/loop3"));
+        machine.loop("loop3", "7:3", file(), 9)
+                .partition("loop3", "loop3p1", "259:0")
+                .mount("259:0", "/one", "ext4", "/dev/loop3p1")
+                .mount("0:50", "/two", "btrfs", "/dev/loop3")
+                .mount("0:51", "/three", "btrfs", "/dev/ramback/disk")
+                .mount("7:4", "/other", "ext4", "/dev/loop4");
+        assertThat(parts().mountPoints()).containsExactly("/one", "/two", "/three");
+    }
+
+    @Test
+    void aLoopDeviceWhoseFileCanNotBeNamedAnyMoreIsFoundByItsLife() throws IOException {
+        Files.writeString(directory.resolve("loop"), "loop3 9\n");
+        machine.loop("loop3", "7:3", "/disk", 9);
+        assertThat(parts().disks()).containsExactly("loop3");
+        machine.attribute("loop3", "diskseq", "10");
+        assertThat(parts().disks()).isEmpty();
+    }
+
+    @Test
+    void aRecordedBlockDeviceIsFoundAsLongAsItIsThere() throws IOException {
+        AttachRecord record = new AttachRecord(Via.UBLK, 2, 5);
+        record.write(directory);
+        assertThat(parts().isNone()).isTrue();
+        machine.disk("ublkb2", "259:4").mount("259:4", "/srv", "xfs", "/dev/ublkb2");
+        assertThat(parts().record()).contains(record);
+        assertThat(parts().device(directory)).isEqualTo("/dev/ublkb2");
+        assertThat(parts().mountPoints()).containsExactly("/srv");
+        assertThat(parts().via()).contains(Via.UBLK);
+    }
+
+    @Test
+    void aBlockDeviceOfNbdIsThereOnlyWhileItIsConnected() throws IOException {
+        new AttachRecord(Via.NBD, 0, 5).write(directory);
+        machine.disk("nbd0", "43:0");
+        assertThat(parts().isNone()).isTrue();
+        machine.attribute("nbd0", "pid", "4711");
+        assertThat(parts().disks()).containsExactly("nbd0");
+    }
+
+    @Test
+    void aFuseDirectoryAloneIsAttachedAsAFile() throws IOException {
+        machine.mount("0:41", directory + "/fuse", "fuse", "ramback");
+        assertThat(parts().isNone()).isFalse();
+        assertThat(parts().device(directory)).isEqualTo(file());
+        assertThat(parts().record()).isEqualTo(Optional.empty());
+    }
+
+    @Test
+    void theStableNameIsGivenUnlessAnotherAttachedDeviceHasIt() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9);
+        Path link = machine.root.resolve("dev/ramback/disk");
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop3"))).isEqualTo(link);
+        assertThat(Files.readSymbolicLink(link)).isEqualTo(Path.of("/dev/loop3"));
+        machine.loop("loop4", "7:4", "/elsewhere/disk", 10);
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(Path.of("/dev/loop4"));
+        Files.delete(machine.root.resolve("sys/block/loop3/loop/backing_file"));
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+        assertThat(Files.readSymbolicLink(link)).isEqualTo(Path.of("/dev/loop4"));
+    }
+}
