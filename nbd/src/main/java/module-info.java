@@ -11,6 +11,9 @@ module ramback.nbd {
     exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device
             ramback.daemon,
             ramback.bench;
+    exports ramback.fuse to // the daemon attaches its devices; bench measures it
+            ramback.daemon,
+            ramback.bench;
     exports ramback.remote to // the engine opens remote images
             ramback.daemon;
 }

@@ -35,10 +35,12 @@ public final class Errno {
     public static final int ENOTEMPTY = 39;
     public static final int ELOOP = 40;
     public static final int ENODATA = 61;
+    public static final int EPROTO = 71;
     public static final int EBADMSG = 74;
     public static final int EOVERFLOW = 75;
     public static final int EILSEQ = 84;
     public static final int EOPNOTSUPP = 95;
+    public static final int ENOTCONN = 107;
     public static final int ETIMEDOUT = 110;
     public static final int ECONNREFUSED = 111;
     public static final int ESTALE = 116;
@@ -81,10 +83,12 @@ public final class Errno {
             case ENOTEMPTY -> "ENOTEMPTY";
             case ELOOP -> "ELOOP";
             case ENODATA -> "ENODATA";
+            case EPROTO -> "EPROTO";
             case EBADMSG -> "EBADMSG";
             case EOVERFLOW -> "EOVERFLOW";
             case EILSEQ -> "EILSEQ";
             case EOPNOTSUPP -> "EOPNOTSUPP";
+            case ENOTCONN -> "ENOTCONN";
             case ETIMEDOUT -> "ETIMEDOUT";
             case ECONNREFUSED -> "ECONNREFUSED";
             case ESTALE -> "ESTALE";

@@ -30,7 +30,7 @@ final class Native {
     private static final long ERRNO_OFFSET = STATE_LAYOUT.byteOffset(PathElement.groupElement("errno"));
     private static final ThreadLocal<MemorySegment> STATE =
             ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(STATE_LAYOUT));
-    private static final int NOT_VARIADIC = -1;
+    static final int NOT_VARIADIC = -1;
     private static final int STRERROR_BYTES_MAX = 1024;
 
     private Native() {}
@@ -239,6 +239,15 @@ final class Native {
         }
     }
 
+    static int getegid() {
+        MemorySegment state = STATE.get();
+        try {
+            return (int) Getegid.CALL.invokeExact(state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int execv(MemorySegment program, MemorySegment arguments) {
         MemorySegment state = STATE.get();
         try {
@@ -379,20 +388,25 @@ final class Native {
         }
     }
 
-    private static boolean interrupted(long result, MemorySegment state) {
+    /** Where the calling thread's calls leave errno. */
+    static MemorySegment state() {
+        return STATE.get();
+    }
+
+    static boolean interrupted(long result, MemorySegment state) {
         return result == -1 && state.get(JAVA_INT, ERRNO_OFFSET) == Errno.EINTR;
     }
 
-    private static int resultOrErrno(int result, MemorySegment state) {
+    static int resultOrErrno(int result, MemorySegment state) {
         return result == -1 ? -state.get(JAVA_INT, ERRNO_OFFSET) : result;
     }
 
-    private static long resultOrErrno(long result, MemorySegment state) {
+    static long resultOrErrno(long result, MemorySegment state) {
         return result == -1 ? -state.get(JAVA_INT, ERRNO_OFFSET) : result;
     }
 
     /** A downcall itself throws only for wrong arguments (a closed or heap segment): a programmer's error. */
-    private static RuntimeException unexpected(Throwable thrown) {
+    static RuntimeException unexpected(Throwable thrown) {
         if (thrown instanceof RuntimeException runtime) {
             return runtime;
         }
@@ -405,7 +419,7 @@ final class Native {
     /**
      * @param firstVariadicArgument index of the first argument that C passes as a variadic one, or {@link #NOT_VARIADIC}
      */
-    private static MethodHandle link(
+    static MethodHandle link(
             String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
         MemorySegment function = LINKER.defaultLookup()
                 .find(name)
@@ -504,6 +518,10 @@ final class Native {
 
     private static final class Geteuid {
         static final MethodHandle CALL = link("geteuid", JAVA_INT, NOT_VARIADIC);
+    }
+
+    private static final class Getegid {
+        static final MethodHandle CALL = link("getegid", JAVA_INT, NOT_VARIADIC);
     }
 
     private static final class Execv {

@@ -549,6 +549,11 @@ public final class Posix {
         return Native.geteuid();
     }
 
+    /** The group that the process acts as. */
+    public static int effectiveGroupId() {
+        return Native.getegid();
+    }
+
     /**
      * Keeps all of the process from being swapped out, what it maps later too, each page from its first touch on. Only for
      * who has no limit on locked memory: under one, later mappings fail.
@@ -600,25 +605,25 @@ public final class Posix {
         check("sched_setscheduler", Native.schedSetscheduler(0, policy, NO_PRIORITY), null);
     }
 
-    private static int check(String call, int result, @Nullable Path path) throws PosixException {
+    static int check(String call, int result, @Nullable Path path) throws PosixException {
         if (result < 0) {
             throw new PosixException(call, -result, path == null ? null : path.toString());
         }
         return result;
     }
 
-    private static long check(String call, long result) throws PosixException {
+    static long check(String call, long result) throws PosixException {
         if (result < 0) {
             throw new PosixException(call, (int) -result, null);
         }
         return result;
     }
 
-    private static MemorySegment bytes(Arena arena, Path path) {
+    static MemorySegment bytes(Arena arena, Path path) {
         return bytes(arena, path.toString());
     }
 
-    private static MemorySegment bytes(Arena arena, String text) {
+    static MemorySegment bytes(Arena arena, String text) {
         byte[] encoded = text.getBytes(PATH_CHARSET);
         MemorySegment bytes = arena.allocate(encoded.length + 1L);
         MemorySegment.copy(encoded, 0, bytes, JAVA_BYTE, 0, encoded.length);
