@@ -12,16 +12,19 @@ import java.util.Optional;
 
 /**
  * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before the kernel makes it, so that there is
- * never one that nobody can find. It outlives the daemon: the next one goes on serving that block device from it.
+ * never one that nobody can find. It outlives the daemon: the next one goes on serving that block device from it. Of a FUSE
+ * directory, whose mount says itself whose it is, there is a record only while the process becomes another program.
  *
- * @param via how; FUSE needs no record, since its mount and its loop device say themselves whose they are
- * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}
+ * @param via how
+ * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}; of FUSE the descriptor that the process goes on with
  * @param exportGeneration how often a start had gone on without acknowledged writes by then: after one more the block device must not go on
  */
 public record AttachRecord(Via via, int number, long exportGeneration) {
 
     private static final FileAttribute<?> OWNER_ONLY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+    private static final Path FUSE_DEVICE = Path.of("/dev/fuse");
 
     /** The name of the file in a device's directory. */
     static final String FILE_NAME = "attachment";
@@ -31,8 +34,18 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
         return switch (via) {
             case UBLK -> "ublkb" + number;
             case NBD -> "nbd" + number;
-            case FUSE -> throw new IllegalStateException("a FUSE directory has no number");
+            case FUSE -> throw new IllegalStateException("a FUSE directory is no block device");
         };
+    }
+
+    /** Whether this very process has it from the program that it was before. */
+    boolean isInherited() {
+        try {
+            return via == Via.FUSE
+                    && Files.readSymbolicLink(Path.of("/proc/self/fd/" + number)).equals(FUSE_DEVICE);
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /**
@@ -60,7 +73,7 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
             int number = Integer.parseInt(words[1]);
             long generation = Long.parseLong(words[2]);
             return Via.ofWord(words[0])
-                    .filter(via -> via != Via.FUSE && number >= 0)
+                    .filter(_ -> number >= 0)
                     .map(via -> new AttachRecord(via, number, generation));
         } catch (NumberFormatException e) {
             return Optional.empty();

@@ -2,6 +2,7 @@ package ramback.attach;
 
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +24,7 @@ public final class Attachments {
     /** Whether something is there that an earlier daemon left and nobody serves. */
     private volatile boolean isLeft;
 
+    private volatile List<Integer> keptDescriptors = List.of();
     private boolean isClosed;
 
     public Attachments(Offer offer, Ways ways, Tools tools) {
@@ -134,6 +136,7 @@ public final class Attachments {
             present.close();
             disk = null;
             forget();
+            Files.deleteIfExists(offer.fuseDirectory());
         } catch (IOException e) {
             throw new Refusal(
                     Refusal.Kind.FAILED, "cannot take " + present.path() + " away: " + e.getMessage(), e);
@@ -186,30 +189,13 @@ public final class Attachments {
         }
     }
 
-    /**
-     * Refuses a change of daemons that the attached device would not survive.
-     *
-     * @throws Refusal of kind PROTECTED when it is attached by FUSE
-     */
-    public void checkHandOver() throws Refusal {
-        LocalDisk present = disk;
-        if (present != null && present.via() == Via.FUSE && present.isAlive()) {
-            throw new Refusal(
-                    Refusal.Kind.PROTECTED,
-                    name() + " is attached by fuse (" + parts().device(offer.directory())
-                            + "), which does not outlive the daemon: an upgrade would take it from under its users;"
-                            + " 'ramback detach " + name() + "' first, or attach by ublk or nbd");
-        }
-    }
-
     // ------------------------------------------------------------------------------------ the daemon's own life
 
     /** Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost. */
     public synchronized void recover() {
         try {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
-            Parts parts = parts();
-            Optional<AttachRecord> record = parts.record();
+            Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
             if (record.isPresent()) {
                 recover(record.get());
             } else if (found.isPresent()) {
@@ -230,10 +216,13 @@ public final class Attachments {
     }
 
     private void recover(AttachRecord record) {
-        String path = "/dev/" + record.diskName();
+        String path = record.via() == Via.FUSE ? offer.fuseDirectory().toString() : "/dev/" + record.diskName();
         try {
             if (record.exportGeneration() == offer.exportGeneration()) {
                 disk = ways.recover(record, offer);
+                if (record.via() == Via.FUSE) {
+                    forget(); // the descriptor is this process's alone
+                }
                 LOG.log(Level.INFO, path + " is served again");
                 return;
             }
@@ -255,8 +244,24 @@ public final class Attachments {
         isClosed = true;
         LocalDisk present = disk;
         if (present != null) {
-            present.leave();
+            present.leave().ifPresent(this::keep);
         }
+    }
+
+    private void keep(AttachRecord record) {
+        try {
+            record.write(offer.directory());
+            if (record.via() == Via.FUSE) {
+                keptDescriptors = List.of(record.number());
+            }
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot note how the next daemon goes on with " + name() + ": " + e.getMessage());
+        }
+    }
+
+    /** The descriptors that another program in this one's place goes on with, after {@link #leave()}. */
+    public List<Integer> keptDescriptors() {
+        return keptDescriptors;
     }
 
     /** The daemon stops: everything is taken apart, with a warning for who still used it. What fails is said, and stops nothing. */

@@ -2,6 +2,7 @@ package ramback.attach;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** A device as this machine sees it, for as long as the daemon serves it that way. Safe for use by many threads. */
 public interface LocalDisk {
@@ -22,6 +23,10 @@ public interface LocalDisk {
      */
     void close() throws IOException;
 
-    /** The daemon is about to be replaced: nothing is served any more, and whoever uses the disk waits for the next one. */
-    void leave();
+    /**
+     * The daemon is about to be replaced: nothing is served any more, and whoever uses the disk waits for the next one.
+     *
+     * @return what the next one goes on from, if that has changed since it was made
+     */
+    Optional<AttachRecord> leave();
 }

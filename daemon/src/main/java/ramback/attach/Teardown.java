@@ -310,13 +310,13 @@ public final class Teardown {
      */
     void sweep() throws Refusal, InterruptedException {
         Parts parts = parts();
-        if (!parts.disks().isEmpty()) {
-            return;
-        }
-        for (Mount mount : parts.fuse()) {
-            unmountFuse(mount);
-        }
         try {
+            if (!parts.disks().isEmpty() || AttachRecord.read(directory).filter(AttachRecord::isInherited).isPresent()) {
+                return;
+            }
+            for (Mount mount : parts.fuse()) {
+                unmountFuse(mount);
+            }
             Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
             Files.deleteIfExists(directory.resolve(Parts.LOOP_FILE_NAME));
             AttachRecord.remove(directory);

@@ -66,7 +66,7 @@ record Shell(
     /** Another program in this one's place. */
     interface Successors {
         /** Becomes it; returns only where it is not the process's own. */
-        void become(Path launcher, List<String> arguments) throws Refusal;
+        void become(Path launcher, List<String> arguments, List<Integer> keptDescriptors) throws Refusal;
     }
 
     static Shell ofProcess() {
@@ -81,9 +81,9 @@ record Shell(
                 new SystemWays());
     }
 
-    private static void become(Path launcher, List<String> arguments) throws Refusal {
+    private static void become(Path launcher, List<String> arguments, List<Integer> keptDescriptors) throws Refusal {
         StandardErrorQueue.settle();
-        Successor.become(launcher, arguments);
+        Successor.become(launcher, arguments, keptDescriptors);
     }
 
     /** Prints one line on standard error, whatever the message holds. */

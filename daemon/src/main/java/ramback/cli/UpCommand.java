@@ -533,7 +533,8 @@ final class UpCommand extends DeviceCommand {
                     }
                 }
                 service.handsOver();
-                shell.successors().become(Path.of(launcher), Successor.argumentsOf(arguments));
+                shell.successors()
+                        .become(Path.of(launcher), Successor.argumentsOf(arguments), running.keptDescriptors());
             }
         }
     }

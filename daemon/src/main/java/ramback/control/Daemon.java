@@ -403,6 +403,11 @@ public final class Daemon {
         stopped = true;
     }
 
+    /** The descriptors that a program in this one's place goes on with, once the device was handed over. */
+    public List<Integer> keptDescriptors() {
+        return serving().attachments().keptDescriptors();
+    }
+
     private static String secondsSince(long beginNanos) {
         return String.format(Locale.ROOT, "%.3f", (System.nanoTime() - beginNanos) / 1e9);
     }
@@ -581,9 +586,8 @@ public final class Daemon {
             Serving running = serving;
             if (running != null && !stopped) {
                 running.engine().checkStop();
-                switch (ending) {
-                    case Ending.Stop _ -> running.attachments().checkStop();
-                    case Ending.HandOver _ -> running.attachments().checkHandOver();
+                if (ending instanceof Ending.Stop) {
+                    running.attachments().checkStop();
                 }
             }
             onEnding.accept(ending);

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import ramback.memory.SegmentLayout;
+import ramback.posix.Descriptors;
 import ramback.posix.Posix;
 
 /** Another program in this one's place, which takes its device over. */
@@ -19,13 +20,17 @@ public final class Successor {
      * Becomes another program, under the same process number, with this one's environment and standard streams; does not return. Every
      * other file of the process is closed by that, and every lock given up.
      *
+     * @param kept the descriptors that go along all the same
      * @throws Refusal when that program can't be started; this one can go on or end
      */
-    public static void become(Path launcher, List<String> arguments) throws Refusal {
+    public static void become(Path launcher, List<String> arguments, List<Integer> kept) throws Refusal {
         List<String> command = new ArrayList<>(List.of(launcher.toString()));
         command.addAll(arguments);
         try {
             Posix.closeOnExec();
+            for (int fd : kept) {
+                Descriptors.closeOnExec(fd, false);
+            }
             Posix.execute(launcher, command);
         } catch (IOException e) {
             throw new Refusal(

@@ -27,7 +27,7 @@ class AttachRecordTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "ublk", "ublk 1", "ublk -1 0", "ublk x 0", "ublk 1 y", "fuse 1 0", "loop 1 0", "ublk 1 0 0"})
+    @ValueSource(strings = {"", "ublk", "ublk 1", "ublk -1 0", "ublk x 0", "ublk 1 y", "loop 1 0", "ublk 1 0 0"})
     void whatMakesNoSenseIsNoRecord(String line) {
         assertThat(AttachRecord.parse(line)).isEmpty();
     }
@@ -43,6 +43,12 @@ class AttachRecordTest {
                 .isEqualTo("rw-------");
         AttachRecord.remove(directory);
         assertThat(directory).isEmptyDirectory();
+    }
+
+    @Test
+    void aDescriptorIsInheritedOnlyWhereItIsOneOfFuse() {
+        assertThat(new AttachRecord(Via.FUSE, 0, 0).isInherited()).isFalse();
+        assertThat(new AttachRecord(Via.FUSE, 1 << 20, 0).isInherited()).isFalse();
     }
 
     @Test

@@ -33,7 +33,7 @@ final class ShellOnPaper {
                 environment,
                 new SignalsOnPaper(),
                 new Answer(),
-                (launcher, arguments) -> successor = launcher + " " + String.join(" ", arguments),
+                (launcher, arguments, _) -> successor = launcher + " " + String.join(" ", arguments),
                 new ProtectedHost(),
                 new SystemWays());
     }
