@@ -213,7 +213,7 @@ final class AttachCommand extends DeviceCommand {
                     client.name() + " is attached by " + before.via() + " already (" + before.device() + "); " + detach
                             + " first");
         }
-        return new Made(present, Path.of(before.device()), ", and has been");
+        return new Made(present, Path.of(before.device()), " already");
     }
 
     /** The block device: with FUSE that is made here, for root. */
