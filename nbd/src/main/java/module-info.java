@@ -11,6 +11,8 @@ module ramback.nbd {
     exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device
             ramback.daemon,
             ramback.bench;
+    exports ramback.ublk to // the daemon attaches devices
+            ramback.daemon;
     exports ramback.remote to // the engine opens remote images
             ramback.daemon;
 }

@@ -35,6 +35,7 @@ public final class Errno {
     public static final int ENOTEMPTY = 39;
     public static final int ELOOP = 40;
     public static final int ENODATA = 61;
+    public static final int ETIME = 62;
     public static final int EBADMSG = 74;
     public static final int EOVERFLOW = 75;
     public static final int EILSEQ = 84;
@@ -81,6 +82,7 @@ public final class Errno {
             case ENOTEMPTY -> "ENOTEMPTY";
             case ELOOP -> "ELOOP";
             case ENODATA -> "ENODATA";
+            case ETIME -> "ETIME";
             case EBADMSG -> "EBADMSG";
             case EOVERFLOW -> "EOVERFLOW";
             case EILSEQ -> "EILSEQ";

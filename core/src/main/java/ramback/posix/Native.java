@@ -32,6 +32,10 @@ final class Native {
             ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(STATE_LAYOUT));
     private static final int NOT_VARIADIC = -1;
     private static final int STRERROR_BYTES_MAX = 1024;
+    /** Calls for which the C library has no function; the numbers are the same on every processor. */
+    private static final long IO_URING_SETUP = 425;
+
+    private static final long IO_URING_ENTER = 426;
 
     private Native() {}
 
@@ -239,6 +243,15 @@ final class Native {
         }
     }
 
+    static int getpagesize() {
+        MemorySegment state = STATE.get();
+        try {
+            return (int) Getpagesize.CALL.invokeExact(state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int execv(MemorySegment program, MemorySegment arguments) {
         MemorySegment state = STATE.get();
         try {
@@ -338,6 +351,60 @@ final class Native {
                 result = (long) Sendto.CALL.invokeExact(state, fd, message, lengthBytes, flags, address, addressBytes);
             } while (interrupted(result, state));
             return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static long write(int fd, MemorySegment buffer, long lengthBytes) {
+        MemorySegment state = STATE.get();
+        try {
+            long result;
+            do {
+                result = (long) Write.CALL.invokeExact(state, fd, buffer, lengthBytes);
+            } while (interrupted(result, state));
+            return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int eventfd(int initialValue, int flags) {
+        MemorySegment state = STATE.get();
+        try {
+            return resultOrErrno((int) Eventfd.CALL.invokeExact(state, initialValue, flags), state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int ioUringSetup(int entryCount, MemorySegment parameters) {
+        MemorySegment state = STATE.get();
+        try {
+            long result = (long) IoUringSetup.CALL.invokeExact(state, IO_URING_SETUP, (long) entryCount, parameters);
+            return (int) resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static int ioUringEnter(
+            int fd, int submitCount, int completionCountMin, int flags, MemorySegment argument, long argumentBytes) {
+        MemorySegment state = STATE.get();
+        try {
+            long result;
+            do {
+                result = (long) IoUringEnter.CALL.invokeExact(
+                        state,
+                        IO_URING_ENTER,
+                        (long) fd,
+                        (long) submitCount,
+                        (long) completionCountMin,
+                        (long) flags,
+                        argument,
+                        argumentBytes);
+            } while (interrupted(result, state));
+            return (int) resultOrErrno(result, state);
         } catch (Throwable t) {
             throw unexpected(t);
         }
@@ -506,6 +573,10 @@ final class Native {
         static final MethodHandle CALL = link("geteuid", JAVA_INT, NOT_VARIADIC);
     }
 
+    private static final class Getpagesize {
+        static final MethodHandle CALL = link("getpagesize", JAVA_INT, NOT_VARIADIC);
+    }
+
     private static final class Execv {
         static final MethodHandle CALL = link("execv", JAVA_INT, NOT_VARIADIC, ADDRESS, ADDRESS);
     }
@@ -555,6 +626,23 @@ final class Native {
     private static final class Sendto {
         static final MethodHandle CALL =
                 link("sendto", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
+    }
+
+    private static final class Write {
+        static final MethodHandle CALL = link("write", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG);
+    }
+
+    private static final class Eventfd {
+        static final MethodHandle CALL = link("eventfd", JAVA_INT, NOT_VARIADIC, JAVA_INT, JAVA_INT);
+    }
+
+    private static final class IoUringSetup {
+        static final MethodHandle CALL = link("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, ADDRESS);
+    }
+
+    private static final class IoUringEnter {
+        static final MethodHandle CALL = link(
+                "syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
     }
 
     private static final class Strerror {
