@@ -1,11 +1,13 @@
 package ramback.posix;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 
@@ -66,6 +68,11 @@ public final class IoUring implements AutoCloseable {
     private static final int SUBMISSION = 40;
     private static final int COMPLETION = 80;
 
+    /** The C library has no functions for these; the numbers are the same on every processor. */
+    private static final long CALL_SETUP = 425;
+
+    private static final long CALL_ENTER = 426;
+
     private static final VarHandle INT = JAVA_INT.varHandle();
 
     private final int fd;
@@ -98,7 +105,7 @@ public final class IoUring implements AutoCloseable {
     public IoUring(int entryCount, int flags) throws PosixException {
         MemorySegment parameters = arena.allocate(PARAMETERS_BYTES, Long.BYTES);
         parameters.set(JAVA_INT, 8, flags);
-        int newFd = Native.ioUringSetup(entryCount, parameters);
+        int newFd = setup(entryCount, parameters);
         if (newFd < 0) {
             arena.close();
             throw new PosixException("io_uring_setup", -newFd, null);
@@ -208,7 +215,7 @@ public final class IoUring implements AutoCloseable {
             argument = waitArgument;
             argumentBytes = WAIT_ARGUMENT_BYTES;
         }
-        int result = Native.ioUringEnter(fd, unsubmittedCount(), 1, flags, argument, argumentBytes);
+        int result = enter(unsubmittedCount(), flags, argument, argumentBytes);
         if (result < 0 && result != -Errno.ETIME) {
             throw new PosixException("io_uring_enter", -result, null);
         }
@@ -251,5 +258,48 @@ public final class IoUring implements AutoCloseable {
             arena.close();
             Posix.close(fd);
         }
+    }
+
+    // ------------------------------------------------------------------------------------------------------- calls
+
+    private static int setup(int entryCount, MemorySegment parameters) {
+        MemorySegment state = Native.state();
+        try {
+            long result = (long) Setup.CALL.invokeExact(state, CALL_SETUP, (long) entryCount, parameters);
+            return (int) Native.resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    /** Waits for one completion. */
+    private int enter(int submitCount, int flags, MemorySegment argument, long argumentBytes) {
+        MemorySegment state = Native.state();
+        try {
+            long result;
+            do {
+                result = (long) Enter.CALL.invokeExact(
+                        state,
+                        CALL_ENTER,
+                        (long) fd,
+                        (long) submitCount,
+                        1L,
+                        (long) flags,
+                        argument,
+                        argumentBytes);
+            } while (Native.interrupted(result, state));
+            return (int) Native.resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    private static final class Setup {
+        static final MethodHandle CALL = Native.link("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, ADDRESS);
+    }
+
+    private static final class Enter {
+        static final MethodHandle CALL = Native.link(
+                "syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
     }
 }

@@ -30,12 +30,8 @@ final class Native {
     private static final long ERRNO_OFFSET = STATE_LAYOUT.byteOffset(PathElement.groupElement("errno"));
     private static final ThreadLocal<MemorySegment> STATE =
             ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(STATE_LAYOUT));
-    private static final int NOT_VARIADIC = -1;
+    static final int NOT_VARIADIC = -1;
     private static final int STRERROR_BYTES_MAX = 1024;
-    /** Calls for which the C library has no function; the numbers are the same on every processor. */
-    private static final long IO_URING_SETUP = 425;
-
-    private static final long IO_URING_ENTER = 426;
 
     private Native() {}
 
@@ -356,60 +352,6 @@ final class Native {
         }
     }
 
-    static long write(int fd, MemorySegment buffer, long lengthBytes) {
-        MemorySegment state = STATE.get();
-        try {
-            long result;
-            do {
-                result = (long) Write.CALL.invokeExact(state, fd, buffer, lengthBytes);
-            } while (interrupted(result, state));
-            return resultOrErrno(result, state);
-        } catch (Throwable t) {
-            throw unexpected(t);
-        }
-    }
-
-    static int eventfd(int initialValue, int flags) {
-        MemorySegment state = STATE.get();
-        try {
-            return resultOrErrno((int) Eventfd.CALL.invokeExact(state, initialValue, flags), state);
-        } catch (Throwable t) {
-            throw unexpected(t);
-        }
-    }
-
-    static int ioUringSetup(int entryCount, MemorySegment parameters) {
-        MemorySegment state = STATE.get();
-        try {
-            long result = (long) IoUringSetup.CALL.invokeExact(state, IO_URING_SETUP, (long) entryCount, parameters);
-            return (int) resultOrErrno(result, state);
-        } catch (Throwable t) {
-            throw unexpected(t);
-        }
-    }
-
-    static int ioUringEnter(
-            int fd, int submitCount, int completionCountMin, int flags, MemorySegment argument, long argumentBytes) {
-        MemorySegment state = STATE.get();
-        try {
-            long result;
-            do {
-                result = (long) IoUringEnter.CALL.invokeExact(
-                        state,
-                        IO_URING_ENTER,
-                        (long) fd,
-                        (long) submitCount,
-                        (long) completionCountMin,
-                        (long) flags,
-                        argument,
-                        argumentBytes);
-            } while (interrupted(result, state));
-            return (int) resultOrErrno(result, state);
-        } catch (Throwable t) {
-            throw unexpected(t);
-        }
-    }
-
     static String strerror(int errno) {
         MemorySegment state = STATE.get();
         try {
@@ -446,20 +388,25 @@ final class Native {
         }
     }
 
-    private static boolean interrupted(long result, MemorySegment state) {
+    /** Where the calling thread's calls leave errno. */
+    static MemorySegment state() {
+        return STATE.get();
+    }
+
+    static boolean interrupted(long result, MemorySegment state) {
         return result == -1 && state.get(JAVA_INT, ERRNO_OFFSET) == Errno.EINTR;
     }
 
-    private static int resultOrErrno(int result, MemorySegment state) {
+    static int resultOrErrno(int result, MemorySegment state) {
         return result == -1 ? -state.get(JAVA_INT, ERRNO_OFFSET) : result;
     }
 
-    private static long resultOrErrno(long result, MemorySegment state) {
+    static long resultOrErrno(long result, MemorySegment state) {
         return result == -1 ? -state.get(JAVA_INT, ERRNO_OFFSET) : result;
     }
 
     /** A downcall itself throws only for wrong arguments (a closed or heap segment): a programmer's error. */
-    private static RuntimeException unexpected(Throwable thrown) {
+    static RuntimeException unexpected(Throwable thrown) {
         if (thrown instanceof RuntimeException runtime) {
             return runtime;
         }
@@ -472,7 +419,7 @@ final class Native {
     /**
      * @param firstVariadicArgument index of the first argument that C passes as a variadic one, or {@link #NOT_VARIADIC}
      */
-    private static MethodHandle link(
+    static MethodHandle link(
             String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
         MemorySegment function = LINKER.defaultLookup()
                 .find(name)
@@ -626,23 +573,6 @@ final class Native {
     private static final class Sendto {
         static final MethodHandle CALL =
                 link("sendto", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
-    }
-
-    private static final class Write {
-        static final MethodHandle CALL = link("write", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG);
-    }
-
-    private static final class Eventfd {
-        static final MethodHandle CALL = link("eventfd", JAVA_INT, NOT_VARIADIC, JAVA_INT, JAVA_INT);
-    }
-
-    private static final class IoUringSetup {
-        static final MethodHandle CALL = link("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, ADDRESS);
-    }
-
-    private static final class IoUringEnter {
-        static final MethodHandle CALL = link(
-                "syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
     }
 
     private static final class Strerror {

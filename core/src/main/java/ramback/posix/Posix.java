@@ -90,7 +90,7 @@ public final class Posix {
     /** What {@link #seekData} and {@link #seekHole} answer where there is nothing any more. */
     public static final long NONE = -1;
 
-    static final int O_CLOEXEC = 0x80000;
+    private static final int O_CLOEXEC = 0x80000;
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int STANDARD_ERROR = 2;

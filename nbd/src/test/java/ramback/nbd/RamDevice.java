@@ -20,16 +20,16 @@ import ramback.device.TooManySessionsException;
  * A device that is nothing but memory, for tests: keeps the contract of {@link DeviceSession} to the letter (whole runs,
  * bounded deferral, two releases) and lets a test defer, throttle and fail requests.
  */
-final class RamDevice implements Device {
+public final class RamDevice implements Device {
 
     static final int STAGING_BYTES_MIN = 128 << 10;
 
     /** A request as the device sees it, for {@link #deferWhere} and {@link #failWith}. */
-    record Seen(String kind, long offsetBytes, long lengthBytes, boolean flag, boolean forceUnitAccess) {}
+    public record Seen(String kind, long offsetBytes, long lengthBytes, boolean flag, boolean forceUnitAccess) {}
 
     /** A deferred request, waiting for the test to finish it. */
-    record Waiting(Session session, Seen request, long token) {
-        void finish(Outcome outcome) {
+    public record Waiting(Session session, Seen request, long token) {
+        public void finish(Outcome outcome) {
             session.finished.add(new Finished(token, outcome));
         }
     }
@@ -42,13 +42,13 @@ final class RamDevice implements Device {
     private final boolean readOnly;
     private final int sessionCountMax;
     private final int deferredCountMax;
-    final MemorySegment memory;
+    public final MemorySegment memory;
 
-    final AtomicInteger openSessionCount = new AtomicInteger();
-    final BlockingQueue<Waiting> waiting = new LinkedBlockingQueue<>();
-    final BlockingQueue<Seen> log = new LinkedBlockingQueue<>();
-    volatile boolean logging = true;
-    volatile boolean direct = true;
+    public final AtomicInteger openSessionCount = new AtomicInteger();
+    public final BlockingQueue<Waiting> waiting = new LinkedBlockingQueue<>();
+    public final BlockingQueue<Seen> log = new LinkedBlockingQueue<>();
+    public volatile boolean logging = true;
+    public volatile boolean direct = true;
 
     /** What a thread does that has given a session back: a test may keep it there. */
     volatile Runnable afterRelease = () -> {};
@@ -57,14 +57,14 @@ final class RamDevice implements Device {
     volatile boolean tellsStates;
 
     /** The states of each chunk, as {@link Extent} has them; null: all hold data, and nothing else is told of them. */
-    volatile int @Nullable [] chunkStates;
+    public volatile int @Nullable [] chunkStates;
 
     volatile boolean stopping;
-    volatile @Nullable Predicate<Seen> deferWhere;
-    volatile java.util.function.@Nullable Function<Seen, @Nullable Outcome> failWith;
-    volatile @Nullable CountDownLatch storeGate;
+    public volatile @Nullable Predicate<Seen> deferWhere;
+    public volatile java.util.function.@Nullable Function<Seen, @Nullable Outcome> failWith;
+    public volatile @Nullable CountDownLatch storeGate;
 
-    RamDevice(
+    public RamDevice(
             String name, MemorySegment memory, int chunkBytes, boolean readOnly, int sessionCountMax, int deferredMax) {
         this.name = name;
         this.memory = memory;
@@ -75,7 +75,7 @@ final class RamDevice implements Device {
         this.deferredCountMax = deferredMax;
     }
 
-    static RamDevice ofSize(long sizeBytes) {
+    public static RamDevice ofSize(long sizeBytes) {
         return new RamDevice("disk", Arena.ofAuto().allocate(sizeBytes), 4096, false, 16, 64);
     }
 
@@ -117,7 +117,7 @@ final class RamDevice implements Device {
     }
 
     /** See {@link RamDevice}. */
-    final class Session implements DeviceSession {
+    public final class Session implements DeviceSession {
         private static final long CLOSED_TOKEN = -1;
 
         private final BlockingQueue<Finished> finished = new LinkedBlockingQueue<>();
