@@ -1,6 +1,8 @@
-# The guest of sections 80, 81 and 82, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
-# an overlay in memory, or what is on a disk.
+# The guest of sections 80 to 83, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
+# an overlay in memory, or what is on a disk. A section may set, before it sources this, GUEST_LINUX, the package that depends on the
+# kernel's, and GUEST_MODULES, more of its modules.
 
+readonly GUEST_LINUX=${GUEST_LINUX:-linux-image-amd64} GUEST_MODULES=${GUEST_MODULES:-}
 readonly GUEST_PACKAGES=(qemu-system-x86:qemu-system-x86_64 busybox-static:busybox kmod:modprobe xz-utils:xz cpio:cpio)
 
 guest_packages() { # [PACKAGE:PROGRAM...]: these too
@@ -13,7 +15,7 @@ guest_packages() { # [PACKAGE:PROGRAM...]: these too
 
 guest_download() { # -> the package of Debian's kernel
     local package
-    package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
+    package=$(apt-cache depends "$GUEST_LINUX" | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
     apt-get download "$package"
 }
 
@@ -27,7 +29,8 @@ guest_kernel() { # [PROGRAM...] -> vmlinuz, and initramfs.gz with the modules th
     version=$(basename kernel/lib/modules/*)
     depmod -b kernel "$version"
     mkdir -p initramfs/bin initramfs/mod
-    for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay nbd ext4; do
+    # shellcheck disable=SC2086 # a word each
+    for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay nbd ext4 $GUEST_MODULES; do
         modprobe -d kernel -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
     done | awk '!seen[$0]++' >wanted.txt
     while IFS= read -r module; do

@@ -35,6 +35,7 @@ public final class Errno {
     public static final int ENOTEMPTY = 39;
     public static final int ELOOP = 40;
     public static final int ENODATA = 61;
+    public static final int ETIME = 62;
     public static final int EPROTO = 71;
     public static final int EBADMSG = 74;
     public static final int EOVERFLOW = 75;
@@ -83,6 +84,7 @@ public final class Errno {
             case ENOTEMPTY -> "ENOTEMPTY";
             case ELOOP -> "ELOOP";
             case ENODATA -> "ENODATA";
+            case ETIME -> "ETIME";
             case EPROTO -> "EPROTO";
             case EBADMSG -> "EBADMSG";
             case EOVERFLOW -> "EOVERFLOW";

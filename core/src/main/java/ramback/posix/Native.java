@@ -248,6 +248,15 @@ final class Native {
         }
     }
 
+    static int getpagesize() {
+        MemorySegment state = STATE.get();
+        try {
+            return (int) Getpagesize.CALL.invokeExact(state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int execv(MemorySegment program, MemorySegment arguments) {
         MemorySegment state = STATE.get();
         try {
@@ -522,6 +531,10 @@ final class Native {
 
     private static final class Getegid {
         static final MethodHandle CALL = link("getegid", JAVA_INT, NOT_VARIADIC);
+    }
+
+    private static final class Getpagesize {
+        static final MethodHandle CALL = link("getpagesize", JAVA_INT, NOT_VARIADIC);
     }
 
     private static final class Execv {

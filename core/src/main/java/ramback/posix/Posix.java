@@ -105,6 +105,7 @@ public final class Posix {
     private static final int LOCK_NB = 4;
     private static final int LOCK_UN = 8;
     private static final int POSIX_FADV_RANDOM = 1;
+    private static final int PROT_READ = 1;
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
     private static final int MAP_SHARED = 1;
@@ -411,10 +412,27 @@ public final class Posix {
      *
      * @param lengthBytes more than 0
      */
-    @SuppressWarnings("restricted") // a mapping is memory that only we know the length of
     public static MemorySegment mmapShared(int fd, long lengthBytes) throws PosixException {
-        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0));
+        return mmapShared(fd, 0, lengthBytes);
+    }
+
+    /** As {@link #mmapShared(int, long)}, from an offset on, a multiple of the page size. */
+    @SuppressWarnings("restricted") // a mapping is memory that only we know the length of
+    public static MemorySegment mmapShared(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, offsetBytes));
         return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
+    }
+
+    /** As {@link #mmapShared(int, long, long)}, for reading alone. */
+    @SuppressWarnings("restricted") // as above
+    public static MemorySegment mmapReadOnly(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ, MAP_SHARED, fd, offsetBytes));
+        return MemorySegment.ofAddress(address).reinterpret(lengthBytes).asReadOnly();
+    }
+
+    /** The unit of mappings: 4 KiB, or up to 64 KiB on aarch64. */
+    public static int pageBytes() {
+        return Native.getpagesize();
     }
 
     /** Maps memory of this process alone, zeroed, which is there only from the first touch of each page on. */
@@ -424,7 +442,7 @@ public final class Posix {
         return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
     }
 
-    /** Ends a mapping of {@link #mmapShared} or {@link #mmapAnonymous}. */
+    /** Ends a mapping of {@link #mmapShared}, {@link #mmapReadOnly} or {@link #mmapAnonymous}. */
     public static void munmap(MemorySegment mapping) throws PosixException {
         check("munmap", Native.munmap(mapping, mapping.byteSize()), null);
     }
