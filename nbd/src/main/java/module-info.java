@@ -18,4 +18,6 @@ module ramback.nbd {
             ramback.daemon;
     exports ramback.remote to // the engine opens remote images
             ramback.daemon;
+    exports ramback.kernelnbd to // the daemon attaches its exports as block devices
+            ramback.daemon;
 }

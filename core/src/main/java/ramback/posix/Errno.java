@@ -40,7 +40,10 @@ public final class Errno {
     public static final int EBADMSG = 74;
     public static final int EOVERFLOW = 75;
     public static final int EILSEQ = 84;
+    public static final int EMSGSIZE = 90;
+    public static final int EPROTONOSUPPORT = 93;
     public static final int EOPNOTSUPP = 95;
+    public static final int EAFNOSUPPORT = 97;
     public static final int ENOTCONN = 107;
     public static final int ETIMEDOUT = 110;
     public static final int ECONNREFUSED = 111;
@@ -89,7 +92,10 @@ public final class Errno {
             case EBADMSG -> "EBADMSG";
             case EOVERFLOW -> "EOVERFLOW";
             case EILSEQ -> "EILSEQ";
+            case EMSGSIZE -> "EMSGSIZE";
+            case EPROTONOSUPPORT -> "EPROTONOSUPPORT";
             case EOPNOTSUPP -> "EOPNOTSUPP";
+            case EAFNOSUPPORT -> "EAFNOSUPPORT";
             case ENOTCONN -> "ENOTCONN";
             case ETIMEDOUT -> "ETIMEDOUT";
             case ECONNREFUSED -> "ECONNREFUSED";

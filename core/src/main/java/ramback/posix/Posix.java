@@ -94,9 +94,9 @@ public final class Posix {
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int STANDARD_ERROR = 2;
-    private static final int AF_UNIX = 1;
+    static final int AF_UNIX = 1;
     private static final int SOCK_DGRAM_CLOEXEC = 2 | O_CLOEXEC;
-    private static final int MSG_NOSIGNAL = 0x4000;
+    static final int MSG_NOSIGNAL = 0x4000;
     private static final int SOCKET_NAME_BYTES_MAX = 108;
     private static final int SEEK_END = 2;
     private static final int SEEK_DATA = 3;
@@ -506,21 +506,8 @@ public final class Posix {
      * @throws PosixException ENOENT or ECONNREFUSED where nobody listens, ENAMETOOLONG for a name of more than 108 bytes
      */
     public static void sendDatagram(int fd, String name, byte[] message) throws PosixException {
-        boolean isAbstract = name.startsWith("@");
-        byte[] encoded = name.getBytes(PATH_CHARSET);
-        // A path ends with a zero byte, an abstract name begins with one.
-        int nameBytes = isAbstract ? encoded.length : encoded.length + 1;
-        if (nameBytes > SOCKET_NAME_BYTES_MAX) {
-            throw new PosixException("sendto", Errno.ENAMETOOLONG, name);
-        }
         try (Arena arena = Arena.ofConfined()) {
-            // struct sockaddr_un: 0 family u16, 2 name
-            MemorySegment address = arena.allocate(Short.BYTES + nameBytes, Short.BYTES);
-            address.set(JAVA_SHORT, 0, (short) AF_UNIX);
-            MemorySegment.copy(encoded, 0, address, JAVA_BYTE, Short.BYTES, encoded.length);
-            if (isAbstract) {
-                address.set(JAVA_BYTE, Short.BYTES, (byte) 0);
-            }
+            MemorySegment address = unixAddress(arena, name, "sendto");
             MemorySegment bytes = arena.allocate(message.length);
             MemorySegment.copy(message, 0, bytes, JAVA_BYTE, 0, message.length);
             long sent = Native.sendto(
@@ -529,6 +516,25 @@ public final class Posix {
                 throw new PosixException("sendto", (int) -sent, name);
             }
         }
+    }
+
+    /** {@code struct sockaddr_un} for a path, or for {@code @} and a name in the abstract namespace. */
+    static MemorySegment unixAddress(Arena arena, String name, String call) throws PosixException {
+        boolean isAbstract = name.startsWith("@");
+        byte[] encoded = name.getBytes(PATH_CHARSET);
+        // A path ends with a zero byte, an abstract name begins with one.
+        int nameBytes = isAbstract ? encoded.length : encoded.length + 1;
+        if (nameBytes > SOCKET_NAME_BYTES_MAX) {
+            throw new PosixException(call, Errno.ENAMETOOLONG, name);
+        }
+        // 0 family u16, 2 name
+        MemorySegment address = arena.allocate(Short.BYTES + nameBytes, Short.BYTES);
+        address.set(JAVA_SHORT, 0, (short) AF_UNIX);
+        MemorySegment.copy(encoded, 0, address, JAVA_BYTE, Short.BYTES, encoded.length);
+        if (isAbstract) {
+            address.set(JAVA_BYTE, Short.BYTES, (byte) 0);
+        }
+        return address;
     }
 
     // ---------------------------------------------------------------------------------------------- process
