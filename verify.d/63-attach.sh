@@ -149,14 +149,17 @@ files() {
 up disk.img --name disk --mode writeback --journal none
 check 'status, mode, trace and flush are read and written as the driver of 2008 had it' files
 
+memory_kib() {
+    du -sk "$RAM" | cut -f1
+}
+
 discards() { # what is discarded gives memory back
-    local before after
+    local before
     dd if=/dev/urandom of="$(attach disk --via fuse)" bs=1M count=128 oflag=direct status=none
-    before=$(du -sk "$RAM" | cut -f1)
+    before=$(memory_kib)
     blkdiscard -f /dev/ramback/disk
-    after=$(du -sk "$RAM" | cut -f1)
-    printf '%s KiB, then %s KiB\n' "$before" "$after"
-    ((after + 64 * 1024 < before))
+    printf '%s KiB, then %s KiB\n' "$before" "$(memory_kib)"
+    wait_for 20 eval "((\$(memory_kib) + 64 * 1024 < $before))"
     cmp -n $((64 << 20)) /dev/ramback/disk /dev/zero
     ramback detach disk
 }
@@ -460,6 +463,8 @@ postgres() {
     pg initdb -D mnt/data --no-sync --auth=trust >initdb.log
     pg_start
     pg pgbench -h "$WORK/pg" -i -q -s 1 postgres
+    pg psql -h "$WORK/pg" -d postgres -c CHECKPOINT
+    sync -f mnt
     pg pgbench -h "$WORK/pg" -c 2 -T 60 postgres >pgbench.log 2>&1 &
     bench=$!
     pg_work work --begun pg.begun >pg.out 2>&1 &

@@ -351,6 +351,7 @@ public final class Teardown {
             for (Mount mount : parts.fuse()) {
                 unmountFuse(mount);
             }
+            removeLink();
             Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
             Files.deleteIfExists(directory.resolve(Parts.LOOP_FILE_NAME));
             AttachRecord.remove(directory);
