@@ -135,8 +135,8 @@ final class FuseServer {
                 long unique = message.get(JAVA_LONG, FuseProtocol.IN_UNIQUE);
                 if (major < FuseProtocol.MAJOR || major == FuseProtocol.MAJOR && minor < FuseProtocol.MINOR) {
                     reply(vector, message, unique, -Errno.EPROTO, 0);
-                    throw new FuseUnavailableException("the kernel's FUSE is " + major + "." + minor + ", " + FuseProtocol.MAJOR
-                            + "." + FuseProtocol.MINOR + " or newer is needed: Linux 5.4");
+                    throw new FuseUnavailableException("the kernel's FUSE is " + major + "." + minor + ", "
+                            + FuseProtocol.MAJOR + "." + FuseProtocol.MINOR + " or newer is needed: Linux 5.4");
                 }
                 answerInit(vector, message, unique);
             } while (major > FuseProtocol.MAJOR);
@@ -183,8 +183,7 @@ final class FuseServer {
             Replies replies = new Replies(lane.fd, lane.session, arena);
             Replies deferred = new Replies(lane.fd, lane.session, arena);
             DiskRequests disk = new DiskRequests(lane.session, sizeBytes, lane.waiting, replies);
-            Requests requests =
-                    new Requests(lane.fd, lane.session, tree, files, disk, replies, payloadBytesMax, arena);
+            Requests requests = new Requests(lane.fd, lane.session, tree, files, disk, replies, payloadBytesMax, arena);
             Thread replyThread = Thread.ofPlatform()
                     .daemon()
                     .name("fuse-reply-" + lane.number)

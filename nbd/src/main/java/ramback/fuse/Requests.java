@@ -93,7 +93,8 @@ final class Requests {
             } else if (received == 0 || isEnd((int) -received)) {
                 return End.DISCONNECTED;
             }
-            // Otherwise the request was taken back while it was being received (ENOENT), or is too short to be answered.
+            // Otherwise the request was taken back while it was being received (ENOENT), or is too short to be
+            // answered.
         }
     }
 
@@ -233,9 +234,8 @@ final class Requests {
     // ---------------------------------------------------------------------------------------------------- the rest
 
     private void lookUp(long unique, long parent, int messageBytes) {
-        long found = parent == FuseProtocol.ROOT_NODE
-                ? tree.lookUp(head.asSlice(ARGUMENTS, messageBytes - ARGUMENTS))
-                : 0;
+        long found =
+                parent == FuseProtocol.ROOT_NODE ? tree.lookUp(head.asSlice(ARGUMENTS, messageBytes - ARGUMENTS)) : 0;
         if (found == 0) {
             replies.error(unique, Errno.ENOENT);
         } else {
