@@ -133,7 +133,7 @@ final class FuseServer {
                 major = message.get(JAVA_INT, FuseProtocol.IN_HEADER_BYTES);
                 int minor = message.get(JAVA_INT, FuseProtocol.IN_HEADER_BYTES + 4);
                 long unique = message.get(JAVA_LONG, FuseProtocol.IN_UNIQUE);
-                if (major < FuseProtocol.MAJOR || major == FuseProtocol.MAJOR && minor < FuseProtocol.MINOR) {
+                if (major < FuseProtocol.MAJOR || (major == FuseProtocol.MAJOR && minor < FuseProtocol.MINOR)) {
                     reply(vector, message, unique, -Errno.EPROTO, 0);
                     throw new FuseUnavailableException("the kernel's FUSE is " + major + "." + minor + ", "
                             + FuseProtocol.MAJOR + "." + FuseProtocol.MINOR + " or newer is needed: Linux 5.4");

@@ -29,7 +29,14 @@ final class FakeKernel implements AutoCloseable {
     static final int ALL_FLAGS = -1;
 
     /** A reply; the body is in the machine's byte order. */
-    record Reply(int error, ByteBuffer body) {}
+    record Reply(int error, ByteBuffer body) {
+
+        byte[] bytes() {
+            byte[] bytes = new byte[body.capacity()];
+            body.get(0, bytes);
+            return bytes;
+        }
+    }
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment message = arena.allocate(MESSAGE_BYTES_MAX, 8);
@@ -39,6 +46,7 @@ final class FakeKernel implements AutoCloseable {
     private final Descriptors.Pair pair;
     private final FuseServer server;
     private long lastUnique = 100;
+    private int notifiedCount;
     private boolean closed;
 
     /** What the server answered to INIT. */
@@ -157,6 +165,7 @@ final class FakeKernel implements AutoCloseable {
         if (code != FuseProtocol.NOTIFY_RETRIEVE) {
             throw new AssertionError("notification " + code);
         }
+        notifiedCount++;
         long unique = bytes.getLong(16);
         int length = FuseProtocol.IN_HEADER_BYTES + 40;
         sendRaw(length, length, FuseProtocol.NOTIFY_REPLY, unique, FuseProtocol.ROOT_NODE, body(40));
@@ -243,7 +252,9 @@ final class FakeKernel implements AutoCloseable {
     boolean leave() throws Exception {
         boolean[] kept = new boolean[1];
         Thread leaver = Thread.ofPlatform().start(() -> kept[0] = server.leave());
-        receive(); // the wish to stop
+        while (notifiedCount == 0) {
+            receive();
+        }
         leaver.join();
         return kept[0];
     }
