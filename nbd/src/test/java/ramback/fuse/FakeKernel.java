@@ -19,7 +19,7 @@ import ramback.posix.Vectors;
 
 /**
  * The kernel's side of a connection, over a pair of sockets that keep messages whole: sends requests, receives replies in
- * any order, sends a server's wish to stop on to it. One thread's.
+ * any order. One thread's.
  */
 final class FakeKernel implements AutoCloseable {
 
@@ -46,7 +46,6 @@ final class FakeKernel implements AutoCloseable {
     private final Descriptors.Pair pair;
     private final FuseServer server;
     private long lastUnique = 100;
-    private int notifiedCount;
     private boolean closed;
 
     /** What the server answered to INIT. */
@@ -148,10 +147,6 @@ final class FakeKernel implements AutoCloseable {
         }
         int error = bytes.getInt(4);
         long unique = bytes.getLong(8);
-        if (unique == 0) {
-            notified(error);
-            return true;
-        }
         byte[] body = message.asSlice(FuseProtocol.OUT_HEADER_BYTES, received - FuseProtocol.OUT_HEADER_BYTES)
                 .toArray(ValueLayout.JAVA_BYTE);
         Reply reply = new Reply(-error, ByteBuffer.wrap(body).order(ByteOrder.nativeOrder()));
@@ -159,16 +154,6 @@ final class FakeKernel implements AutoCloseable {
             throw new AssertionError("a second reply to " + unique);
         }
         return true;
-    }
-
-    private void notified(int code) throws PosixException {
-        if (code != FuseProtocol.NOTIFY_RETRIEVE) {
-            throw new AssertionError("notification " + code);
-        }
-        notifiedCount++;
-        long unique = bytes.getLong(16);
-        int length = FuseProtocol.IN_HEADER_BYTES + 40;
-        sendRaw(length, length, FuseProtocol.NOTIFY_REPLY, unique, FuseProtocol.ROOT_NODE, body(40));
     }
 
     /** Whether a reply to a request has come already; reads nothing more than what an answered GETATTR shows to be there. */
@@ -246,17 +231,6 @@ final class FakeKernel implements AutoCloseable {
         unmount();
         server.stop();
         arena.close();
-    }
-
-    /** Leaves, with the kernel's part played by this thread; returns whether the connection is kept. */
-    boolean leave() throws Exception {
-        boolean[] kept = new boolean[1];
-        Thread leaver = Thread.ofPlatform().start(() -> kept[0] = server.leave());
-        while (notifiedCount == 0) {
-            receive();
-        }
-        leaver.join();
-        return kept[0];
     }
 
     /** The server's end, after it left. */

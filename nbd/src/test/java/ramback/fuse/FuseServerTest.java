@@ -660,7 +660,7 @@ final class FuseServerTest {
         RamDevice.Waiting inDevice = device.waiting.take();
         assertThat(kernel.isAnswered(waiting)).isFalse();
         Thread finisher = Thread.ofPlatform().start(() -> inDevice.finish(Outcome.DONE));
-        assertThat(kernel.leave()).isTrue();
+        assertThat(kernel.server().leave()).isTrue();
         finisher.join();
         assertThat(kernel.await(word).error()).isEqualTo(Errno.EINTR);
         assertThat(kernel.await(waiting).bytes()).isEqualTo(bytes);
