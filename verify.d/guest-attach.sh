@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Runs in the guest of 86-attach-guest.sh: a device of this very guest's ramback attached by ublk and by the kernel's NBD client,
+# with a filesystem that is written to while its daemon is killed, started again and upgraded. The last line says 'guest: done' when
+# all of it was so.
+
+set -Eeuo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=${HERE%/*}
+word() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+JAVA_HOME=$(word jdk)
+WAYS=$(word ways) # such as ublk,nbd
+export JAVA_HOME RAMBACK_NO_BUILD=1 RAMBACK_RUN_DIR=/run/ramback RAMBACK_STATE_DIR=/run/state PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C.UTF-8
+cd /run
+mkdir mnt
+
+say() { printf 'guest: %s (%s s)\n' "$*" "$SECONDS"; }
+failed() { # LINE
+    say "failed in line $1"
+    tail -n 12 /run/*.log /run/*.txt || true
+    dmesg | tail -n 12 || true
+}
+trap 'failed $LINENO' ERR
+
+ramback() { timeout 180 "$ROOT/ramback" "$@"; }
+
+await() { # SECONDS COMMAND...
+    local until=$((SECONDS + $1))
+    shift
+    while ! "$@"; do
+        if ((SECONDS >= until)); then
+            say "not in time: $*"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+ready() { grep -q ' ready, ' up.log || ! kill -0 "$PID" 2>/dev/null; }
+
+up() { # OPTION...: sets PID
+    "$ROOT/ramback" up disk.img --size 160M --ram sparse --journal-size 16M "$@" >up.log 2>&1 </dev/null &
+    PID=$!
+    disown
+    await 180 ready
+    grep ' ready, ' up.log
+}
+
+gone() { [[ ! -e /proc/$1 ]]; }
+
+killed() {
+    kill -KILL "$PID"
+    await 30 gone "$PID"
+}
+
+write_on() { # files, each synced, until `stop` is there; what fails ends it
+    local number=0
+    while [[ ! -e stop ]]; do
+        number=$((number + 1))
+        yes "$number" | dd of="mnt/$((number % 40))" bs=16k count=4 iflag=fullblock conv=fsync status=none || return 1
+        echo "$number" >written
+    done
+}
+
+more_written() { # than this
+    (($(cat written) > $1))
+}
+
+goes_on() { # within some seconds
+    local number
+    number=$(cat written)
+    await 120 more_written $((number + 5))
+    kill -0 "$WRITER"
+}
+
+all_there() { # the last 40 files, whole
+    local number last
+    last=$(cat written)
+    for ((number = last > 40 ? last - 39 : 1; number <= last; number++)); do
+        cmp <(yes "$number" | head -c $((64 << 10))) "mnt/$((number % 40))"
+    done
+}
+
+outlived() { # WAY
+    local device
+    up
+    device=$(ramback attach disk --via "$1" --mount mnt --mkfs ext4)
+    say "$1: attached as $device, $(readlink "$device"), $(lsblk -bndo SIZE,LOG-SEC,DISC-MAX "$device" | xargs)"
+    [[ $device == /dev/ramback/disk ]]
+    rm -f stop written
+    echo 0 >written
+    write_on &
+    WRITER=$!
+    await 60 more_written 5
+    killed
+    ramback ls >ls.txt
+    grep -q "gone .*$(readlink "$device") (left)" ls.txt
+    up
+    grep 'is served again' up.log
+    goes_on
+    say "$1: killed and started again, $(cat written) files written"
+    ramback upgrade disk
+    goes_on
+    say "$1: upgraded, $(cat written) files written"
+    touch stop
+    wait "$WRITER"
+    all_there
+    ramback status disk --json | grep -o '"attached":{[^}]*}'
+    ramback detach disk | tee detached.txt
+    [[ ! -e $device && ! -e /run/ramback/disk/attachment ]]
+    ramback down disk
+    await 60 gone "$PID"
+    e2fsck -fn disk.img
+    say "$1: detached, the plain image is clean"
+}
+
+without_daemon() { # WAY: detach of what waits for a daemon that does not come
+    local disk
+    up
+    disk=$(readlink "$(ramback attach disk --via "$1" --mount mnt)")
+    killed
+    ramback detach disk | tee detached.txt
+    grep -q "removed $disk" detached.txt
+    grep -q 'unmounted /run/mnt' detached.txt
+    if mountpoint -q mnt || [[ -e /dev/ramback ]]; then return 1; fi
+    up
+    ramback down disk
+    await 60 gone "$PID"
+    say "$1: detached without its daemon"
+}
+
+lost() { # WAY: writes that were acknowledged are lost, so the block device must not go on
+    local disk
+    up --mode checkpoint --interval 1h --dirty-max 32M
+    disk=$(readlink "$(ramback attach disk --via "$1")")
+    dd if=/dev/urandom of="$disk" bs=64k count=16 oflag=direct seek=100 status=none
+    killed
+    rm -rf /dev/shm/ramback
+    up --mode checkpoint
+    grep "$disk was removed: writes that it had been told of as done were lost" up.log
+    ramback down disk
+    await 60 gone "$PID"
+    say "$1: after a loss the block device is removed"
+}
+
+say "Linux $(uname -r)"
+for way in ${WAYS//,/ }; do
+    outlived "$way"
+    without_daemon "$way"
+    lost "$way"
+    rm -f disk.img*
+done
+up
+ramback attach disk >path.txt 2>said.txt
+grep -q "attached by ${WAYS%%,*}" said.txt
+kill -TERM "$PID" # detaches by itself
+await 120 gone "$PID"
+[[ ! -e /dev/ramback && ! -e /run/ramback/disk ]]
+say "auto takes ${WAYS%%,*}, and SIGTERM detaches it"
+say done
