@@ -44,7 +44,8 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
     boolean isInherited() {
         try {
             return via == Via.FUSE
-                    && Files.readSymbolicLink(Path.of("/proc/self/fd/" + number)).equals(FUSE_DEVICE);
+                    && Files.readSymbolicLink(Path.of("/proc/self/fd/" + number))
+                            .equals(FUSE_DEVICE);
         } catch (IOException e) {
             return false;
         }
@@ -74,9 +75,7 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
         try {
             int number = Integer.parseInt(words[1]);
             long generation = Long.parseLong(words[2]);
-            return Via.ofWord(words[0])
-                    .filter(_ -> number >= 0)
-                    .map(via -> new AttachRecord(via, number, generation));
+            return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, generation));
         } catch (NumberFormatException e) {
             return Optional.empty();
         }

@@ -149,8 +149,7 @@ public final class Attachments {
             forget();
             Files.deleteIfExists(offer.fuseDirectory());
         } catch (IOException e) {
-            throw new Refusal(
-                    Refusal.Kind.FAILED, "cannot take " + present.path() + " away: " + e.getMessage(), e);
+            throw new Refusal(Refusal.Kind.FAILED, "cannot take " + present.path() + " away: " + e.getMessage(), e);
         }
     }
 
@@ -175,8 +174,7 @@ public final class Attachments {
             if (via.isEmpty() || (!isServed && parts.isNone())) {
                 return null;
             }
-            return new AttachedDisk(
-                    via.get().word(), parts.device(offer.directory()), parts.mountPoints(), !isServed);
+            return new AttachedDisk(via.get().word(), parts.device(offer.directory()), parts.mountPoints(), !isServed);
         } catch (IOException e) {
             return null; // a machine without /proc shows nothing
         }
@@ -236,7 +234,9 @@ public final class Attachments {
                 }
             }
         } catch (IOException e) {
-            LOG.log(Level.WARNING, "cannot see whether there are more block devices of " + name() + ": " + e.getMessage());
+            LOG.log(
+                    Level.WARNING,
+                    "cannot see whether there are more block devices of " + name() + ": " + e.getMessage());
         }
     }
 
@@ -255,12 +255,15 @@ public final class Attachments {
             forget();
             LOG.log(
                     Level.WARNING,
-                    path + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
-                            + " not go on; unmount that, check its filesystem, then 'ramback attach " + name() + "' again");
+                    path
+                            + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
+                            + " not go on; unmount that, check its filesystem, then 'ramback attach " + name()
+                            + "' again");
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
-                    path + " cannot be served again: " + e.getMessage() + "; 'ramback detach " + name() + "' removes it");
+                    path + " cannot be served again: " + e.getMessage() + "; 'ramback detach " + name()
+                            + "' removes it");
         }
     }
 

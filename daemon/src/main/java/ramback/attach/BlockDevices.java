@@ -83,7 +83,8 @@ final class BlockDevices {
     /** {@code MAJOR:MINOR} of a disk or partition, or "" when it is gone. */
     String number(String name) {
         try {
-            return Files.readString(root.resolve("sys/class/block").resolve(name).resolve("dev"))
+            return Files.readString(
+                            root.resolve("sys/class/block").resolve(name).resolve("dev"))
                     .strip();
         } catch (IOException e) {
             return "";

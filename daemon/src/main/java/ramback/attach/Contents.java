@@ -28,8 +28,7 @@ public record Contents(String filesystem, String partitionTable) {
             case NOTHING_FOUND -> new Contents("", "");
             case SEVERAL_FOUND -> new Contents("mixture of filesystems", "");
             default ->
-                throw new Refusal(
-                        Refusal.Kind.FAILED, "cannot see what " + blockDevice + " holds: " + result.reason());
+                throw new Refusal(Refusal.Kind.FAILED, "cannot see what " + blockDevice + " holds: " + result.reason());
         };
     }
 

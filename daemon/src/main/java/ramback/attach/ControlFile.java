@@ -12,7 +12,8 @@ import ramback.engine.Refusal;
  * @param text what reading it gives, made anew at each open
  * @param writing what a written word does, or null for a file that is only read
  */
-public record ControlFile(String name, Supplier<String> text, @Nullable Writing writing) {
+public record ControlFile(
+        String name, Supplier<String> text, @Nullable Writing writing) {
 
     /** What a written word does. */
     @FunctionalInterface

@@ -21,8 +21,7 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
                     directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         }
         try {
-            return new FuseDisk(
-                    FuseDirectory.mount(offer.device(), directory, files(offer)), offer.exportGeneration());
+            return new FuseDisk(FuseDirectory.mount(offer.device(), directory, files(offer)), offer.exportGeneration());
         } catch (IOException e) {
             Files.deleteIfExists(directory);
             throw e;
@@ -43,7 +42,8 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
     }
 
     private static IOException tooMany(TooManySessionsException e) {
-        return new IOException("all sessions of the device are taken by clients; start it with a higher --max-clients", e);
+        return new IOException(
+                "all sessions of the device are taken by clients; start it with a higher --max-clients", e);
     }
 
     private static List<FuseFile> files(Offer offer) {

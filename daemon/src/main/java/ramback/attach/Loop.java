@@ -45,7 +45,8 @@ public final class Loop {
 
     /** Whether a loop device goes past the page cache. */
     public static boolean isDirect(Path loop) {
-        return "1".equals(
-                new BlockDevices(Path.of("/")).attribute(loop.getFileName().toString(), "loop/dio"));
+        return "1"
+                .equals(new BlockDevices(Path.of("/"))
+                        .attribute(loop.getFileName().toString(), "loop/dio"));
     }
 }

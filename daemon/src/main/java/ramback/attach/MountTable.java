@@ -48,7 +48,8 @@ record MountTable(List<Mount> mounts) {
     /** The same in an order in which it can be unmounted: what lies deeper, or was mounted later, first. */
     static List<Mount> unmountable(List<Mount> mounts) {
         List<Mount> order = new ArrayList<>(mounts.reversed());
-        order.sort(Comparator.comparingInt((Mount mount) -> Path.of(mount.directory()).getNameCount())
+        order.sort(Comparator.comparingInt(
+                        (Mount mount) -> Path.of(mount.directory()).getNameCount())
                 .reversed());
         return order;
     }

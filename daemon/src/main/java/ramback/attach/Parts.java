@@ -122,7 +122,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         try {
             Path path = root.resolve(source.substring(1));
             return Files.isSymbolicLink(path)
-                    ? path.resolveSibling(Files.readSymbolicLink(path)).normalize().toString()
+                    ? path.resolveSibling(Files.readSymbolicLink(path))
+                            .normalize()
+                            .toString()
                     : source;
         } catch (IOException e) {
             return source;

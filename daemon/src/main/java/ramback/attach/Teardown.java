@@ -92,7 +92,8 @@ public final class Teardown {
             tools.run("coreutils", "sync", "-f", mount.directory()); // of what it can still be given, nothing is lost
             Users users = Users.ofDirectory(ROOT, mount.directory());
             Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
-            lost.add(mount.directory() + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
+            lost.add(mount.directory()
+                    + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
                     + (result.isDone() ? "" : ", and can't be unmounted: " + result.reason()));
             taken.add("cut off " + mount.directory());
         }
@@ -211,7 +212,8 @@ public final class Teardown {
     private void awaitGone(String loop) throws Refusal, InterruptedException {
         for (int poll = 0; parts().disks().contains(loop); poll++) {
             if (poll == PASSING_POLLS_MAX) {
-                throw failed("/dev/" + loop + " is still in use, by nobody who can be seen from here (a container, or the"
+                throw failed("/dev/" + loop
+                        + " is still in use, by nobody who can be seen from here (a container, or the"
                         + " kernel itself); it goes with the last of them, then 'ramback detach " + name + "' again");
             }
             TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
@@ -270,7 +272,11 @@ public final class Teardown {
      */
     public void abort() throws Refusal, InterruptedException {
         for (Mount mount : parts().fuse()) {
-            tools.run("mount", "umount", "-f", mount.directory()); // it fails as long as a loop device holds the file, and aborts all the same
+            tools.run(
+                    "mount",
+                    "umount",
+                    "-f",
+                    mount.directory()); // it fails as long as a loop device holds the file, and aborts all the same
             taken.add("cut off the daemon's FUSE directory");
         }
     }
@@ -345,7 +351,10 @@ public final class Teardown {
     void sweep() throws Refusal, InterruptedException {
         Parts parts = parts();
         try {
-            if (!parts.disks().isEmpty() || AttachRecord.read(directory).filter(AttachRecord::isInherited).isPresent()) {
+            if (!parts.disks().isEmpty()
+                    || AttachRecord.read(directory)
+                            .filter(AttachRecord::isInherited)
+                            .isPresent()) {
                 return;
             }
             for (Mount mount : parts.fuse()) {

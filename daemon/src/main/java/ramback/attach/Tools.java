@@ -23,8 +23,8 @@ public final class Tools {
     /** As much as is kept of what a program says, in bytes: any line that matters is in it. */
     private static final int OUTPUT_BYTES_MAX = 64 << 10;
 
-    private static final List<String> USUAL = List.of(
-            "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin");
+    private static final List<String> USUAL =
+            List.of("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin");
 
     private final Map<String, String> environment;
 
@@ -96,7 +96,8 @@ public final class Tools {
         }
         List<String> command = new ArrayList<>(List.of(file.toString()));
         command.addAll(List.of(arguments));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        ProcessBuilder builder =
+                new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
         builder.environment().put("LC_ALL", "C");
         builder.environment().put("PATH", String.join(":", searched()));
         try {

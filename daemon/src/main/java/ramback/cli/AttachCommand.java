@@ -217,8 +217,7 @@ final class AttachCommand extends DeviceCommand {
     }
 
     /** The block device: with FUSE that is made here, for root. */
-    private Path blockDevice(
-            Path directory, Made made, StatusReport status, Tools tools)
+    private Path blockDevice(Path directory, Made made, StatusReport status, Tools tools)
             throws Refusal, InterruptedException {
         boolean isFile = made.via() == Via.FUSE && !made.path().startsWith("/dev");
         if (!isFile || !isRoot()) {

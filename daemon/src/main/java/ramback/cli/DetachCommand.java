@@ -52,8 +52,7 @@ final class DetachCommand extends DeviceCommand {
     private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
         ControlClient.State daemon = client.state();
         if (daemon == ControlClient.State.PASSING) {
-            throw new Refusal(
-                    Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
+            throw new Refusal(Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
         }
         boolean isServed = daemon == ControlClient.State.ANSWERS;
         boolean isAttached = isServed && client.status().attached() != null;
@@ -75,8 +74,7 @@ final class DetachCommand extends DeviceCommand {
         }
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
-        shell.say(client.name() + " is detached"
-                + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
+        shell.say(client.name() + " is detached" + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
     }
 
     private static Parts find(Path directory) throws Refusal {
@@ -102,7 +100,8 @@ final class DetachCommand extends DeviceCommand {
         if (!parts.via().equals(java.util.Optional.of(Via.FUSE))) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
-                    "the daemon of " + client.name() + " does not answer, so nothing can be unmounted; kill it ('kill -9 "
+                    "the daemon of " + client.name()
+                            + " does not answer, so nothing can be unmounted; kill it ('kill -9 "
                             + runDirectory().pid(client.name()) + "'), start it again with 'ramback up', which goes on"
                             + " serving, and detach then");
         }

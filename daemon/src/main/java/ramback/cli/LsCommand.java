@@ -41,8 +41,7 @@ final class LsCommand extends DeviceCommand {
         List<List<String>> rows = new ArrayList<>();
         rows.add(HEADER);
         for (String name : runDirectory.names()) {
-            rows.add(row(
-                    new ControlClient(runDirectory, name, ANSWER_TIMEOUT), runDirectory.of(name)));
+            rows.add(row(new ControlClient(runDirectory, name, ANSWER_TIMEOUT), runDirectory.of(name)));
         }
         print(rows);
         return ExitCode.OK;

@@ -20,8 +20,7 @@ class AttachRecordTest {
     Path directory;
 
     @Property
-    void whatIsWrittenIsRead(
-            @ForAll @IntRange(min = 0) int number, @ForAll long generation, @ForAll boolean isUblk) {
+    void whatIsWrittenIsRead(@ForAll @IntRange(min = 0) int number, @ForAll long generation, @ForAll boolean isUblk) {
         AttachRecord record = new AttachRecord(isUblk ? Via.UBLK : Via.NBD, number, generation);
         assertThat(AttachRecord.parse(record.text())).contains(record);
     }

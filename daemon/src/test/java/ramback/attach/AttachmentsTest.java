@@ -139,8 +139,8 @@ class AttachmentsTest {
     }
 
     private Attachments attachments(long exportGeneration) {
-        Offer offer = new Offer(
-                new NamedDevice(), directory, directory.resolve("nbd.sock"), exportGeneration, List.of());
+        Offer offer =
+                new Offer(new NamedDevice(), directory, directory.resolve("nbd.sock"), exportGeneration, List.of());
         return new Attachments(offer, ways, new Tools(Map.of()));
     }
 

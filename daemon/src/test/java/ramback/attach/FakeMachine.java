@@ -25,7 +25,8 @@ final class FakeMachine {
     }
 
     FakeMachine mount(String number, String directory, String type, String source) throws IOException {
-        mounts.add((20 + mounts.size()) + " 1 " + number + " / " + directory + " rw - " + type + " " + source + " rw\n");
+        mounts.add(
+                (20 + mounts.size()) + " 1 " + number + " / " + directory + " rw - " + type + " " + source + " rw\n");
         writeMounts();
         return this;
     }
@@ -42,7 +43,8 @@ final class FakeMachine {
     }
 
     FakeMachine partition(String disk, String name, String number) throws IOException {
-        Path directory = Files.createDirectories(root.resolve("sys/block").resolve(disk).resolve(name));
+        Path directory =
+                Files.createDirectories(root.resolve("sys/block").resolve(disk).resolve(name));
         Files.writeString(directory.resolve("partition"), "1\n");
         return numbered(name, number);
     }

@@ -59,11 +59,13 @@ class MountTest {
         assertThat(List.of("a\\", "a\\04", "a\\0408", "\\999", "\\377"))
                 .extracting(Mount::unescaped)
                 .containsExactly("a\\", "a\\04", "a 8", "\\999", "\\377");
-        assertThat(Mount.unescaped(new String("ä\\040ö".getBytes(UTF_8), UTF_8))).isEqualTo("ä ö");
+        assertThat(Mount.unescaped(new String("ä\\040ö".getBytes(UTF_8), UTF_8)))
+                .isEqualTo("ä ö");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "1 2 3", "36 35 98:0 / /mnt rw ext3 /dev/root rw", "36 35 98 / /mnt rw - ext3 /dev/root rw"})
+    @ValueSource(
+            strings = {"", "1 2 3", "36 35 98:0 / /mnt rw ext3 /dev/root rw", "36 35 98 / /mnt rw - ext3 /dev/root rw"})
     void whatIsNoLineOfMountinfoIsRefused(String line) {
         assertThatThrownBy(() -> Mount.parse(line)).isInstanceOf(IllegalArgumentException.class);
     }

@@ -42,7 +42,8 @@ class PartsTest {
 
     @Test
     void aDirectoryThatIsGoneHasNoParts() throws IOException {
-        assertThat(Parts.find(machine.root, directory.resolve("nowhere")).isNone()).isTrue();
+        assertThat(Parts.find(machine.root, directory.resolve("nowhere")).isNone())
+                .isTrue();
     }
 
     @Test
