@@ -58,7 +58,7 @@ write_on() { # files, each synced, until `stop` is there; what fails ends it
     local number=0
     while [[ ! -e stop ]]; do
         number=$((number + 1))
-        yes "$number" | dd of="mnt/$((number % 40))" bs=16k count=4 iflag=fullblock conv=fsync status=none || return 1
+        dd of="mnt/$((number % 40))" bs=16k count=4 iflag=fullblock conv=fsync status=none < <(yes "$number") || return 1
         echo "$number" >written
     done
 }
