@@ -143,10 +143,15 @@ public final class RamDevice implements Device {
             return deferredCountMax;
         }
 
-        private @Nullable Outcome decide(Seen request, long token) {
+        private @Nullable Outcome decide(
+                String kind, long offsetBytes, long lengthBytes, boolean flag, boolean forceUnitAccess, long token) {
             if (write != null) {
-                throw new AssertionError(request + " within " + write);
+                throw new AssertionError(kind + " within " + write);
             }
+            if (!logging && deferWhere == null && failWith == null) {
+                return null;
+            }
+            Seen request = new Seen(kind, offsetBytes, lengthBytes, flag, forceUnitAccess);
             if (logging) {
                 log.add(request);
             }
@@ -191,10 +196,7 @@ public final class RamDevice implements Device {
             if (isOutside(offsetBytes, lengthBytes)) {
                 return Outcome.INVALID;
             }
-            if (!logging && deferWhere == null && failWith == null) {
-                return Outcome.DONE;
-            }
-            return orDone(decide(new Seen("read", offsetBytes, lengthBytes, false, false), token));
+            return orDone(decide("read", offsetBytes, lengthBytes, false, false, token));
         }
 
         @Override
@@ -265,7 +267,7 @@ public final class RamDevice implements Device {
             if (isOutside(offsetBytes, lengthBytes)) {
                 return Outcome.NO_SPACE;
             }
-            Outcome outcome = orDone(decide(new Seen("zero", offsetBytes, lengthBytes, mayPunch, fua), token));
+            Outcome outcome = orDone(decide("zero", offsetBytes, lengthBytes, mayPunch, fua, token));
             if (outcome == Outcome.DONE || outcome == Outcome.DEFERRED) {
                 memory.asSlice(offsetBytes, lengthBytes).fill((byte) 0);
             }
@@ -277,12 +279,12 @@ public final class RamDevice implements Device {
             if (isOutside(offsetBytes, lengthBytes)) {
                 return Outcome.INVALID;
             }
-            return orDone(decide(new Seen("trim", offsetBytes, lengthBytes, false, fua), token));
+            return orDone(decide("trim", offsetBytes, lengthBytes, false, fua, token));
         }
 
         @Override
         public Outcome flush(long token) {
-            return orDone(decide(new Seen("flush", 0, 0, false, false), token));
+            return orDone(decide("flush", 0, 0, false, false, token));
         }
 
         @Override
