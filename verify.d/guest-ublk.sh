@@ -33,12 +33,13 @@ until_so() { # SECONDS COMMAND...: until it is so
 serve() { # NAME ARGUMENT...: sets PID; what it says is in NAME.log
     local name=$1
     shift
+    rm -f "$name.log" # what the one before said
     (java ramback.ublk.ServeUblk "/dev/shm/$name" $MIB "name=$name" "$@") >"$name.log" 2>&1 &
     PID=$!
 }
 
 is_ready() { # NAME
-    grep -q '^ready ' "$1.log" || gone "$PID"
+    grep -qs '^ready ' "$1.log" || gone "$PID"
 }
 
 ready() { # NAME: waits until it serves; sets ID and DEV
@@ -85,7 +86,7 @@ work() { # DIRECTORY: writes and checks, again and again, until there is enough
     local round=0
     while [[ ! -e /run/enough ]]; do
         fio --name=work --directory="$1" --size=8M --numjobs=2 --rw=randwrite --bsrange=4k-64k --ioengine=libaio --iodepth=8 --direct=1 \
-            --fsync=32 --verify=crc32c --do_verify=1 --verify_fatal=1 --output=fio.log
+            --fsync=32 --verify=crc32c --do_verify=1 --verify_fatal=1 --output=fio.log --eta=never
         round=$((round + 1))
         echo $round >rounds
     done
@@ -151,7 +152,7 @@ discards() {
 
 iops() { # DEVICE: 4 KiB random reads a second, sixteen at a time
     fio --name=iops --filename="$1" --rw=randread --bs=4k --ioengine=libaio --iodepth=16 --direct=1 --time_based --runtime="$2" \
-        --output-format=json >iops.json
+        --output-format=json --eta=never >iops.json
     /usr/bin/python3 -I -c 'import json; print(round(json.load(open("iops.json"))["jobs"][0]["read"]["iops"]))'
 }
 
@@ -245,8 +246,8 @@ filesystem disk "$([[ $FORM == long ]] && echo 3 || echo 1)"
 end "$PID" KILL
 serve disk "recover=$ID"
 ready disk
-figures
 if [[ $FORM == long ]]; then
+    figures
     several
     serve part leaving
     ready part
