@@ -8,6 +8,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
 import ramback.posix.PosixException;
@@ -71,9 +72,8 @@ final class FakeQueue implements KernelQueue {
     private int error = Errno.ENODEV;
 
     private @Nullable Thread owner;
-    volatile int awaitCount;
-    volatile int committedCount;
-    volatile int wakeCount;
+    final AtomicInteger awaitCount = new AtomicInteger();
+    final AtomicInteger committedCount = new AtomicInteger();
     volatile boolean isClosed;
 
     /** The errno with which fetching fails, or 0. */
@@ -173,7 +173,7 @@ final class FakeQueue implements KernelQueue {
     @Override
     public void await() {
         checkOwner();
-        awaitCount++;
+        awaitCount.incrementAndGet();
         for (int i = 0; i < preparedCount; i++) {
             told(preparedTags[i]);
         }
@@ -200,7 +200,7 @@ final class FakeQueue implements KernelQueue {
         } else {
             requests[tag] = null;
             isCommitted[tag] = false;
-            committedCount++;
+            committedCount.incrementAndGet();
             request.result.complete(results[tag]);
         }
         free.add(tag);
@@ -258,7 +258,6 @@ final class FakeQueue implements KernelQueue {
 
     @Override
     public void wake() {
-        wakeCount++;
         inbox.add(WOKEN_EVENT);
     }
 
