@@ -68,7 +68,7 @@ quiet() { # nothing has failed as far as the kernel knows
 }
 
 attributes() {
-    is $((MIB << 20)) "$(lsblk -bdno SIZE "$DEV")" 'the size'
+    is $((MIB << 20)) "$(lsblk -bdrno SIZE "$DEV")" 'the size'
     is 512 "$(queue logical_block_size)" 'the logical block size'
     is 4096 "$(queue physical_block_size)" 'the physical block size'
     is 4096 "$(queue minimum_io_size)" 'the least I/O size'
@@ -185,7 +185,7 @@ several() { # devices at once: one read-only, one with partitions
     local first=$PID first_dev=$DEV
     serve read read-only queues=2
     ready read
-    is 1 "$(lsblk -bdno RO "$DEV")" 'whether it is read-only'
+    is 1 "$(lsblk -bdrno RO "$DEV")" 'whether it is read-only'
     if dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct status=none 2>refused.log; then return 1; fi
     cmp -n 1048576 "$DEV" /dev/zero
     [[ $DEV != "$first_dev" && -b $first_dev ]]
