@@ -158,12 +158,24 @@ iops() { # DEVICE: 4 KiB random reads a second, sixteen at a time
 
 is_serving() { grep -q ready serve.log; }
 
+allocated() { # NAME: bytes that its queues' threads have allocated, by what it has said last
+    awk '$1 == "allocated" { bytes = $2 } END { print bytes }' "$1.log"
+}
+
+requests() { # that the block device has been asked, reads alone
+    awk '{ print $1 }' "/sys/block/${DEV#/dev/}/stat"
+}
+
 figures() { # of both on the same memory, one after the other, after a while to be compiled
-    local ublk nbd server
+    local ublk nbd server bytes count
     (java -Dram=/dev/shm ramback.nbd.ServeRam /run/nbd.sock $MIB) >serve.log 2>&1 &
     server=$!
-    iops "$DEV" 4 >/dev/null
+    iops "$DEV" 6 >/dev/null
+    bytes=$(allocated disk) count=$(requests)
     ublk=$(iops "$DEV" 6)
+    bytes=$(($(allocated disk) - bytes)) count=$(($(requests) - count))
+    say "$count requests, for which the server has allocated $bytes bytes"
+    ((bytes < count))
     until_so 120 is_serving
     nbd-client -unix /run/nbd.sock /dev/nbd0 -N ram -b 4096 >/dev/null 2>&1
     iops /dev/nbd0 4 >/dev/null
@@ -199,7 +211,7 @@ partitions() { # NAME
     [[ -b ${DEV}p1 && -b ${DEV}p2 ]]
     mkfs.xfs -q -f "${DEV}p2"
     mount "${DEV}p2" mnt
-    cp -r /usr/lib/python3/dist-packages mnt/ 2>/dev/null || cp -r /usr/share/perl5 mnt/
+    cp -r /etc mnt/
     (cd mnt && find . -type f -exec sha256sum {} +) >tree.sha256
     # Its server leaves it, and comes back: what is asked for meanwhile waits.
     end "$PID"
@@ -244,7 +256,7 @@ attributes
 discards
 filesystem disk "$([[ $FORM == long ]] && echo 3 || echo 1)"
 end "$PID" KILL
-serve disk "recover=$ID"
+serve disk "recover=$ID" counting
 ready disk
 if [[ $FORM == long ]]; then
     figures

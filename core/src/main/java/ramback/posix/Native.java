@@ -419,8 +419,7 @@ final class Native {
     /**
      * @param firstVariadicArgument index of the first argument that C passes as a variadic one, or {@link #NOT_VARIADIC}
      */
-    static MethodHandle link(
-            String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
+    static MethodHandle link(String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
         MemorySegment function = LINKER.defaultLookup()
                 .find(name)
                 .orElseThrow(() -> new UnsupportedOperationException(

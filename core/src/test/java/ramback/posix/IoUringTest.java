@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -144,6 +146,27 @@ final class IoUringTest {
             assertThat(e.errno()).isEqualTo(Errno.EINVAL);
             assertThat(e.call()).isEqualTo("io_uring_setup");
         });
+    }
+
+    @Test
+    @Tag("alone")
+    void aRoundAllocatesNothing() throws Exception {
+        try (IoUring ring = ring(4, IoUring.SINGLE_ISSUER | IoUring.DEFERRED_WORK);
+                EventCounter counter = new EventCounter()) {
+            var beans = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+            long allocatedBytes = Long.MAX_VALUE;
+            for (int attempt = 0; attempt < 100 && allocatedBytes > 1000; attempt++) {
+                long beforeBytes = beans.getCurrentThreadAllocatedBytes();
+                for (int round = 0; round < 1000; round++) {
+                    counter.raise();
+                    ring.prepareRead(counter.fd(), into, round);
+                    awaitCompletion(ring);
+                    ring.take();
+                }
+                allocatedBytes = beans.getCurrentThreadAllocatedBytes() - beforeBytes;
+            }
+            assertThat(allocatedBytes).as("bytes for 1000 rounds").isLessThanOrEqualTo(1000);
+        }
     }
 
     @Test

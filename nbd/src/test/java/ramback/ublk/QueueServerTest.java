@@ -96,8 +96,7 @@ final class QueueServerTest {
         assertThat(queue.submit(new FakeQueue.Request(Uapi.OP_WRITE_ZEROES, 512, 1024))
                         .await())
                 .isZero();
-        assertThat(queue.submit(new FakeQueue.Request(
-                                Uapi.OP_WRITE_ZEROES | Uapi.IO_F_NOUNMAP | Uapi.IO_F_FUA, 0, 512))
+        assertThat(queue.submit(new FakeQueue.Request(Uapi.OP_WRITE_ZEROES | Uapi.IO_F_NOUNMAP | Uapi.IO_F_FUA, 0, 512))
                         .await())
                 .isZero();
         assertThat(queue.submit(new FakeQueue.Request(Uapi.OP_WRITE | Uapi.IO_F_FUA, 0, 512))
@@ -252,8 +251,8 @@ final class QueueServerTest {
         serving.group.enter(QueueGroup.Phase.LEAVING);
         serving.join();
         assertThat(serving.queue.committedCount).hasValue(committedBefore);
-        assertThat(List.of(flush, write, read)).allSatisfy(request -> assertThat(request.result)
-                .isNotDone());
+        assertThat(List.of(flush, write, read))
+                .allSatisfy(request -> assertThat(request.result).isNotDone());
         assertThat(serving.queue.isClosed).isTrue();
         gate.countDown();
     }

@@ -104,7 +104,8 @@ final class RandomTrafficTest {
                 int result = next.request.await();
                 assertThat(result).isEqualTo(next.expected.length);
                 if (next.request.operation == Uapi.OP_READ) {
-                    assertThat(Arrays.equals(next.request.bytes(), next.expected)).isTrue();
+                    assertThat(Arrays.equals(next.request.bytes(), next.expected))
+                            .isTrue();
                 }
                 each.remove();
             }

@@ -19,10 +19,11 @@ final class UblkDeviceTest {
     @Test
     void withoutTheDriverItSaysHowToGetIt() {
         assumeThatThereIsNoDriver();
-        assertThat(UblkDevice.unavailable()).hasValueSatisfying(reason -> assertThat(reason)
-                .contains("/dev/ublk-control")
-                .contains("modprobe ublk_drv")
-                .doesNotContain("\n"));
+        assertThat(UblkDevice.unavailable())
+                .hasValueSatisfying(reason -> assertThat(reason)
+                        .contains("/dev/ublk-control")
+                        .contains("modprobe ublk_drv")
+                        .doesNotContain("\n"));
     }
 
     @Test
