@@ -247,6 +247,41 @@ refusals() {
     say 'what nobody serves is found, refused to another device, and removed'
 }
 
+all_are_in_flight() {
+    local now
+    read -r -a now <"/sys/block/${DEV#/dev/}/stat"
+    ((now[8] == 128))
+}
+
+held() { # its server is killed while every tag is in flight, which the driver notices only when a request has taken 30 s
+    local before
+    serve held deferring hold=/run/hold
+    ready held
+    touch hold
+    fio --name=held --filename="$DEV" --rw=randread --bs=4k --ioengine=libaio --iodepth=256 --direct=1 --number_ios=2000 --eta=never --output=held.fio &
+    local reader=$!
+    until_so 60 all_are_in_flight
+    end "$PID" KILL
+    rm hold
+    before=$SECONDS
+    serve held "recover=$ID"
+    ready held
+    say "with all in flight, recovered in $((SECONDS - before)) s"
+    until_so 120 gone $reader
+    wait $reader
+    quiet
+}
+
+open_elsewhere() { # a device that somebody has open goes with him
+    exec 9<"$DEV"
+    end "$PID"
+    grep -q '^closed' "$1.log"
+    [[ ! -e $DEV && -e /dev/ublkc$ID ]]
+    exec 9<&-
+    until_so 10 test ! -e "/dev/ublkc$ID"
+    say 'removed when it was closed'
+}
+
 say "Linux $(uname -r)"
 is available "$( (java ramback.ublk.ServeUblk unavailable))" 'whether it is available'
 serve disk queues=2 deferring
@@ -265,6 +300,8 @@ if [[ $FORM == long ]]; then
     ready part
     partitions part
     refusals
+    held
+    open_elsewhere held
     PID=$(pgrep -f 'ServeUblk /dev/shm/disk') ID=$(awk '/^ready/ { print $2 }' disk.log) DEV=/dev/ublkb$ID
 fi
 removed disk
