@@ -4,7 +4,7 @@
 # long: yes
 
 # The server alone (nbd's tests have a program for it), on Debian's newer kernel: the first that has the driver and is packaged for this system.
-# The long form adds a read-only device, partitions with xfs, a server that leaves and comes back, and what it refuses.
+# The long form adds figures beside nbd.ko, a read-only device, partitions with xfs, a server that leaves and comes back, and what it refuses.
 
 readonly PATIENCE_SECONDS=900
 

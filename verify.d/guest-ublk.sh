@@ -33,12 +33,13 @@ until_so() { # SECONDS COMMAND...: until it is so
 serve() { # NAME ARGUMENT...: sets PID; what it says is in NAME.log
     local name=$1
     shift
+    rm -f "$name.log" # what the one before said
     (java ramback.ublk.ServeUblk "/dev/shm/$name" $MIB "name=$name" "$@") >"$name.log" 2>&1 &
     PID=$!
 }
 
 is_ready() { # NAME
-    grep -q '^ready ' "$1.log" || gone "$PID"
+    grep -qs '^ready ' "$1.log" || gone "$PID"
 }
 
 ready() { # NAME: waits until it serves; sets ID and DEV
@@ -67,7 +68,7 @@ quiet() { # nothing has failed as far as the kernel knows
 }
 
 attributes() {
-    is $((MIB << 20)) "$(lsblk -bdno SIZE "$DEV")" 'the size'
+    is $((MIB << 20)) "$(lsblk -bdrno SIZE "$DEV")" 'the size'
     is 512 "$(queue logical_block_size)" 'the logical block size'
     is 4096 "$(queue physical_block_size)" 'the physical block size'
     is 4096 "$(queue minimum_io_size)" 'the least I/O size'
@@ -85,7 +86,7 @@ work() { # DIRECTORY: writes and checks, again and again, until there is enough
     local round=0
     while [[ ! -e /run/enough ]]; do
         fio --name=work --directory="$1" --size=8M --numjobs=2 --rw=randwrite --bsrange=4k-64k --ioengine=libaio --iodepth=8 --direct=1 \
-            --fsync=32 --verify=crc32c --do_verify=1 --verify_fatal=1 --output=fio.log
+            --fsync=32 --verify=crc32c --do_verify=1 --verify_fatal=1 --output=fio.log --eta=never
         round=$((round + 1))
         echo $round >rounds
     done
@@ -151,18 +152,30 @@ discards() {
 
 iops() { # DEVICE: 4 KiB random reads a second, sixteen at a time
     fio --name=iops --filename="$1" --rw=randread --bs=4k --ioengine=libaio --iodepth=16 --direct=1 --time_based --runtime="$2" \
-        --output-format=json >iops.json
+        --output-format=json --eta=never >iops.json
     /usr/bin/python3 -I -c 'import json; print(round(json.load(open("iops.json"))["jobs"][0]["read"]["iops"]))'
 }
 
 is_serving() { grep -q ready serve.log; }
 
+allocated() { # NAME: bytes that its queues' threads have allocated, by what it has said last
+    awk '$1 == "allocated" { bytes = $2 } END { print bytes }' "$1.log"
+}
+
+requests() { # that the block device has been asked, reads alone
+    awk '{ print $1 }' "/sys/block/${DEV#/dev/}/stat"
+}
+
 figures() { # of both on the same memory, one after the other, after a while to be compiled
-    local ublk nbd server
+    local ublk nbd server bytes count
     (java -Dram=/dev/shm ramback.nbd.ServeRam /run/nbd.sock $MIB) >serve.log 2>&1 &
     server=$!
-    iops "$DEV" 4 >/dev/null
+    iops "$DEV" 6 >/dev/null
+    bytes=$(allocated disk) count=$(requests)
     ublk=$(iops "$DEV" 6)
+    bytes=$(($(allocated disk) - bytes)) count=$(($(requests) - count))
+    say "$count requests, for which the server has allocated $bytes bytes"
+    ((bytes < count))
     until_so 120 is_serving
     nbd-client -unix /run/nbd.sock /dev/nbd0 -N ram -b 4096 >/dev/null 2>&1
     iops /dev/nbd0 4 >/dev/null
@@ -184,7 +197,7 @@ several() { # devices at once: one read-only, one with partitions
     local first=$PID first_dev=$DEV
     serve read read-only queues=2
     ready read
-    is 1 "$(lsblk -bdno RO "$DEV")" 'whether it is read-only'
+    is 1 "$(lsblk -bdrno RO "$DEV")" 'whether it is read-only'
     if dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct status=none 2>refused.log; then return 1; fi
     cmp -n 1048576 "$DEV" /dev/zero
     [[ $DEV != "$first_dev" && -b $first_dev ]]
@@ -198,7 +211,7 @@ partitions() { # NAME
     [[ -b ${DEV}p1 && -b ${DEV}p2 ]]
     mkfs.xfs -q -f "${DEV}p2"
     mount "${DEV}p2" mnt
-    cp -r /usr/lib/python3/dist-packages mnt/ 2>/dev/null || cp -r /usr/share/perl5 mnt/
+    cp -r /usr/lib/python3.*/[e-i]* mnt/
     (cd mnt && find . -type f -exec sha256sum {} +) >tree.sha256
     # Its server leaves it, and comes back: what is asked for meanwhile waits.
     end "$PID"
@@ -234,6 +247,41 @@ refusals() {
     say 'what nobody serves is found, refused to another device, and removed'
 }
 
+all_are_in_flight() {
+    local now
+    read -r -a now <"/sys/block/${DEV#/dev/}/stat"
+    ((now[8] == 128))
+}
+
+held() { # its server is killed while every tag is in flight, which the driver notices only when a request has taken 30 s
+    local before
+    serve held deferring hold=/run/hold
+    ready held
+    touch hold
+    fio --name=held --filename="$DEV" --rw=randread --bs=4k --ioengine=libaio --iodepth=256 --direct=1 --number_ios=2000 --eta=never --output=held.fio &
+    local reader=$!
+    until_so 60 all_are_in_flight
+    end "$PID" KILL
+    rm hold
+    before=$SECONDS
+    serve held "recover=$ID"
+    ready held
+    say "with all in flight, recovered in $((SECONDS - before)) s"
+    until_so 120 gone $reader
+    wait $reader
+    quiet
+}
+
+open_elsewhere() { # a device that somebody has open goes with him
+    exec 9<"$DEV"
+    end "$PID"
+    grep -q '^closed' "$1.log"
+    [[ ! -e $DEV && -e /dev/ublkc$ID ]]
+    exec 9<&-
+    until_so 10 test ! -e "/dev/ublkc$ID"
+    say 'removed when it was closed'
+}
+
 say "Linux $(uname -r)"
 is available "$( (java ramback.ublk.ServeUblk unavailable))" 'whether it is available'
 serve disk queues=2 deferring
@@ -243,15 +291,17 @@ attributes
 discards
 filesystem disk "$([[ $FORM == long ]] && echo 3 || echo 1)"
 end "$PID" KILL
-serve disk "recover=$ID"
+serve disk "recover=$ID" counting
 ready disk
-figures
 if [[ $FORM == long ]]; then
+    figures
     several
     serve part leaving
     ready part
     partitions part
     refusals
+    held
+    open_elsewhere held
     PID=$(pgrep -f 'ServeUblk /dev/shm/disk') ID=$(awk '/^ready/ { print $2 }' disk.log) DEV=/dev/ublkb$ID
 fi
 removed disk

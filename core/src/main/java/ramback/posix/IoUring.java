@@ -133,8 +133,7 @@ public final class IoUring implements AutoCloseable {
         }
     }
 
-    private MemorySegment mapOrClose(
-            long lengthBytes, long offsetBytes, @Nullable MemorySegment before)
+    private MemorySegment mapOrClose(long lengthBytes, long offsetBytes, @Nullable MemorySegment before)
             throws PosixException {
         try {
             return Posix.mmapShared(fd, offsetBytes, lengthBytes);
@@ -279,14 +278,7 @@ public final class IoUring implements AutoCloseable {
             long result;
             do {
                 result = (long) Enter.CALL.invokeExact(
-                        state,
-                        CALL_ENTER,
-                        (long) fd,
-                        (long) submitCount,
-                        1L,
-                        (long) flags,
-                        argument,
-                        argumentBytes);
+                        state, CALL_ENTER, (long) fd, (long) submitCount, 1L, (long) flags, argument, argumentBytes);
             } while (Native.interrupted(result, state));
             return (int) Native.resultOrErrno(result, state);
         } catch (Throwable t) {

@@ -137,8 +137,7 @@ final class Control implements AutoCloseable {
         command(name, command, id, bufferBytes, data, () -> true);
     }
 
-    private boolean command(
-            String name, int command, int id, int bufferBytes, long data, BooleanSupplier whileWaiting)
+    private boolean command(String name, int command, int id, int bufferBytes, long data, BooleanSupplier whileWaiting)
             throws PosixException {
         if (isAbandoned) {
             throw new IllegalStateException("the command before " + name + " has not ended");

@@ -104,7 +104,7 @@ final class QueueServer {
             for (int tag = 0; tag < queue.depth(); tag++) {
                 queue.fetch(tag);
             }
-            queue.wake(); // behind them: so the answers to those that fail come first
+            queue.wake(); // or the first round would end with the first request, which comes only when all is fetched
             while (liveCount > 0 && group.phase() != QueueGroup.Phase.LEAVING) {
                 serveRound();
             }
@@ -140,7 +140,10 @@ final class QueueServer {
         }
     }
 
-    /** Tells the driver what was finished, waits, and serves all that has come. */
+    /**
+     * Tells the driver what was finished, waits, and serves all that has come. A tag that cannot be fetched comes back in the
+     * first round.
+     */
     private void serveRound() throws PosixException {
         queue.await();
         for (int event = queue.next(); event != KernelQueue.NONE; event = queue.next()) {
@@ -155,6 +158,10 @@ final class QueueServer {
                 }
             }
         }
+        if (!isFetched) {
+            isFetched = true;
+            group.fetched();
+        }
     }
 
     private void ended(int error) throws PosixException {
@@ -165,10 +172,6 @@ final class QueueServer {
     }
 
     private void woken() throws PosixException {
-        if (!isFetched) {
-            isFetched = true;
-            group.fetched();
-        }
         int count = deferred.take(finishedTags, finishedOutcomes);
         if (group.phase() == QueueGroup.Phase.LEAVING) {
             return;

@@ -136,8 +136,7 @@ public final class UblkDevice implements AutoCloseable {
         }
         List<Integer> found = new ArrayList<>();
         try (Control control = new Control();
-                DirectoryStream<Path> nodes =
-                        Files.newDirectoryStream(DEVICES, CHARACTER_DEVICE + "[0-9]*")) {
+                DirectoryStream<Path> nodes = Files.newDirectoryStream(DEVICES, CHARACTER_DEVICE + "[0-9]*")) {
             for (Path node : nodes) {
                 int candidate = Integer.parseInt(node.getFileName().toString().substring(CHARACTER_DEVICE.length()));
                 if (hasMark(control, candidate, DeviceInfo.markOf(owner))) {
@@ -275,8 +274,8 @@ public final class UblkDevice implements AutoCloseable {
                 }
             }
             if (!goesOn.getAsBoolean()) {
-                throw new UblkException(pathOf(id) + " is still served, by process " + info.serverPid()
-                        + ": end that first");
+                throw new UblkException(
+                        pathOf(id) + " is still served, by process " + info.serverPid() + ": end that first");
             }
             LockSupport.parkNanos(LOOK_NANOS);
         }
@@ -386,7 +385,8 @@ public final class UblkDevice implements AutoCloseable {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------- while it is there
+    // ------------------------------------------------------------------------------------------------- while it is
+    // there
 
     /** The number of the block device, by which it can be recovered or removed. */
     public int id() {

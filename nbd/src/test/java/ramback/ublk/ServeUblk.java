@@ -2,7 +2,9 @@ package ramback.ublk;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
@@ -12,9 +14,10 @@ import ramback.nbd.RamDevice;
 
 /**
  * Serves memory as a block device until it is killed, to try real filesystems and to measure the server alone:
- * {@code ServeUblk FILE MIB [recover=ID] [queues=N] [name=NAME] [read-only] [deferring] [copying] [leaving]}. The memory is that of
- * FILE, so that it outlives the process; {@code deferring} lets every third request wait, {@code copying} has reads copied,
- * {@code leaving} leaves the block device at SIGTERM instead of removing it. {@code ServeUblk unavailable}, {@code remove ID} and
+ * {@code ServeUblk FILE MIB [recover=ID] [queues=N] [name=NAME] [hold=PATH] [read-only] [deferring] [copying] [leaving] [counting]}. The memory is that of
+ * FILE, so that it outlives the process; {@code deferring} lets every third request wait, and all of them while there is a file PATH, {@code copying} has reads copied,
+ * {@code leaving} leaves the block device at SIGTERM instead of removing it, {@code counting} prints twice a second how many bytes
+ * the queues' threads have allocated. {@code ServeUblk unavailable}, {@code remove ID} and
  * {@code find NAME} do only that.
  */
 final class ServeUblk {
@@ -33,12 +36,13 @@ final class ServeUblk {
     private static void serve(List<String> arguments) throws Exception {
         long sizeBytes = Long.parseLong(arguments.get(1)) << 20;
         MemorySegment memory = map(Path.of(arguments.get(0)), sizeBytes);
-        RamDevice device = new RamDevice(
-                value(arguments, "name", "ram"), memory, 4096, arguments.contains("read-only"), 16, 256);
+        RamDevice device =
+                new RamDevice(value(arguments, "name", "ram"), memory, 4096, arguments.contains("read-only"), 16, 256);
         device.logging = false;
         device.direct = !arguments.contains("copying");
+        Path hold = Path.of(value(arguments, "hold", "/nonexistent"));
         if (arguments.contains("deferring")) {
-            defer(device);
+            defer(device, hold);
         }
         int id = Integer.parseInt(value(arguments, "recover", "-1"));
         UblkDevice made = id >= 0
@@ -48,9 +52,21 @@ final class ServeUblk {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> end(made, isLeaving)));
         System.out.println("ready " + made.id() + " " + made.path());
         while (made.isAlive()) {
-            Thread.sleep(100); // for as long as somebody wants it
+            Thread.sleep(500); // for as long as somebody wants it
+            if (arguments.contains("counting")) {
+                System.out.println("allocated " + allocatedBytes("ublk-" + made.id() + "-"));
+            }
         }
         System.out.println("served no longer");
+    }
+
+    /** What the queues' threads have allocated since they began. */
+    private static long allocatedBytes(String threadPrefix) {
+        var beans = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().startsWith(threadPrefix))
+                .mapToLong(thread -> beans.getThreadAllocatedBytes(thread.threadId()))
+                .sum();
     }
 
     private static void end(UblkDevice made, boolean isLeaving) {
@@ -66,14 +82,18 @@ final class ServeUblk {
         }
     }
 
-    /** Every third request waits for a thread that finishes them in the order in which they came. */
-    private static void defer(RamDevice device) {
+    /** Every third request waits for a thread that finishes them in the order in which they came; all, while they are held. */
+    private static void defer(RamDevice device, Path hold) {
         AtomicInteger count = new AtomicInteger();
-        device.deferWhere = request -> count.incrementAndGet() % 3 == 0;
+        device.deferWhere = request -> count.incrementAndGet() % 3 == 0 || Files.exists(hold);
         Thread.ofPlatform().daemon().name("finisher").start(() -> {
             try {
                 while (true) {
-                    device.waiting.take().finish(Outcome.DONE);
+                    RamDevice.Waiting next = device.waiting.take();
+                    while (Files.exists(hold)) {
+                        Thread.sleep(10); // for as long as the caller wants it
+                    }
+                    next.finish(Outcome.DONE);
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -82,8 +102,8 @@ final class ServeUblk {
     }
 
     private static MemorySegment map(Path file, long sizeBytes) throws Exception {
-        try (FileChannel channel = FileChannel.open(
-                file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
+        try (FileChannel channel =
+                FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
             return channel.map(FileChannel.MapMode.READ_WRITE, 0, sizeBytes, Arena.global());
         }
     }
