@@ -30,7 +30,7 @@ public final class KernelNbd {
     /**
      * How a block device is connected.
      *
-     * @param connectionCount 1 to 16. Each has a hardware queue of the kernel's and two threads of the server's. With one, the driver
+     * @param connectionCount 1 to 16; one a processor are made at most, because the driver would not use more. Each has a hardware queue of the kernel's and two threads of the server's. With one, the driver
      *     never gives a connection up, and sends again within {@link #RESEND_MILLIS} of a reconnection what was lost with a server. With
      *     several, it takes a connection for dead whose request takes longer than {@link #SEVERAL_TIMEOUT_SECONDS}, and sends it again on
      *     another one; as long may it take after a reconnection until what was lost is sent again
@@ -85,12 +85,16 @@ public final class KernelNbd {
      * @throws ramback.backing.BackingOpenException when the server refuses, in one line
      */
     public static int connect(Path socket, String export, Options options) throws IOException {
-        return DRIVER.connect(uri(socket, export), options);
+        int connectionCount =
+                Math.min(options.connectionCount(), Runtime.getRuntime().availableProcessors());
+        return DRIVER.connect(
+                uri(socket, export), new Options(connectionCount, options.blockBytes(), options.readOnly()));
     }
 
     /**
      * Brings new connections to a block device whose server has died: as many as it had. Waits for some seconds until the kernel has
-     * noticed. What waited goes on; an export that has grown makes the block device grow.
+     * noticed. What waited goes on. An export that has grown is served as far as the block device goes: it has its size until it is
+     * disconnected.
      *
      * @param socket the same as when it was connected
      * @param export the same

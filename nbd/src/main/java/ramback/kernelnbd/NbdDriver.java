@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
 import ramback.kernelnbd.KernelNbdException.Reason;
 import ramback.posix.Errno;
@@ -154,8 +153,8 @@ final class NbdDriver {
         List<Long> inodes;
         try (Connections connections = connections(uri, count)) {
             inodes = connections.inodes();
-            Long grown = grown(index, uri, connections.terms());
-            family.reconfigure(index, grown, identifier(uri), connections.descriptors());
+            checkFits(index, uri, connections.terms());
+            family.reconfigure(index, identifier(uri), connections.descriptors());
         } catch (PosixException e) {
             throw failure("cannot reconnect " + files.node(index), e);
         }
@@ -180,8 +179,8 @@ final class NbdDriver {
         }
     }
 
-    /** The block device's new size, or null when that stays; refuses what whoever has it mounted can't bear. */
-    private @Nullable Long grown(int index, RemoteUri uri, Terms terms) throws IOException {
+    /** Refuses what whoever has it mounted can't bear. */
+    private void checkFits(int index, RemoteUri uri, Terms terms) throws IOException {
         if (terms.isReadOnly() && !files.isReadOnly(index)) {
             throw new KernelNbdException(
                     Reason.UNFIT,
@@ -189,16 +188,13 @@ final class NbdDriver {
                     null);
         }
         long before = files.sizeBytes(index);
-        long blockBytes = files.blockBytes(index);
-        long now = terms.sizeBytes() / blockBytes * blockBytes;
-        if (now < before) {
+        if (terms.sizeBytes() < before) {
             throw new KernelNbdException(
                     Reason.UNFIT,
                     "export " + uri + " has " + terms.sizeBytes() + " bytes now, and " + files.node(index) + " has "
                             + before + "; bring back its size, or disconnect it first",
                     null);
         }
-        return now == before ? null : Long.valueOf(now);
     }
 
     boolean disconnect(int index) throws IOException {

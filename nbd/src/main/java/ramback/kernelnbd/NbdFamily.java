@@ -114,17 +114,14 @@ final class NbdFamily implements AutoCloseable {
     }
 
     /**
-     * Puts new sockets into the place of dead ones. Those for which there is no dead one are left alone, without an error.
+     * Puts new sockets into the place of dead ones. Those for which there is no dead one are left alone, without an error. The size stays:
+     * Linux would wait for all requests to be done before it changes it, and they wait for the new sockets.
      *
-     * @param sizeBytes what it has from now on, or null when that stays
      * @throws PosixException EINVAL when it is not connected, or is not the identifier's
      */
-    void reconfigure(int index, @Nullable Long sizeBytes, String identifier, int[] sockets) throws IOException {
+    void reconfigure(int index, String identifier, int[] sockets) throws IOException {
         netlink.call(family, CMD_RECONFIGURE, VERSION, message -> {
             message.u32(ATTR_INDEX, index);
-            if (sizeBytes != null) {
-                message.u64(ATTR_SIZE_BYTES, sizeBytes);
-            }
             putSockets(message, sockets);
             message.text(ATTR_BACKEND_IDENTIFIER, identifier);
         });

@@ -63,15 +63,11 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
         return number(file(index, "size")) * SECTOR_BYTES;
     }
 
-    int blockBytes(int index) throws IOException {
-        return (int) number(file(index, "queue/logical_block_size"));
-    }
-
     boolean isReadOnly(int index) throws IOException {
         return number(file(index, "ro")) != 0;
     }
 
-    /** How many connections it was made with. */
+    /** How many connections it was made with: each has a queue, as long as there are no more of them than processors. */
     int connectionCount(int index) throws IOException {
         try (Stream<Path> queues = Files.list(file(index, "mq"))) {
             return Math.max(1, (int) queues.count());
