@@ -11,7 +11,7 @@
  * <p>Source: Linux {@code include/uapi/linux/nbd-netlink.h}, {@code nbd.h}, {@code netlink.h}, {@code genetlink.h}; what the driver does
  * with it: {@code drivers/block/nbd.c}, 5.14 to 6.12.
  *
- * <p>May import {@code posix}, {@code backing} (for the refusals of a handshake), {@code protocol} and {@code remote} (for the handshake).
+ * <p>May import {@code clock}, {@code posix}, {@code protocol} and {@code remote} (for the handshake).
  */
 @NullMarked
 package ramback.kernelnbd;
