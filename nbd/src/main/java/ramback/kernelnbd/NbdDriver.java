@@ -35,8 +35,8 @@ final class NbdDriver {
     private static final Logger LOG = System.getLogger(NbdDriver.class.getPackageName());
 
     /**
-     * How long requests wait for a server that has died. Long enough for whoever has to be woken up for it; whoever can't wait that long
-     * disconnects.
+     * How long requests wait for a server that has died. Long enough for whoever has to be woken up for it; whoever
+     * can't wait that long disconnects.
      */
     private static final int DEAD_SECONDS = 24 * 60 * 60;
 
@@ -148,7 +148,10 @@ final class NbdDriver {
         }
     }
 
-    /** Returns how many of them the kernel has taken: as many as it knows to be dead, which it only says by not taking more. */
+    /**
+     * Returns how many of them the kernel has taken: as many as it knows to be dead, which it only says by not taking
+     * more.
+     */
     private int bringConnections(NbdFamily family, int index, RemoteUri uri, int count) throws IOException {
         List<Long> inodes;
         try (Connections connections = connections(uri, count)) {
@@ -271,15 +274,18 @@ final class NbdDriver {
     }
 
     /**
-     * What a dead server was sent is sent again by the driver when the request's time is over, however early the new server is there. That
-     * time is 30 s, and does no harm when it is shorter: with one connection that is still the same it begins anew.
+     * What a dead server was sent is sent again by the driver when the request's time is over, however early the new
+     * server is there. That time is 30 s, and does no harm when it is shorter: with one connection that is still the
+     * same it begins anew.
      */
     private void hastenResending(int index) {
         try {
             files.setRequestTimeoutMillis(index, KernelNbd.RESEND_MILLIS);
         } catch (IOException e) {
-            LOG.log(Level.INFO, "after a crash of the server, requests on " + files.node(index) + " may wait for "
-                    + REQUEST_TIMEOUT_MILLIS_DEFAULT / 1000 + " s: " + e);
+            LOG.log(
+                    Level.INFO,
+                    "after a crash of the server, requests on " + files.node(index) + " may wait for "
+                            + REQUEST_TIMEOUT_MILLIS_DEFAULT / 1000 + " s: " + e);
         }
     }
 
@@ -318,8 +324,7 @@ final class NbdDriver {
                 case Errno.EPROTONOSUPPORT, Errno.EAFNOSUPPORT ->
                     new KernelNbdException(
                             Reason.UNAVAILABLE,
-                            "there is no netlink to the kernel's NBD driver here (" + e.text()
-                                    + "); leave the sandbox",
+                            "there is no netlink to the kernel's NBD driver here (" + e.text() + "); leave the sandbox",
                             e);
                 default -> failure("cannot ask the kernel's NBD driver", e);
             };
@@ -329,8 +334,7 @@ final class NbdDriver {
     private static KernelNbdException failure(String what, PosixException e) {
         return switch (e.errno()) {
             case Errno.EPERM -> new KernelNbdException(Reason.NOT_PERMITTED, NOT_PERMITTED, e);
-            case Errno.EBUSY ->
-                new KernelNbdException(Reason.IN_USE, what + ": it is in use; disconnect it first", e);
+            case Errno.EBUSY -> new KernelNbdException(Reason.IN_USE, what + ": it is in use; disconnect it first", e);
             default ->
                 new KernelNbdException(
                         Reason.FAILED, what + ": " + e.text() + "; the kernel's log (dmesg) may say more", e);

@@ -86,8 +86,26 @@ class FakeKernel implements GenericNetlink.Link {
         byte[] list = {};
         for (int i = 0; i < connected.length; i++) {
             list = concat(list, new byte[] {
-                20, 0, 1, (byte) (i % 2 == 0 ? 0x80 : 0), 8, 0, 1, 0, (byte) i, 0, 0, 0, 5, 0, 2, 0, (byte)
-                        (connected[i] ? 1 : 0), 0, 0, 0
+                20,
+                0,
+                1,
+                (byte) (i % 2 == 0 ? 0x80 : 0),
+                8,
+                0,
+                1,
+                0,
+                (byte) i,
+                0,
+                0,
+                0,
+                5,
+                0,
+                2,
+                0,
+                (byte) (connected[i] ? 1 : 0),
+                0,
+                0,
+                0
             });
         }
         return concat(new byte[] {(byte) (list.length + 4), 0, 9, 0}, list);

@@ -27,7 +27,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.clock.Clock;
-import ramback.device.Device;
 import ramback.kernelnbd.KernelNbd.Options;
 import ramback.kernelnbd.KernelNbdException.Reason;
 import ramback.nbd.TestServer;
@@ -59,7 +58,8 @@ class KernelNbdTest {
     @BeforeEach
     void makeFiles() throws IOException {
         files = new NbdFiles(dir.resolve("block"), dir.resolve("dev"), dir.resolve("proc"));
-        for (Path path : List.of(files.blocks(), files.devices(), files.processes().resolve("self"))) {
+        for (Path path :
+                List.of(files.blocks(), files.devices(), files.processes().resolve("self"))) {
             Files.createDirectories(path);
         }
         // So many rights as a process of root's has, and a list of sockets that never names one of ours.
@@ -83,18 +83,21 @@ class KernelNbdTest {
         try (TestServer server = TestServer.ofSize(1 << 20)) {
             RemoteUri uri = uri(server.socket(), "disk");
             assertThat(driver.connect(uri, Options.DEFAULT)).isZero();
-            assertThat(kernel.setup()).containsExactlyInAnyOrderEntriesOf(new TreeMap<>(Map.of(
-                    2, 1L << 20, // the size
-                    3, 512L, // the block size
-                    4, 0L, // no time-out
-                    5, (long) FLAGS_USUAL,
-                    6, 0L, // no client flags
-                    8, 86_400L)));
+            assertThat(kernel.setup())
+                    .containsExactlyInAnyOrderEntriesOf(new TreeMap<>(Map.of(
+                            2, 1L << 20, // the size
+                            3, 512L, // the block size
+                            4, 0L, // no time-out
+                            5, (long) FLAGS_USUAL,
+                            6, 0L, // no client flags
+                            8, 86_400L)));
             assertThat(kernel.identifier()).isEqualTo(uri.toString());
             assertThat(kernel.descriptors).hasSize(1);
             assertThat(files.requestTimeoutMillis(0)).isEqualTo(KernelNbd.RESEND_MILLIS);
             // The socket is at the beginning of the transmission phase, and simple replies were agreed.
-            assertThat(read(kernel.descriptors.getFirst(), 4096, 16)).hasSize(16).containsOnly(0);
+            assertThat(read(kernel.descriptors.getFirst(), 4096, 16))
+                    .hasSize(16)
+                    .containsOnly(0);
         }
     }
 
@@ -169,8 +172,8 @@ class KernelNbdTest {
     @Test
     void whatDoesNotSpeakNbdIsRefused() throws Exception {
         Path socket = dir.resolve("web");
-        try (ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX)
-                .bind(UnixDomainSocketAddress.of(socket))) {
+        try (ServerSocketChannel listener =
+                ServerSocketChannel.open(StandardProtocolFamily.UNIX).bind(UnixDomainSocketAddress.of(socket))) {
             Thread.ofVirtual().start(() -> {
                 try (var peer = listener.accept()) {
                     peer.write(ByteBuffer.wrap("HTTP/1.1 400 Bad Request\r\n\r\n".getBytes(UTF_8)));
@@ -353,13 +356,15 @@ class KernelNbdTest {
 
     @Test
     void thisMachineIsAskedWithoutHarm() throws Exception {
-        KernelNbd.unavailable().ifPresent(line -> assertThat(line).doesNotContain("\n").contains(";"));
+        KernelNbd.unavailable()
+                .ifPresent(line -> assertThat(line).doesNotContain("\n").contains(";"));
         assertThat(KernelNbd.attached()).isNotNull();
         assertThat(KernelNbd.path(7)).isEqualTo(Path.of("/dev/nbd7"));
     }
 
     private void backend(String device, String text) throws IOException {
-        Files.writeString(Files.createDirectories(files.blocks().resolve(device)).resolve("backend"), text);
+        Files.writeString(
+                Files.createDirectories(files.blocks().resolve(device)).resolve("backend"), text);
     }
 
     private static RemoteUri uri(Path socket, String export) {
@@ -508,14 +513,17 @@ class KernelNbdTest {
         }
 
         private List<NetlinkAttribute> attributes() throws IOException {
-            return NetlinkAttribute.all(request.duplicate().order(ByteOrder.nativeOrder()).position(20));
+            return NetlinkAttribute.all(
+                    request.duplicate().order(ByteOrder.nativeOrder()).position(20));
         }
 
         /** The numbers of the last command. */
         private Map<Integer, Long> setup() throws IOException {
             Map<Integer, Long> numbers = new TreeMap<>();
             for (NetlinkAttribute attribute : attributes()) {
-                if (attribute.type() != 7 && attribute.type() != 10 && attribute.value().remaining() == 8) {
+                if (attribute.type() != 7
+                        && attribute.type() != 10
+                        && attribute.value().remaining() == 8) {
                     numbers.put(attribute.type(), attribute.value().getLong(0));
                 }
             }

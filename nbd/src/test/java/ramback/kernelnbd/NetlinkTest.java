@@ -7,11 +7,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.stream.IntStream;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -33,10 +32,10 @@ class NetlinkTest {
             assertThat(netlink.family("nbd")).isEqualTo(FakeKernel.FAMILY);
         }
         assertThat(kernel.sent.getFirst())
-                .isEqualTo(bytes(
-                        28, 0, 0, 0, 16, 0, 5, 0, 1, 0, 0, 0, 0, 0, 0, 0, // 28 bytes to the controller, request, ack
-                        3, 2, 0, 0, // GETFAMILY, version 2
-                        8, 0, 2, 0, 'n', 'b', 'd', 0));
+                .isEqualTo(hex(
+                        "1c000000 10000500 01000000 00000000", // 28 bytes to the controller, request, ack
+                        "03020000", // GETFAMILY, version 2
+                        "08000200 6e626400"));
         assertThat(kernel.isClosed).isTrue();
     }
 
@@ -48,19 +47,19 @@ class NetlinkTest {
             assertThat(family.connect(null, setup, new int[] {7, 258})).isEqualTo(3);
         }
         assertThat(kernel.sent.getLast())
-                .isEqualTo(bytes(
-                        128, 0, 0, 0, FakeKernel.FAMILY, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, // the second message
-                        1, 1, 0, 0, // CONNECT, version 1
-                        12, 0, 2, 0, 0x00, 0x78, 0x56, 0x34, 0x12, 0, 0, 0, // SIZE_BYTES
-                        12, 0, 3, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, // BLOCK_SIZE_BYTES
-                        12, 0, 4, 0, 0x2c, 1, 0, 0, 0, 0, 0, 0, // TIMEOUT
-                        12, 0, 5, 0, 0x6d, 1, 0, 0, 0, 0, 0, 0, // SERVER_FLAGS
-                        12, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, // CLIENT_FLAGS
-                        28, 0, 7, 0, // SOCKETS
-                        12, 0, 1, 0, 8, 0, 1, 0, 7, 0, 0, 0, // SOCK_ITEM of a SOCK_FD
-                        12, 0, 1, 0, 8, 0, 1, 0, 2, 1, 0, 0,
-                        12, 0, 8, 0, 0x80, 0x51, 1, 0, 0, 0, 0, 0, // DEAD_CONN_TIMEOUT
-                        7, 0, 10, 0, 'm', 'e', 0, 0)); // BACKEND_IDENTIFIER, and padding that is not counted
+                .isEqualTo(hex(
+                        "80000000 1c000500 02000000 00000000", // the second message
+                        "01010000", // CONNECT, version 1
+                        "0c000200 00785634 12000000", // SIZE_BYTES
+                        "0c000300 00100000 00000000", // BLOCK_SIZE_BYTES
+                        "0c000400 2c010000 00000000", // TIMEOUT
+                        "0c000500 6d010000 00000000", // SERVER_FLAGS
+                        "0c000600 00000000 00000000", // CLIENT_FLAGS
+                        "1c000700", // SOCKETS
+                        "0c000100 08000100 07000000", // SOCK_ITEM of a SOCK_FD
+                        "0c000100 08000100 02010000",
+                        "0c000800 80510100 00000000", // DEAD_CONN_TIMEOUT
+                        "07000a00 6d650000")); // BACKEND_IDENTIFIER, and padding that is not counted
     }
 
     @Test
@@ -70,7 +69,7 @@ class NetlinkTest {
             var setup = new NbdFamily.Setup(512, 512, 1, 0, 1, "");
             assertThat(family.connect(5, setup, new int[] {3})).isEqualTo(5);
         }
-        assertThat(kernel.sent.getLast()).containsSequence(bytes(1, 1, 0, 0, 8, 0, 1, 0, 5, 0, 0, 0, 12, 0, 2, 0));
+        assertThat(kernel.sent.getLast()).containsSequence(hex("01010000 08000100 05000000 0c000200"));
     }
 
     @Test
@@ -78,16 +77,15 @@ class NetlinkTest {
         try (NbdFamily family = new NbdFamily(new GenericNetlink(kernel))) {
             family.reconfigure(2, "it", new int[] {9});
             assertThat(kernel.sent.getLast())
-                    .isEqualTo(bytes(
-                            52, 0, 0, 0, FakeKernel.FAMILY, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, //
-                            3, 1, 0, 0, 8, 0, 1, 0, 2, 0, 0, 0, // RECONFIGURE, INDEX
-                            16, 0, 7, 0, 12, 0, 1, 0, 8, 0, 1, 0, 9, 0, 0, 0, // SOCKETS
-                            7, 0, 10, 0, 'i', 't', 0, 0));
+                    .isEqualTo(hex(
+                            "34000000 1c000500 02000000 00000000",
+                            "03010000 08000100 02000000", // RECONFIGURE, INDEX
+                            "10000700 0c000100 08000100 09000000", // SOCKETS
+                            "07000a00 69740000"));
             family.disconnect(2);
             assertThat(kernel.sent.getLast())
-                    .isEqualTo(bytes(
-                            28, 0, 0, 0, FakeKernel.FAMILY, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, //
-                            2, 1, 0, 0, 8, 0, 1, 0, 2, 0, 0, 0)); // DISCONNECT, INDEX
+                    .isEqualTo(hex(
+                            "1c000000 1c000500 03000000 00000000", "02010000 08000100 02000000")); // DISCONNECT, INDEX
         }
     }
 
@@ -95,8 +93,7 @@ class NetlinkTest {
     void statusListsEveryDevice() throws Exception {
         kernel.answer = FakeKernel.devices(true, false, true);
         try (NbdFamily family = new NbdFamily(new GenericNetlink(kernel))) {
-            assertThat(family.status()).containsExactlyEntriesOf(new TreeMap<>(
-                    Map.of(0, true, 1, false, 2, true)));
+            assertThat(family.status()).containsExactlyEntriesOf(new TreeMap<>(Map.of(0, true, 1, false, 2, true)));
         }
     }
 
@@ -156,7 +153,8 @@ class NetlinkTest {
         values.forEach(value -> write(message, value));
         byte[] bytes = message.toBytes();
         assertThat(bytes.length % 4).isZero();
-        assertThat(ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder()).getInt(0)).isEqualTo(bytes.length);
+        assertThat(ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder()).getInt(0))
+                .isEqualTo(bytes.length);
         check(NetlinkAttribute.all(ByteBuffer.wrap(bytes, 20, bytes.length - 20)), values);
     }
 
@@ -244,13 +242,8 @@ class NetlinkTest {
         }
     }
 
-    private static byte[] bytes(int... values) {
-        List<Byte> bytes = new ArrayList<>();
-        IntStream.of(values).forEach(value -> bytes.add((byte) value));
-        byte[] array = new byte[bytes.size()];
-        for (int i = 0; i < array.length; i++) {
-            array[i] = bytes.get(i);
-        }
-        return array;
+    /** Bytes in hexadecimal, with blanks as it pleases. */
+    private static byte[] hex(String... parts) {
+        return HexFormat.of().parseHex(String.join("", parts).replace(" ", ""));
     }
 }

@@ -6,7 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Our server over memory, for the tests of other packages: export {@code disk} on a Unix socket of its own, or one that a test names. */
+/**
+ * Our server over memory, for the tests of other packages: export {@code disk} on a Unix socket of its own, or one
+ * that a test names.
+ */
 public final class TestServer implements AutoCloseable {
 
     private final RamDevice device;
