@@ -248,7 +248,7 @@ dead() { # server, and a filesystem on it
     end one
     dd if=/dev/zero of=$MNT/more bs=1M count=8 conv=fsync status=none 2>/run/dd.txt &
     writer=$!
-    sleep 1 # it waits meanwhile, as it should
+    is 'the list' "$("${JAVA[@]}" list)" '/dev/nbd1 nbd+unix:///ram?socket=/run/one.sock'
     is 'the writer of a dead device' "$(ps -o stat= -p $writer | cut -c1)" D
     is free "$("${JAVA[@]}" disconnect 1)" 'free false'
     if wait $writer; then false; fi

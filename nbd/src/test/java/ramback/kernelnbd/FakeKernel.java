@@ -9,6 +9,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.HexFormat;
 import java.util.List;
 import ramback.posix.Errno;
 
@@ -85,28 +86,11 @@ class FakeKernel implements GenericNetlink.Link {
     static byte[] devices(boolean... connected) {
         byte[] list = {};
         for (int i = 0; i < connected.length; i++) {
-            list = concat(list, new byte[] {
-                20,
-                0,
-                1,
-                (byte) (i % 2 == 0 ? 0x80 : 0),
-                8,
-                0,
-                1,
-                0,
-                (byte) i,
-                0,
-                0,
-                0,
-                5,
-                0,
-                2,
-                0,
-                (byte) (connected[i] ? 1 : 0),
-                0,
-                0,
-                0
-            });
+            String nested = i % 2 == 0 ? "80" : "00";
+            byte[] item = HexFormat.of().parseHex("140001" + nested + "0800010000000000" + "0500020000000000");
+            item[8] = (byte) i;
+            item[16] = (byte) (connected[i] ? 1 : 0);
+            list = concat(list, item);
         }
         return concat(new byte[] {(byte) (list.length + 4), 0, 9, 0}, list);
     }
