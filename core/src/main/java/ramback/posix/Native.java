@@ -632,8 +632,7 @@ final class Native {
     }
 
     private static final class Recv {
-        static final MethodHandle CALL =
-                link("recv", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
+        static final MethodHandle CALL = link("recv", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
     }
 
     private static final class Poll {

@@ -9,9 +9,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
 /**
- * Sockets by their descriptors, which the JDK keeps to itself: stream sockets that are to be handed to the kernel, and netlink sockets,
- * on which one talks with it. None of them ever blocks: {@link #awaitReadable} waits. They are not inherited by child processes, and
- * whoever opens one closes it with {@link Posix#close}. For cold paths. All methods may be called from any thread.
+ * Sockets by their descriptors, which the JDK keeps to itself: stream sockets that are to be handed to the kernel,
+ * and netlink sockets, on which one talks with it. None of them ever blocks: {@link #awaitReadable} waits. They are
+ * not inherited by child processes, and whoever opens one closes it with {@link Posix#close}. For cold paths. All
+ * methods may be called from any thread.
  *
  * <p>Source: unix(7), netlink(7), poll(2).
  */
@@ -32,8 +33,9 @@ public final class RawSockets {
     /**
      * Connects a stream socket to a Unix socket that somebody listens on.
      *
-     * @throws PosixException ENOENT where there is no such file, ECONNREFUSED where nobody listens, EAGAIN where too many wait to be
-     *     taken, EACCES where the file may not be written, ENAMETOOLONG for a path of more than 107 bytes
+     * @throws PosixException ENOENT where there is no such file, ECONNREFUSED where nobody listens, EAGAIN where too
+     *     many wait to be taken, EACCES where the file may not be written, ENAMETOOLONG for a path of more than 107
+     *     bytes
      */
     public static int connectUnix(Path path) throws PosixException {
         int fd = Posix.check("socket", Native.socket(Posix.AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK_CLOEXEC, 0), null);
@@ -70,8 +72,8 @@ public final class RawSockets {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment message = arena.allocate(length);
             MemorySegment.copy(bytes, offset, message, JAVA_BYTE, 0, length);
-            return (int) Posix.check(
-                    "send", Native.sendto(fd, message, length, Posix.MSG_NOSIGNAL, MemorySegment.NULL, 0));
+            return (int)
+                    Posix.check("send", Native.sendto(fd, message, length, Posix.MSG_NOSIGNAL, MemorySegment.NULL, 0));
         }
     }
 

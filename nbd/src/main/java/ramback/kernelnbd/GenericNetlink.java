@@ -12,8 +12,8 @@ import ramback.posix.PosixException;
 import ramback.posix.RawSockets;
 
 /**
- * A conversation with the kernel over generic netlink: one question at a time, each until the kernel says that it is done. A command is
- * carried out while it is sent, so that its answer is there then. For one thread.
+ * A conversation with the kernel over generic netlink: one question at a time, each until the kernel says that it is
+ * done. A command is carried out while it is sent, so that its answer is there then. For one thread.
  */
 final class GenericNetlink implements AutoCloseable {
 

@@ -8,12 +8,13 @@ import ramback.clock.Clock;
 import ramback.remote.RemoteUri;
 
 /**
- * Block devices that the kernel's NBD driver makes of exports. Nothing of them is kept here: what there is is asked of the kernel, so that
- * any process may reconnect or disconnect what another one connected, if it may at all (CAP_SYS_ADMIN in the machine's own user
- * namespace). Safe for use by many threads.
+ * Block devices that the kernel's NBD driver makes of exports. Nothing of them is kept here: what there is is asked
+ * of the kernel, so that any process may reconnect or disconnect what another one connected, if it may at all
+ * (CAP_SYS_ADMIN in the machine's own user namespace). Safe for use by many threads.
  *
- * <p><b>When the server is gone.</b> Requests wait for {@link #reconnect}, for a day; only then they fail. What the dead server had been
- * sent and not answered is sent again by the driver when its time is over ({@link Options}), not at once.
+ * <p><b>When the server is gone.</b> Requests wait for {@link #reconnect}, for a day; only then they fail. What the
+ * dead server had been sent and not answered is sent again by the driver when its time is over ({@link Options}), not
+ * at once.
  *
  * <p><b>When the server is slow.</b> Over one connection a request may take as long as it likes, as on a disk.
  */
@@ -30,12 +31,15 @@ public final class KernelNbd {
     /**
      * How a block device is connected.
      *
-     * @param connectionCount 1 to 16. Each has a hardware queue of the kernel's and two threads of the server's. With one, the driver
-     *     never gives a connection up, and sends again within {@link #RESEND_MILLIS} of a reconnection what was lost with a server. With
-     *     several, it takes a connection for dead whose request takes longer than {@link #SEVERAL_TIMEOUT_SECONDS}, and sends it again on
-     *     another one; as long may it take after a reconnection until what was lost is sent again
-     * @param blockBytes the logical and the physical block size: 512, 1024, 2048 or 4096; smaller where the size of the device asks for
-     *     it. A partition table counts in these, so whoever attaches one device in several ways needs the same in all of them
+     * @param connectionCount 1 to 16; one a processor are made at most, because the driver would not use more. Each
+     *     has a hardware queue of the kernel's and two threads of the server's. With one, the driver never gives a
+     *     connection up, and sends again within {@link #RESEND_MILLIS} of a reconnection what was lost with a server.
+     *     With several, it takes a connection for dead whose request takes longer than {@link
+     *     #SEVERAL_TIMEOUT_SECONDS}, and sends it again on another one; as long may it take after a reconnection
+     *     until what was lost is sent again
+     * @param blockBytes the logical and the physical block size: 512, 1024, 2048 or 4096; smaller where the size of
+     *     the device asks for it. A partition table counts in these, so whoever attaches one device in several ways
+     *     needs the same in all of them
      * @param readOnly whether the kernel refuses to write, whatever the server allows
      */
     public record Options(int connectionCount, int blockBytes, boolean readOnly) {
@@ -58,7 +62,10 @@ public final class KernelNbd {
 
     public static final int CONNECTION_COUNT_MAX = 16;
 
-    /** Within this time of a reconnection everything is sent again, with one connection. Where {@code /sys} is read-only: 30 s. */
+    /**
+     * Within this time of a reconnection everything is sent again, with one connection. Where {@code /sys} is
+     * read-only: 30 s.
+     */
     public static final int RESEND_MILLIS = 5_000;
 
     /** With several connections: as long may a request take. */
@@ -76,26 +83,32 @@ public final class KernelNbd {
     /**
      * Makes the first free block device of an export. It is there when this returns, with its partitions.
      *
-     * <p>It is as large as the export, less what is beyond the last multiple of 512 bytes: a block device can't have that.
+     * <p>It is as large as the export, less what is beyond the last multiple of 512 bytes: a block device can't have
+     * that.
      *
      * @param socket the server's, also for a later {@link #reconnect} by a process that knows nothing else
-     * @param export its name; one that holds a generation ({@code NAME@GENERATION}) can't be reconnected to what has lost writes
+     * @param export its name; one that holds a generation ({@code NAME@GENERATION}) can't be reconnected to what has
+     *     lost writes
      * @return its index
      * @throws KernelNbdException in one line
      * @throws ramback.backing.BackingOpenException when the server refuses, in one line
      */
     public static int connect(Path socket, String export, Options options) throws IOException {
-        return DRIVER.connect(uri(socket, export), options);
+        int connectionCount =
+                Math.min(options.connectionCount(), Runtime.getRuntime().availableProcessors());
+        return DRIVER.connect(
+                uri(socket, export), new Options(connectionCount, options.blockBytes(), options.readOnly()));
     }
 
     /**
-     * Brings new connections to a block device whose server has died: as many as it had. Waits for some seconds until the kernel has
-     * noticed. What waited goes on; an export that has grown makes the block device grow.
+     * Brings new connections to a block device whose server has died: as many as it had. Waits for some seconds until
+     * the kernel has noticed. What waited goes on. An export that has grown is served as far as the block device
+     * goes: it has its size until it is disconnected.
      *
      * @param socket the same as when it was connected
      * @param export the same
-     * @throws KernelNbdException MISSING when there is none of that index; IN_USE when it is not that export's, or has all its
-     *     connections; UNFIT when the export has become smaller or read-only
+     * @throws KernelNbdException MISSING when there is none of that index; IN_USE when it is not that export's, or
+     *     has all its connections; UNFIT when the export has become smaller or read-only
      * @throws ramback.backing.BackingOpenException when the server refuses, in one line
      */
     public static void reconnect(int index, Path socket, String export) throws IOException {
@@ -103,8 +116,8 @@ public final class KernelNbd {
     }
 
     /**
-     * Takes a block device apart. What is under way, and whatever comes while somebody has it open or mounted, fails with EIO, so unmount
-     * first. Nothing happens when there is none.
+     * Takes a block device apart. What is under way, and whatever comes while somebody has it open or mounted, fails
+     * with EIO, so unmount first. Nothing happens when there is none.
      *
      * <p>A server that is stopped (SIGSTOP) and has a full socket holds this up until it is gone or goes on.
      *
@@ -116,8 +129,8 @@ public final class KernelNbd {
     }
 
     /**
-     * The block devices that a process of ours connected, by whatever process, ascending; empty before Linux 5.14, which does not tell
-     * whose they are.
+     * The block devices that a process of ours connected, by whatever process, ascending; empty before Linux 5.14,
+     * which does not tell whose they are.
      */
     public static List<Attached> attached() throws IOException {
         return DRIVER.attached();

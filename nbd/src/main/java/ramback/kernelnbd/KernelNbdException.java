@@ -3,7 +3,9 @@ package ramback.kernelnbd;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/** A block device that could not be connected, reconnected or disconnected; the message is one line for the operator. */
+/**
+ * A block device that could not be connected, reconnected or disconnected; the message is one line for the operator.
+ */
 public final class KernelNbdException extends IOException {
     private static final long serialVersionUID = 1L;
 

@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import ramback.clock.Clock;
 import ramback.kernelnbd.KernelNbdException.Reason;
 import ramback.posix.Errno;
@@ -36,8 +35,8 @@ final class NbdDriver {
     private static final Logger LOG = System.getLogger(NbdDriver.class.getPackageName());
 
     /**
-     * How long requests wait for a server that has died. Long enough for whoever has to be woken up for it; whoever can't wait that long
-     * disconnects.
+     * How long requests wait for a server that has died. Long enough for whoever has to be woken up for it; whoever
+     * can't wait that long disconnects.
      */
     private static final int DEAD_SECONDS = 24 * 60 * 60;
 
@@ -149,13 +148,16 @@ final class NbdDriver {
         }
     }
 
-    /** Returns how many of them the kernel has taken: as many as it knows to be dead, which it only says by not taking more. */
+    /**
+     * Returns how many of them the kernel has taken: as many as it knows to be dead, which it only says by not taking
+     * more.
+     */
     private int bringConnections(NbdFamily family, int index, RemoteUri uri, int count) throws IOException {
         List<Long> inodes;
         try (Connections connections = connections(uri, count)) {
             inodes = connections.inodes();
-            Long grown = grown(index, uri, connections.terms());
-            family.reconfigure(index, grown, identifier(uri), connections.descriptors());
+            checkFits(index, uri, connections.terms());
+            family.reconfigure(index, identifier(uri), connections.descriptors());
         } catch (PosixException e) {
             throw failure("cannot reconnect " + files.node(index), e);
         }
@@ -180,8 +182,8 @@ final class NbdDriver {
         }
     }
 
-    /** The block device's new size, or null when that stays; refuses what whoever has it mounted can't bear. */
-    private @Nullable Long grown(int index, RemoteUri uri, Terms terms) throws IOException {
+    /** Refuses what whoever has it mounted can't bear. */
+    private void checkFits(int index, RemoteUri uri, Terms terms) throws IOException {
         if (terms.isReadOnly() && !files.isReadOnly(index)) {
             throw new KernelNbdException(
                     Reason.UNFIT,
@@ -189,16 +191,13 @@ final class NbdDriver {
                     null);
         }
         long before = files.sizeBytes(index);
-        long blockBytes = files.blockBytes(index);
-        long now = terms.sizeBytes() / blockBytes * blockBytes;
-        if (now < before) {
+        if (terms.sizeBytes() < before) {
             throw new KernelNbdException(
                     Reason.UNFIT,
                     "export " + uri + " has " + terms.sizeBytes() + " bytes now, and " + files.node(index) + " has "
                             + before + "; bring back its size, or disconnect it first",
                     null);
         }
-        return now == before ? null : Long.valueOf(now);
     }
 
     boolean disconnect(int index) throws IOException {
@@ -275,15 +274,18 @@ final class NbdDriver {
     }
 
     /**
-     * What a dead server was sent is sent again by the driver when the request's time is over, however early the new server is there. That
-     * time is 30 s, and does no harm when it is shorter: with one connection that is still the same it begins anew.
+     * What a dead server was sent is sent again by the driver when the request's time is over, however early the new
+     * server is there. That time is 30 s, and does no harm when it is shorter: with one connection that is still the
+     * same it begins anew.
      */
     private void hastenResending(int index) {
         try {
             files.setRequestTimeoutMillis(index, KernelNbd.RESEND_MILLIS);
         } catch (IOException e) {
-            LOG.log(Level.INFO, "after a crash of the server, requests on " + files.node(index) + " may wait for "
-                    + REQUEST_TIMEOUT_MILLIS_DEFAULT / 1000 + " s: " + e);
+            LOG.log(
+                    Level.INFO,
+                    "after a crash of the server, requests on " + files.node(index) + " may wait for "
+                            + REQUEST_TIMEOUT_MILLIS_DEFAULT / 1000 + " s: " + e);
         }
     }
 
@@ -322,8 +324,7 @@ final class NbdDriver {
                 case Errno.EPROTONOSUPPORT, Errno.EAFNOSUPPORT ->
                     new KernelNbdException(
                             Reason.UNAVAILABLE,
-                            "there is no netlink to the kernel's NBD driver here (" + e.text()
-                                    + "); leave the sandbox",
+                            "there is no netlink to the kernel's NBD driver here (" + e.text() + "); leave the sandbox",
                             e);
                 default -> failure("cannot ask the kernel's NBD driver", e);
             };
@@ -333,8 +334,7 @@ final class NbdDriver {
     private static KernelNbdException failure(String what, PosixException e) {
         return switch (e.errno()) {
             case Errno.EPERM -> new KernelNbdException(Reason.NOT_PERMITTED, NOT_PERMITTED, e);
-            case Errno.EBUSY ->
-                new KernelNbdException(Reason.IN_USE, what + ": it is in use; disconnect it first", e);
+            case Errno.EBUSY -> new KernelNbdException(Reason.IN_USE, what + ": it is in use; disconnect it first", e);
             default ->
                 new KernelNbdException(
                         Reason.FAILED, what + ": " + e.text() + "; the kernel's log (dmesg) may say more", e);

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 import ramback.posix.PosixException;
 
 /**
- * The commands of the kernel's NBD driver. Each but {@link #status} needs CAP_SYS_ADMIN in the machine's own user namespace, and fails with
- * EPERM without. For one thread.
+ * The commands of the kernel's NBD driver. Each but {@link #status} needs CAP_SYS_ADMIN in the machine's own user
+ * namespace, and fails with EPERM without. For one thread.
  *
  * <p>Source: {@code include/uapi/linux/nbd-netlink.h}.
  */
@@ -21,11 +21,11 @@ final class NbdFamily implements AutoCloseable {
      * @param sizeBytes a multiple of the block size; the kernel cuts it to 512
      * @param blockBytes the logical and the physical block size, 512 to a page, a power of two
      * @param serverFlags "Transmission flags" of NBD
-     * @param timeoutSeconds how long an answer may take before the connection is given up and the request is sent on another one; 0: for
-     *     ever where there is only one
+     * @param timeoutSeconds how long an answer may take before the connection is given up and the request is sent on
+     *     another one; 0: for ever where there is only one
      * @param deadSeconds how long requests wait for a new connection when there is none any more, before they fail
-     * @param identifier whose it is: told in {@code /sys/block/nbdN/backend}, and the same must be given to {@link #reconfigure}; from
-     *     Linux 5.14 on
+     * @param identifier whose it is: told in {@code /sys/block/nbdN/backend}, and the same must be given to {@link
+     *     #reconfigure}; from Linux 5.14 on
      */
     record Setup(
             long sizeBytes, int blockBytes, int serverFlags, int timeoutSeconds, int deadSeconds, String identifier) {}
@@ -78,7 +78,8 @@ final class NbdFamily implements AutoCloseable {
     /**
      * Opens a conversation.
      *
-     * @throws PosixException ENOENT where the driver is not loaded; EPROTONOSUPPORT or EAFNOSUPPORT where there is no generic netlink
+     * @throws PosixException ENOENT where the driver is not loaded; EPROTONOSUPPORT or EAFNOSUPPORT where there is no
+     *     generic netlink
      */
     static NbdFamily open() throws IOException {
         return new NbdFamily(GenericNetlink.open());
@@ -114,23 +115,23 @@ final class NbdFamily implements AutoCloseable {
     }
 
     /**
-     * Puts new sockets into the place of dead ones. Those for which there is no dead one are left alone, without an error.
+     * Puts new sockets into the place of dead ones. Those for which there is no dead one are left alone, without an
+     * error. The size stays: Linux would wait for all requests to be done before it changes it, and they wait for the
+     * new sockets.
      *
-     * @param sizeBytes what it has from now on, or null when that stays
      * @throws PosixException EINVAL when it is not connected, or is not the identifier's
      */
-    void reconfigure(int index, @Nullable Long sizeBytes, String identifier, int[] sockets) throws IOException {
+    void reconfigure(int index, String identifier, int[] sockets) throws IOException {
         netlink.call(family, CMD_RECONFIGURE, VERSION, message -> {
             message.u32(ATTR_INDEX, index);
-            if (sizeBytes != null) {
-                message.u64(ATTR_SIZE_BYTES, sizeBytes);
-            }
             putSockets(message, sockets);
             message.text(ATTR_BACKEND_IDENTIFIER, identifier);
         });
     }
 
-    /** Ends all connections; what is under way, waits or comes fails with EIO. Nothing happens where there are none. */
+    /**
+     * Ends all connections; what is under way, waits or comes fails with EIO. Nothing happens where there are none.
+     */
     void disconnect(int index) throws IOException {
         netlink.call(family, CMD_DISCONNECT, VERSION, message -> message.u32(ATTR_INDEX, index));
     }

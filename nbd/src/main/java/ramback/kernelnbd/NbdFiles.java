@@ -15,8 +15,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the kernel tells of its NBD devices in files: {@code pid} is there while one is connected, {@code backend} says whose it is (Linux
- * 5.14), {@code mq} has a directory a connection.
+ * What the kernel tells of its NBD devices in files: {@code pid} is there while one is connected, {@code backend}
+ * says whose it is (Linux 5.14), {@code mq} has a directory a connection.
  *
  * @param blocks {@code /sys/block}
  * @param devices {@code /dev}
@@ -63,22 +63,23 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
         return number(file(index, "size")) * SECTOR_BYTES;
     }
 
-    int blockBytes(int index) throws IOException {
-        return (int) number(file(index, "queue/logical_block_size"));
-    }
-
     boolean isReadOnly(int index) throws IOException {
         return number(file(index, "ro")) != 0;
     }
 
-    /** How many connections it was made with. */
+    /**
+     * How many connections it was made with: each has a queue, as long as there are no more of them than processors.
+     */
     int connectionCount(int index) throws IOException {
         try (Stream<Path> queues = Files.list(file(index, "mq"))) {
             return Math.max(1, (int) queues.count());
         }
     }
 
-    /** How long a request may take before the driver looks after it; an earlier one keeps the time that it was begun with. */
+    /**
+     * How long a request may take before the driver looks after it; an earlier one keeps the time that it was begun
+     * with.
+     */
     long requestTimeoutMillis(int index) throws IOException {
         return number(file(index, "queue/io_timeout"));
     }
@@ -109,7 +110,13 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
     boolean mayAdministrate() throws IOException {
         for (String line : Files.readAllLines(processes.resolve("self/status"), ISO_8859_1)) {
             if (line.startsWith("CapEff:")) {
-                return (Long.parseUnsignedLong(line.substring("CapEff:".length()).strip(), 16) >> CAP_SYS_ADMIN & 1) != 0;
+                return (Long.parseUnsignedLong(
+                                                line.substring("CapEff:".length())
+                                                        .strip(),
+                                                16)
+                                        >> CAP_SYS_ADMIN
+                                & 1)
+                        != 0;
             }
         }
         return false;

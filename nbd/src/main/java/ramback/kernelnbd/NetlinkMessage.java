@@ -6,8 +6,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * A request of generic netlink as it is written: two headers, then attributes, each padded to four bytes. All in the processor's own
- * byte order.
+ * A request of generic netlink as it is written: two headers, then attributes, each padded to four bytes. All in the
+ * processor's own byte order.
  *
  * <pre>
  *   0 length u32            of all of it

@@ -15,8 +15,8 @@ import ramback.remote.RemoteUri;
 import ramback.remote.Terms;
 
 /**
- * A socket at the beginning of NBD's transmission phase, with simple replies, which are all that the kernel knows. Not one byte that comes
- * behind the handshake has been read.
+ * A socket at the beginning of NBD's transmission phase, with simple replies, which are all that the kernel knows.
+ * Not one byte that comes behind the handshake has been read.
  *
  * @param fd the socket, closed by {@link #close}; the kernel has a reference of its own to one that it was given
  * @param terms what the server said of the export
@@ -86,7 +86,8 @@ record ServerConnection(int fd, Terms terms) implements AutoCloseable {
                 if (leftNanos <= 0 || !RawSockets.awaitReadable(fd, (int) (leftNanos / 1_000_000) + 1)) {
                     throw new SocketTimeoutException("the server does not answer");
                 }
-                int count = RawSockets.receive(fd, into.array(), into.arrayOffset() + into.position(), into.remaining());
+                int count =
+                        RawSockets.receive(fd, into.array(), into.arrayOffset() + into.position(), into.remaining());
                 if (count == 0) {
                     throw new EOFException("the server hung up");
                 }

@@ -13,8 +13,8 @@ import java.util.List;
 import ramback.kernelnbd.KernelNbd;
 
 /**
- * Serves the bytes of a file from memory and makes a block device of it, for the guest of {@code verify.d/guest-nbd.sh}; what was written
- * outlives a kill, because the file is on tmpfs and mapped:
+ * Serves the bytes of a file from memory and makes a block device of it, for the guest of
+ * {@code verify.d/guest-nbd.sh}; what was written outlives a kill, because the file is on tmpfs and mapped:
  *
  * <pre>
  *   AttachRam serve SOCKET FILE BYTES ro|rw connect CONNECTIONS BLOCK_BYTES
@@ -72,8 +72,8 @@ final class AttachRam {
     }
 
     private static MemorySegment map(Path file, long sizeBytes) throws Exception {
-        try (FileChannel channel = FileChannel.open(
-                file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
+        try (FileChannel channel =
+                FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
             return channel.map(FileChannel.MapMode.READ_WRITE, 0, sizeBytes, Arena.global());
         }
     }
