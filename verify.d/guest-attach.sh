@@ -54,11 +54,19 @@ killed() {
     await 30 gone "$PID"
 }
 
+content() { # NUMBER: of the file of that number, 64 KiB; what yes is told by head is no failure
+    (
+        trap - ERR
+        set +o pipefail
+        yes "$1" | head -c $((64 << 10))
+    )
+}
+
 write_on() { # files, each synced, until `stop` is there; what fails ends it
     local number=0
     while [[ ! -e stop ]]; do
         number=$((number + 1))
-        dd of="mnt/$((number % 40))" bs=16k count=4 iflag=fullblock conv=fsync status=none < <(yes "$number") || return 1
+        content "$number" | dd of="mnt/$((number % 40))" bs=16k conv=fsync iflag=fullblock status=none || return 1
         echo "$number" >written
     done
 }
@@ -78,7 +86,7 @@ all_there() { # the last 40 files, whole
     local number last
     last=$(cat written)
     for ((number = last > 40 ? last - 39 : 1; number <= last; number++)); do
-        cmp <(yes "$number" | head -c $((64 << 10))) "mnt/$((number % 40))"
+        cmp <(content "$number") "mnt/$((number % 40))"
     done
 }
 
