@@ -23,7 +23,8 @@ public final class Wakeup {
     private static final int SIGACTION_BYTES = 152;
 
     /** Does nothing, whatever it interrupts: getpid(2) touches neither memory nor errno. */
-    private static final MemorySegment HANDLER = Linker.nativeLinker().defaultLookup().findOrThrow("getpid");
+    private static final MemorySegment HANDLER =
+            Linker.nativeLinker().defaultLookup().findOrThrow("getpid");
 
     private Wakeup() {}
 

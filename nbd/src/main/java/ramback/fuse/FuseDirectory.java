@@ -22,10 +22,10 @@ import ramback.posix.PosixException;
 public final class FuseDirectory implements AutoCloseable {
 
     /**
-     * Request threads, each with a session of the device: one that is busy with a long discard, or waits for room, leaves the
-     * others to the rest.
+     * Request threads, each with a session of the device: at least two, so that one that is busy with a long discard, or waits
+     * for room, leaves the other to the rest; no more than four, each costs a session.
      */
-    private static final int THREAD_COUNT = 2;
+    private static final int THREAD_COUNT = Math.clamp(Runtime.getRuntime().availableProcessors(), 2, 4);
 
     private final MountPoint point;
     private final FuseServer server;
@@ -49,7 +49,8 @@ public final class FuseDirectory implements AutoCloseable {
      * @param directory exists, and is empty; nothing stale is mounted on it
      * @param files have different names
      * @throws FuseUnavailableException when it can't be mounted here, with the reason
-     * @throws TooManySessionsException when the device has not two sessions left
+     * @throws TooManySessionsException when the device has not as many sessions left: two, on more than two processors up to
+     *     four
      */
     public static FuseDirectory mount(Device device, Path directory, List<FuseFile> files)
             throws IOException, TooManySessionsException {

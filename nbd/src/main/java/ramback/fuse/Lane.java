@@ -18,6 +18,8 @@ final class Lane {
     @FunctionalInterface
     interface Listener {
         /**
+         * They have.
+         *
          * @param isDisconnected whether it was not asked to end: the kernel ended the connection, or something failed
          */
         void ended(boolean isDisconnected);
@@ -69,14 +71,9 @@ final class Lane {
         if (receiving == null || answering == null) {
             throw new IllegalStateException("not prepared");
         }
-        Thread replyThread = Thread.ofPlatform()
-                .daemon()
-                .name("fuse-reply-" + number)
-                .start(() -> runReplies(answering, receiving));
-        Thread.ofPlatform()
-                .daemon()
-                .name("fuse-" + number)
-                .start(() -> runRequests(receiving, replyThread, listener));
+        Thread replyThread =
+                Thread.ofPlatform().daemon().name("fuse-reply-" + number).start(() -> runReplies(answering, receiving));
+        Thread.ofPlatform().daemon().name("fuse-" + number).start(() -> runRequests(receiving, replyThread, listener));
     }
 
     private void runRequests(Requests receiving, Thread replyThread, Listener listener) {

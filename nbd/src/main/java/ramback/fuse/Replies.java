@@ -41,6 +41,8 @@ final class Replies {
     private @Nullable MemorySegment copied;
 
     /**
+     * Prepares to answer over a descriptor.
+     *
      * @param fd what the requests come from
      * @param arena keeps the memory
      */

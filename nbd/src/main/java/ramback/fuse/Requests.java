@@ -54,6 +54,8 @@ final class Requests {
     private volatile boolean stopping;
 
     /**
+     * Prepares to serve a session.
+     *
      * @param fd what the requests come from
      * @param payloadBytesMax the longest WRITE, as it was negotiated; at most what the staging area holds
      * @param arena keeps the memory
@@ -89,7 +91,8 @@ final class Requests {
             } else if (received == 0 || isEnd((int) -received)) {
                 return End.DISCONNECTED;
             }
-            // Otherwise somebody woke us, or the request was taken back while it was being received (ENOENT), or it is too
+            // Otherwise somebody woke us, or the request was taken back while it was being received (ENOENT), or it is
+            // too
             // short to be answered.
         }
         return End.STOPPED;

@@ -46,6 +46,8 @@ final class Tree {
     private final int groupId = Posix.effectiveGroupId();
 
     /**
+     * Lists what there is.
+     *
      * @param bornMillis when the directory was made, since 1970: the time that all its files have
      */
     Tree(Device device, List<FuseFile> files, long bornMillis) {

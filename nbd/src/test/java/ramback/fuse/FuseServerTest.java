@@ -444,8 +444,7 @@ final class FuseServerTest {
             waitingRead.finish(Outcome.DONE);
             byte[] read5000 = kernel.await(read).bytes();
             assertThat(read5000).hasSize(5000);
-            assertThat(Arrays.copyOfRange(read5000, 3, 5000))
-                    .isEqualTo(Arrays.copyOfRange(bytes, 3, 5000));
+            assertThat(Arrays.copyOfRange(read5000, 3, 5000)).isEqualTo(Arrays.copyOfRange(bytes, 3, 5000));
         }
     }
 

@@ -96,7 +96,8 @@ final class MountTest {
             }
             assertThat(Files.size(mounted.disk())).isEqualTo(SIZE);
             assertThat(Files.getPosixFilePermissions(mounted.disk())).hasSize(2);
-            assertThatThrownBy(() -> Files.createFile(directory.resolve("new"))).isInstanceOf(FileSystemException.class);
+            assertThatThrownBy(() -> Files.createFile(directory.resolve("new")))
+                    .isInstanceOf(FileSystemException.class);
             assertThatThrownBy(() -> Files.delete(mounted.disk())).isInstanceOf(FileSystemException.class);
         }
         assertThat(device.openSessionCount).hasValue(0);
@@ -206,7 +207,8 @@ final class MountTest {
 
     @Test
     void closingEndsItWhileItIsUsed() throws Exception {
-        device.deferWhere = request -> request.offsetBytes() == 0 && request.kind().equals("read");
+        device.deferWhere =
+                request -> request.offsetBytes() == 0 && request.kind().equals("read");
         FuseDirectory mounted = mount();
         int fd = Posix.open(mounted.disk(), Posix.O_RDONLY, 0);
         try (Arena arena = Arena.ofShared()) {
@@ -283,7 +285,8 @@ final class MountTest {
         Path missing = directory.resolve("missing");
         assertThatThrownBy(() -> FuseDirectory.mount(device, missing, files))
                 .isInstanceOf(FuseUnavailableException.class)
-                .hasMessage("cannot mount on " + directory.toRealPath().resolve("missing") + ": No such file or directory");
+                .hasMessage(
+                        "cannot mount on " + directory.toRealPath().resolve("missing") + ": No such file or directory");
         assertThat(device.openSessionCount).hasValue(0);
         RamDevice full = new RamDevice("full", device.memory, 4096, false, 1, 8);
         assertThatThrownBy(() -> FuseDirectory.mount(full, directory, files))
