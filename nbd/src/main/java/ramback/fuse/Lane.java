@@ -18,7 +18,7 @@ final class Lane {
     @FunctionalInterface
     interface Listener {
         /**
-         * They have.
+         * Says that they have.
          *
          * @param isDisconnected whether it was not asked to end: the kernel ended the connection, or something failed
          */
