@@ -497,9 +497,8 @@ fi
 
 # --- without root ---
 
-as_nobody() { # COMMAND...
-    setpriv --reuid=nobody --regid=nogroup --clear-groups -- env RAMBACK_RUN_DIR="$WORK/nobody/run" HOME="$WORK/nobody" "$@"
-}
+# Words and no function, since `refuses` runs a program.
+readonly NOBODY=(setpriv --reuid=nobody --regid=nogroup --clear-groups -- env RAMBACK_RUN_DIR="$WORK/nobody/run" HOME="$WORK/nobody")
 
 nobody_answers() {
     grep -q ' ready, ' nobody/up.log
@@ -510,28 +509,28 @@ without_root() {
     mkdir -p nobody
     chown nobody:nogroup nobody
     install -d -o nobody -g nogroup "$RAM/nobody"
-    as_nobody "$ROOT/ramback" up nobody/disk.img --size 64M --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
+    "${NOBODY[@]}" "$ROOT/ramback" up nobody/disk.img --size 64M --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
     wait_for 60 nobody_answers
-    refuses 1 'a block device needs root; .*--via fuse' as_nobody "$ROOT/ramback" attach disk
-    refuses 1 'mount needs root' as_nobody "$ROOT/ramback" attach disk --via fuse --mount mnt
-    test "$(as_nobody "$ROOT/ramback" attach disk --via fuse)" = "$WORK/nobody/run/disk/fuse/disk"
-    as_nobody mkfs.ext4 -q -F "$WORK/nobody/run/disk/fuse/disk"
-    as_nobody sh -c 'echo writethrough >"$RAMBACK_RUN_DIR/disk/fuse/mode" && cat "$RAMBACK_RUN_DIR/disk/fuse/mode"'
-    as_nobody "$ROOT/ramback" detach disk
-    as_nobody "$ROOT/ramback" attach disk --via fuse
+    refuses 1 'a block device needs root; .*--via fuse' "${NOBODY[@]}" "$ROOT/ramback" attach disk
+    refuses 1 'mount needs root' "${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse --mount mnt
+    test "$("${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse)" = "$WORK/nobody/run/disk/fuse/disk"
+    "${NOBODY[@]}" mkfs.ext4 -q -F "$WORK/nobody/run/disk/fuse/disk"
+    "${NOBODY[@]}" sh -c 'echo writethrough >"$RAMBACK_RUN_DIR/disk/fuse/mode" && cat "$RAMBACK_RUN_DIR/disk/fuse/mode"'
+    "${NOBODY[@]}" "$ROOT/ramback" detach disk
+    "${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse
     kill -KILL "$pid"
     wait_for 30 gone "$pid"
-    as_nobody "$ROOT/ramback" detach disk
-    as_nobody "$ROOT/ramback" up nobody/disk.img --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
+    "${NOBODY[@]}" "$ROOT/ramback" detach disk
+    "${NOBODY[@]}" "$ROOT/ramback" up nobody/disk.img --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
     wait_for 60 nobody_answers
-    as_nobody "$ROOT/ramback" down disk
+    "${NOBODY[@]}" "$ROOT/ramback" down disk
     e2fsck -fn nobody/disk.img
 }
-if as_nobody test -x "$ROOT/ramback" && as_nobody test -x "$JAVA_HOME/bin/java"; then
+if "${NOBODY[@]}" test -x "$ROOT/ramback" && "${NOBODY[@]}" test -x "$JAVA_HOME/bin/java"; then
     check 'without root: the file alone, its filesystem, the files beside it; the rest is a clear answer' without_root
 else
     skip 'without root' "nobody may not run $ROOT/ramback"
