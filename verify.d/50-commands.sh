@@ -136,7 +136,7 @@ check 'status --json while loading keeps the contract' contract slow state=loadi
 check 'a read of the last chunk is answered long before loading gets there' loads_on_demand
 check 'a request that waits for loading does not hold up the one behind it' waiting_holds_nobody_up
 check 'status shows a bar of what is loaded' says '^ *loaded .*\[#*-+\] +[0-9]+ %' ramback status slow
-check 'ls shows name, size, mode, light, loss, URI' says "^slow +192 MiB +unsafe +amber +nothing +nbd\+unix:///slow" ramback ls
+check 'ls shows name, size, mode, light, loss, block device, URI' says "^slow +192 MiB +unsafe +amber +nothing +- +nbd\+unix:///slow" ramback ls
 check 'a flush returns while loading goes on' flush_beside_loading
 check 'status --watch, not on a terminal, follows loading with bar and rate up to the green light' watch_loading
 check 'status --json when loaded keeps the contract' contract slow state=ready greenLight=true loadedChunks=49152 dirtyBytes=0 \
@@ -568,11 +568,15 @@ check 'an option twice' refused_up 2 '--size' new.img --size 1M --size 2M
 check 'two images' refused_up 2 "other\.img" new.img other.img --size 1M
 check 'a command that does not exist' refused 2 "'upp'.*up.*status" ramback upp
 check 'no command' refused 2 "up.*status" ramback
+check 'attach in a way that there is not' refused 2 "'loop'.*auto, ublk, nbd or fuse" ramback attach traced --via loop
+check 'a filesystem for no mount' refused 2 '--mkfs ext4 is for --mount DIR' ramback attach traced --mkfs ext4
+check 'a mount on nothing' refused 2 "'nowhere'.*no such directory" ramback attach traced --mount nowhere
+check 'detach of what is not attached' refused 1 'traced is not attached' ramback detach traced
 check 'a bad mode for a running device' refused 2 "'quick'.*writethrough.*auto" ramback mode traced quick
 check '--help is no error' says 'Usage: ramback' ramback --help
 check 'up --help names every option' all_options
 
-for command in status 'mode unsafe' flush 'trace on' 'snapshot file' down; do
+for command in status 'mode unsafe' flush 'trace on' 'snapshot file' attach detach down; do
     read -r verb rest <<<"$command"
     # shellcheck disable=SC2086 # a word or none
     check "no such device: $command" refused 3 "nosuch.*ramback ls" ramback "$verb" nosuch $rest
@@ -646,7 +650,7 @@ check 'port 0 takes a free one' port_0
 
 up mib.img
 check 'ls shows both' eval 'says "^mib " ramback ls && grep -q "^traced " said.txt'
-for command in status 'mode unsafe' flush 'trace on' 'snapshot file' down; do
+for command in status 'mode unsafe' flush 'trace on' 'snapshot file' attach detach down; do
     # shellcheck disable=SC2086 # words
     check "two devices and no NAME: $command" refused 2 '2 devices.*mib, traced' ramback $command
 done

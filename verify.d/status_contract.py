@@ -37,11 +37,12 @@ CONTRACT = {
     "power": {"state": POWERS, "batteryRuntimeSeconds": NUMBER, "drainSeconds": NUMBER},
     "clients": COUNT,
     "trace": FLAG,
+    "attached": {"via": {"ublk", "nbd", "fuse"}, "device": TEXT, "left": FLAG},
     "process": {"ioFlusher": FLAG, "memoryLocked": {"all", "states", "none"}},
 }
 # What there is nothing to say of: no journal, no battery, nothing committed yet.
 MAY_BE_NULL = {
-    "journal", "backing.failing", "power.batteryRuntimeSeconds", "power.drainSeconds", "lastCommit.epoch", "lastCommit.time"
+    "journal", "attached", "backing.failing", "power.batteryRuntimeSeconds", "power.drainSeconds", "lastCommit.epoch", "lastCommit.time"
 }
 
 

@@ -15,7 +15,7 @@ import ramback.engine.Refusal;
 public final class AttachLock implements AutoCloseable {
 
     /** The name of the locked file in a device's directory. */
-    static final String FILE_NAME = "attach.lock";
+    public static final String FILE_NAME = "attach.lock";
 
     private final FileChannel channel;
 

@@ -20,6 +20,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachLock;
 import ramback.attach.Attachments;
 import ramback.attach.Parts;
 import ramback.engine.Orders;
@@ -84,7 +85,7 @@ final class DeviceDirectory implements AutoCloseable {
             }
             claimed.orders.read();
             Attachments.sweep(directory, name);
-            claimed.sweep(runDirectory.ordersFile(name));
+            claimed.sweep(Set.of(runDirectory.ordersFile(name), directory.resolve(AttachLock.FILE_NAME)));
             Files.writeString(
                     Files.createFile(runDirectory.pidFile(name), OWNER_ONLY),
                     ProcessHandle.current().pid() + "\n");
@@ -166,12 +167,12 @@ final class DeviceDirectory implements AutoCloseable {
     }
 
     /**
-     * Removes everything in the directory but the lock, this file, and what there is for as long as the device is attached;
+     * Removes everything in the directory but the lock, these files, and what there is for as long as the device is attached;
      * subdirectories are not ours and stay.
      *
      * @return whether there is anything of an attached device
      */
-    private boolean sweep(@Nullable Path kept) throws IOException {
+    private boolean sweep(Set<Path> kept) throws IOException {
         boolean isAttached = false;
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(runDirectory.of(name))) {
             for (Path entry : entries) {
@@ -179,7 +180,7 @@ final class DeviceDirectory implements AutoCloseable {
                 if (Parts.isPartOf(file)) {
                     isAttached = true; // and if it is a dead mount, not even looked at
                 } else if (!file.equals("lock")
-                        && !entry.equals(kept)
+                        && !kept.contains(entry)
                         && !Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
                     Files.deleteIfExists(entry);
                 }
@@ -202,7 +203,7 @@ final class DeviceDirectory implements AutoCloseable {
         Path directory = runDirectory.of(name);
         Path lockFile = directory.resolve("lock");
         try (lock) {
-            if (!sweep(null)) {
+            if (!sweep(Set.of())) {
                 Files.deleteIfExists(lockFile);
                 removeIfEmpty(directory);
             }
