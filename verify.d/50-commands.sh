@@ -571,7 +571,7 @@ check 'no command' refused 2 "up.*status" ramback
 check 'attach in a way that there is not' refused 2 "'loop'.*auto, ublk, nbd or fuse" ramback attach traced --via loop
 check 'a filesystem for no mount' refused 2 '--mkfs ext4 is for --mount DIR' ramback attach traced --mkfs ext4
 check 'a mount on nothing' refused 2 "'nowhere'.*no such directory" ramback attach traced --mount nowhere
-check 'detach of what is not attached' refused 1 'traced is not attached' ramback detach traced
+check 'detach of what is not attached' refuses 1 'traced is not attached' ramback detach traced
 check 'a bad mode for a running device' refused 2 "'quick'.*writethrough.*auto" ramback mode traced quick
 check '--help is no error' says 'Usage: ramback' ramback --help
 check 'up --help names every option' all_options

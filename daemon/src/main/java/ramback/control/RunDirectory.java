@@ -34,6 +34,10 @@ import ramback.engine.Refusal;
  *     nbd.sock         0600, NBD, unless --socket says otherwise
  *     orders           0600, what people and scripts have said that holds (Orders), for who takes the device over
  *     http-token       0600, what --http asks for before it changes anything
+ *     attach.lock      0600, held by a command that attaches or detaches the device
+ *     attachment       0600, the block device that it is attached as (AttachRecord), for who takes the device over
+ *     loop             0600, the loop device over fuse/disk, for when that can't be named any more (Parts)
+ *     fuse/            0700, the FUSE directory, while it is mounted
  * </pre>
  */
 public final class RunDirectory {
