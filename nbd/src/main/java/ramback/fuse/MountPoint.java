@@ -61,6 +61,11 @@ final class MountPoint {
      */
     static Mounted mount(Path given, String source) throws IOException {
         Path directory = real(given);
+        Entry before = top(directory);
+        if (before != null && before.type.equals(TYPE)) {
+            throw new FuseUnavailableException(
+                    directory + " is mounted already, or left so by a server that was killed; detach it first");
+        }
         int fd = Posix.effectiveUserId() == ROOT ? mountAsRoot(directory, source) : mountByHelper(directory, source);
         boolean found = false;
         try {
@@ -121,7 +126,7 @@ final class MountPoint {
         } catch (PosixException e) {
             String advice = e.errno() == Errno.EPERM || e.errno() == Errno.EACCES
                     ? "; mounting needs CAP_SYS_ADMIN, which this service or container has not"
-                    : e.errno() == Errno.ENOTCONN ? "; what a server left there has to be unmounted first" : "";
+                    : "";
             throw new FuseUnavailableException("cannot mount on " + directory + ": " + e.text() + advice, e);
         } finally {
             if (!mounted) {
@@ -233,8 +238,9 @@ final class MountPoint {
     static void clean(Path given) throws IOException {
         Path directory = real(given);
         Entry top = top(directory);
-        if (top != null && top.type.equals(TYPE)) {
+        while (top != null && top.type.equals(TYPE)) {
             unmount(directory);
+            top = top(directory);
         }
     }
 

@@ -281,6 +281,16 @@ final class MountTest {
     }
 
     @Test
+    void twoAreNotMountedOnOneDirectory() throws Exception {
+        try (FuseDirectory mounted = mount()) {
+            assertThatThrownBy(() -> FuseDirectory.mount(device, directory, files))
+                    .isInstanceOf(FuseUnavailableException.class)
+                    .hasMessageContaining(" is mounted already");
+            assertThat(mounted.isAlive()).isTrue();
+        }
+    }
+
+    @Test
     void whatCantBeMountedIsSaidInALine() throws Exception {
         Path missing = directory.resolve("missing");
         assertThatThrownBy(() -> FuseDirectory.mount(device, missing, files))
