@@ -8,10 +8,10 @@
 
 readonly PATIENCE_SECONDS=900
 
-GUEST_LINUX=linux-image-6.12-amd64
-GUEST_MODULES='ublk_drv xfs'
 # shellcheck source=guest.sh
 source "$ROOT/verify.d/guest.sh"
+GUEST_KERNEL=6.12
+GUEST_MODULES=(ublk_drv xfs)
 
 if ! guest_available nbd-client:nbd-client fdisk:sfdisk >packages.log 2>&1; then
     skip 'block devices in a guest' "QEMU or Debian's kernel cannot be installed: $(tail -n 1 packages.log)"

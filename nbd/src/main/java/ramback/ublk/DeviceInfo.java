@@ -48,10 +48,10 @@ record DeviceInfo(
     /** The upper half of the mark of every device of ours: "Ramb". */
     private static final int MARK = 0x52616d62;
 
-    /** The mark of a block device made for the device of this name, by which it is known again. */
-    static long markOf(String deviceName) {
+    /** The mark of a block device made for this owner, by which it is known again. */
+    static long markOf(String owner) {
         CRC32C checksum = new CRC32C();
-        checksum.update(deviceName.getBytes(StandardCharsets.UTF_8));
+        checksum.update(owner.getBytes(StandardCharsets.UTF_8));
         return (long) MARK << Integer.SIZE | checksum.getValue();
     }
 

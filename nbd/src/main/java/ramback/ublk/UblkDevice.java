@@ -125,10 +125,12 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * The ids of the block devices that were made for a device of this name, whoever serves them now, or nobody; empty where
-     * there is no such driver.
+     * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where there is no
+     * such driver.
+     *
+     * @param owner as {@link #create} was told
      */
-    public static List<Integer> find(String deviceName) throws UblkException {
+    public static List<Integer> find(String owner) throws UblkException {
         if (!Files.exists(Control.PATH)) {
             return List.of();
         }
@@ -137,7 +139,7 @@ public final class UblkDevice implements AutoCloseable {
                 DirectoryStream<Path> nodes = Files.newDirectoryStream(DEVICES, CHARACTER_DEVICE + "[0-9]*")) {
             for (Path node : nodes) {
                 int candidate = Integer.parseInt(node.getFileName().toString().substring(CHARACTER_DEVICE.length()));
-                if (hasMark(control, candidate, DeviceInfo.markOf(deviceName))) {
+                if (hasMark(control, candidate, DeviceInfo.markOf(owner))) {
                     found.add(candidate);
                 }
             }
@@ -169,10 +171,11 @@ public final class UblkDevice implements AutoCloseable {
     /**
      * Makes a block device; returns when it is there and its partitions are known. What fails leaves nothing behind.
      *
+     * @param owner what tells this device from all others of this machine; kept by the kernel with the block device, as a checksum
      * @param queueCount how many queues, 1 or more; the kernel takes no more than there are processors
      * @throws UblkException when the driver refuses, or the device has too few sessions left
      */
-    public static UblkDevice create(Device device, int queueCount) throws UblkException {
+    public static UblkDevice create(Device device, String owner, int queueCount) throws UblkException {
         Parameters parameters = Parameters.of(device);
         if (parameters.sizeBytes() == 0) {
             throw new UblkException("device " + device.name() + " has " + device.sizeBytes()
@@ -186,7 +189,7 @@ public final class UblkDevice implements AutoCloseable {
                 DeviceInfo.ANY_ID,
                 0,
                 FLAGS,
-                DeviceInfo.markOf(device.name()));
+                DeviceInfo.markOf(owner));
         try (Control control = new Control()) {
             DeviceInfo info = control.add(wanted);
             try {
@@ -220,14 +223,15 @@ public final class UblkDevice implements AutoCloseable {
      * leaves it as it is.
      *
      * @param device of the same name and size, and with the same content
+     * @param owner as {@link #create} was told
      * @param id what {@link #id()} was
      * @throws UblkException when there is no such block device, when it is another one's, or somebody still serves it
      */
-    public static UblkDevice recover(Device device, int id) throws UblkException {
+    public static UblkDevice recover(Device device, String owner, int id) throws UblkException {
         try (Control control = new Control()) {
             DeviceInfo info = control.info(id);
             String which = pathOf(id) + " ";
-            if (info.mark() != DeviceInfo.markOf(device.name())) {
+            if (info.mark() != DeviceInfo.markOf(owner)) {
                 throw new UblkException(which + "was not made for " + device.name() + ": attach that anew");
             }
             long sizeBytes = control.sizeBytes(id);

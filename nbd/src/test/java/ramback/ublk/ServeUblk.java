@@ -46,8 +46,8 @@ final class ServeUblk {
         }
         int id = Integer.parseInt(value(arguments, "recover", "-1"));
         UblkDevice made = id >= 0
-                ? UblkDevice.recover(device, id)
-                : UblkDevice.create(device, Integer.parseInt(value(arguments, "queues", "1")));
+                ? UblkDevice.recover(device, device.name(), id)
+                : UblkDevice.create(device, device.name(), Integer.parseInt(value(arguments, "queues", "1")));
         boolean isLeaving = arguments.contains("leaving");
         Runtime.getRuntime().addShutdownHook(new Thread(() -> end(made, isLeaving)));
         System.out.println("ready " + made.id() + " " + made.path());
