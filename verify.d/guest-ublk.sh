@@ -170,12 +170,16 @@ figures() { # of both on the same memory, one after the other, after a while to 
     local ublk nbd server bytes count
     (java -Dram=/dev/shm ramback.nbd.ServeRam /run/nbd.sock $MIB) >serve.log 2>&1 &
     server=$!
-    iops "$DEV" 6 >/dev/null
-    bytes=$(allocated disk) count=$(requests)
-    ublk=$(iops "$DEV" 6)
-    bytes=$(($(allocated disk) - bytes)) count=$(($(requests) - count))
+    # The compiler gets some chances to be through.
+    for _ in {1..10}; do
+        bytes=$(allocated disk) count=$(requests)
+        iops "$DEV" 4 >/dev/null
+        bytes=$(($(allocated disk) - bytes)) count=$(($(requests) - count))
+        if ((bytes < count)); then break; fi
+    done
     say "$count requests, for which the server has allocated $bytes bytes"
     ((bytes < count))
+    ublk=$(iops "$DEV" 6)
     until_so 120 is_serving
     nbd-client -unix /run/nbd.sock /dev/nbd0 -N ram -b 4096 >/dev/null 2>&1
     iops /dev/nbd0 4 >/dev/null

@@ -215,7 +215,8 @@ public final class IoUring implements AutoCloseable {
             argumentBytes = WAIT_ARGUMENT_BYTES;
         }
         int result = enter(unsubmittedCount(), flags, argument, argumentBytes);
-        if (result < 0 && result != -Errno.ETIME) {
+        // EAGAIN: there was no memory for it just now; what was not submitted is the next time.
+        if (result < 0 && result != -Errno.ETIME && result != -Errno.EAGAIN) {
             throw new PosixException("io_uring_enter", -result, null);
         }
     }

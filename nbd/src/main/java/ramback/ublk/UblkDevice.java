@@ -126,7 +126,7 @@ public final class UblkDevice implements AutoCloseable {
 
     /**
      * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where there is no
-     * such driver.
+     * such driver, and for whom it does not answer: he cannot have made any.
      *
      * @param owner as {@link #create} was told
      */
@@ -143,6 +143,11 @@ public final class UblkDevice implements AutoCloseable {
                     found.add(candidate);
                 }
             }
+        } catch (PosixException e) {
+            if (e.errno() == Errno.EACCES || e.errno() == Errno.EPERM) {
+                return List.of();
+            }
+            throw new UblkException("cannot look for ublk devices: " + e.getMessage(), e);
         } catch (IOException e) {
             throw new UblkException("cannot look for ublk devices: " + e.getMessage(), e);
         }

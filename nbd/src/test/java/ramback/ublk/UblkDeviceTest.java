@@ -30,10 +30,10 @@ final class UblkDeviceTest {
     void withoutTheDriverNothingIsMadeFoundOrLeftOpen() throws Exception {
         assumeThatThereIsNoDriver();
         RamDevice device = RamDevice.ofSize(1 << 20);
-        assertThatThrownBy(() -> UblkDevice.create(device, "disk", 1))
+        assertThatThrownBy(() -> UblkDevice.create(device, "test", 1))
                 .isInstanceOf(UblkException.class)
                 .hasMessageContaining("/dev/ublk-control");
-        assertThatThrownBy(() -> UblkDevice.recover(device, "disk", 0)).isInstanceOf(UblkException.class);
+        assertThatThrownBy(() -> UblkDevice.recover(device, "test", 0)).isInstanceOf(UblkException.class);
         assertThatThrownBy(() -> UblkDevice.remove(0)).isInstanceOf(UblkException.class);
         assertThat(UblkDevice.find("disk")).isEmpty();
         assertThat(device.openSessionCount).hasValue(0);
@@ -41,7 +41,7 @@ final class UblkDeviceTest {
 
     @Test
     void aDeviceOfLessThanASectorIsRefused() {
-        assertThatThrownBy(() -> UblkDevice.create(RamDevice.ofSize(511), "disk", 1))
+        assertThatThrownBy(() -> UblkDevice.create(RamDevice.ofSize(511), "test", 1))
                 .isInstanceOf(UblkException.class)
                 .hasMessage("device disk has 511 bytes; a block device needs a sector of 512 at least");
     }
