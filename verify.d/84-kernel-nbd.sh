@@ -7,6 +7,7 @@ readonly PATIENCE_SECONDS=900
 
 # shellcheck source=guest.sh
 source "$ROOT/verify.d/guest.sh"
+# shellcheck disable=SC2034 # guest.sh's
 GUEST_KERNEL=6.12
 
 if ! guest_available >packages.log 2>&1; then
