@@ -7,6 +7,7 @@ readonly PATIENCE_SECONDS=900
 
 # shellcheck source=guest.sh
 source "$ROOT/verify.d/guest.sh"
+# shellcheck disable=SC2034 # guest.sh's
 GUEST_KERNEL=6.12
 
 if ! guest_available >packages.log 2>&1; then
@@ -14,10 +15,25 @@ if ! guest_available >packages.log 2>&1; then
     return 0
 fi
 
+classes=$ROOT/nbd/target/test-classes/ramback/nbd
+
+compiled() { # the server that runs in the guest
+    [[ -f $classes/AttachRam.class ]] &&
+        [[ -z $(find "$ROOT"/nbd/src/{main,test} -newer "$classes/AttachRam.class" -name '*.java' -print -quit) ]]
+}
+
+compile() {
+    cd "$ROOT" || return
+    mkdir -p target
+    flock target/build.lock mvn -B -ntp -q -Dspotless.check.skip -pl nbd -am test-compile
+    touch "$classes/AttachRam.class"
+}
+
 guest() { # smoke|long
     guest_run "guest-$1.log" $PATIENCE_SECONDS 1024M 16 "run=$ROOT/verify.d/guest-nbd.sh" "form=$1"
 }
 
+compiled || must 'the tests are compiled' compile
 must 'an initramfs' guest_kernel
 if ((LONG_MINUTES == 0)); then
     check 'mkfs, fio verify, a kill of the server under a mounted filesystem: nothing fails, nothing is left' guest smoke

@@ -51,7 +51,7 @@ serve() { # NAME BYTES ro|rw WAY...: a server of a life of its own
     "${JAVA[@]}" serve "/run/$name.sock" "/run/$name.ram" "$@" <>"/run/$name.in" >"/run/$name.log" 2>&1 &
     SERVER[$name]=$!
     disown
-    await 120 attached "$name"
+    await 300 attached "$name"
 }
 
 device() { # NAME -> nbdN
@@ -62,7 +62,7 @@ counts() { # NAME KIND -> how many requests of it
     local before
     before=$(wc -l <"/run/$1.log")
     printf '\n' >"/run/$1.in"
-    await 20 counted "$1" "$before"
+    await 60 counted "$1" "$before"
     tail -n 1 "/run/$1.log" | sed "s/.*$2=Tally\[requestCount=\([0-9]*\).*/\1/"
 }
 
@@ -72,7 +72,7 @@ counted() { # NAME LINES
 
 end() { # NAME: as by kill -9, whatever it is at
     kill -KILL "${SERVER[$1]}"
-    await 20 test ! -e "/proc/${SERVER[$1]}"
+    await 60 test ! -e "/proc/${SERVER[$1]}"
 }
 
 queue() { # nbdN ATTRIBUTE
@@ -120,11 +120,11 @@ outlives() { # NAME BYTES TIMES: kills of the server under load, with the filesy
     load &
     loader=$!
     for ((at = 1; at <= $3; at++)); do
-        await 60 goes_on "$node" $(($(written "$node") + 2000))
+        await 120 goes_on "$node" $(($(written "$node") + 2000))
         end "$name"
         started=$SECONDS
         serve "$name" "$bytes" rw reconnect "${node#nbd}"
-        await 60 goes_on "$node" $(($(written "$node") + 2000))
+        await 120 goes_on "$node" $(($(written "$node") + 2000))
         say "killed under load, back after $((SECONDS - started)) s, and it goes on"
     done
     touch /run/enough

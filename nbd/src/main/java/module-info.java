@@ -1,5 +1,5 @@
 /**
- * NBD: the server, which sees only the device contract, and the client, a slow disk of its own kind.
+ * NBD: the server, which sees only the device contract, the client, a slow disk of its own kind, and the kernel as a client.
  */
 // The readers of the qualified export are compiled after this module, so javac cannot see them yet.
 @SuppressWarnings("module")

@@ -202,8 +202,8 @@ final class NbdDriver {
 
     boolean disconnect(int index) throws IOException {
         try (NbdFamily family = open()) {
-            restoreRequestTimeout(index);
             family.disconnect(index);
+            restoreRequestTimeout(index);
         } catch (PosixException e) {
             if (e.errno() == Errno.EINVAL) {
                 return true; // there is none of that index
@@ -289,10 +289,13 @@ final class NbdDriver {
         }
     }
 
-    /** Or the next one, who may have several connections, would lose them to a request that takes a little longer. */
+    /**
+     * Or the next one, who may have several connections, would lose them to a request that takes a little longer. Only when
+     * nothing waits any more: Linux freezes the queue for such a change, which waits for all requests.
+     */
     private void restoreRequestTimeout(int index) {
         try {
-            if (files.isConnected(index) && files.requestTimeoutMillis(index) == KernelNbd.RESEND_MILLIS) {
+            if (files.requestTimeoutMillis(index) == KernelNbd.RESEND_MILLIS) {
                 files.setRequestTimeoutMillis(index, REQUEST_TIMEOUT_MILLIS_DEFAULT);
             }
         } catch (IOException e) {
