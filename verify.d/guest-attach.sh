@@ -116,6 +116,7 @@ outlived() { # WAY
     all_there
     ramback status disk --json | grep -o '"attached":{[^}]*}'
     ramback detach disk | tee detached.txt
+    grep -q 'unmounted /run/mnt, removed /dev/' detached.txt
     [[ ! -e $device && ! -e /run/ramback/disk/attachment ]]
     ramback down disk
     await 60 gone "$PID"

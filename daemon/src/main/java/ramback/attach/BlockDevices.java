@@ -38,9 +38,12 @@ final class BlockDevices {
         return attribute(loop, "loop/backing_file");
     }
 
-    /** Whether a disk of this name has something behind it: a loop device a file, the others as long as they exist. */
+    /** Whether a disk of this name has something behind it: a loop device a file, one of nbd a server, others as long as they exist. */
     boolean isInUse(String name) {
-        return name.startsWith("loop") ? backingFile(name) != null : Files.isDirectory(disks.resolve(name));
+        if (name.startsWith("loop")) {
+            return backingFile(name) != null;
+        }
+        return name.startsWith("nbd") ? attribute(name, "pid") != null : Files.isDirectory(disks.resolve(name));
     }
 
     /** Whether a block device of the kernel's NBD client has a server, or had one and waits for it. */

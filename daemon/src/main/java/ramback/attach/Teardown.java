@@ -369,6 +369,11 @@ public final class Teardown {
         }
     }
 
+    /** Notes what somebody else has taken apart. */
+    public void add(String what) {
+        taken.add(what);
+    }
+
     /** What was taken apart, in one line. */
     public String summary() {
         return taken.stream().distinct().collect(Collectors.joining(", "));

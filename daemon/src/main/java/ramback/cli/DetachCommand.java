@@ -71,6 +71,7 @@ final class DetachCommand extends DeviceCommand {
         teardown.release(isServed);
         if (isServed) {
             client.detach();
+            parts.record().ifPresent(record -> teardown.add("removed /dev/" + record.diskName()));
         }
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();

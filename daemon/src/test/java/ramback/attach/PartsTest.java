@@ -102,6 +102,15 @@ class PartsTest {
     }
 
     @Test
+    void theStableNameOfADisconnectedBlockDeviceIsFree() throws IOException {
+        machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711");
+        Path link = StableName.give(machine.root, "disk", Path.of("/dev/nbd0"));
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/nbd1"))).isEqualTo(Path.of("/dev/nbd1"));
+        Files.delete(machine.root.resolve("sys/block/nbd0/pid"));
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/nbd1"))).isEqualTo(link);
+    }
+
+    @Test
     void aFuseDirectoryAloneIsAttachedAsAFile() throws IOException {
         machine.mount("0:41", directory + "/fuse", "fuse", "ramback");
         assertThat(parts().isNone()).isFalse();
