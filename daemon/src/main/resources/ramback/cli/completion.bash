@@ -33,6 +33,8 @@ function _ramback_complete() {
   case "$before" in
     --mode) words="writethrough writeback checkpoint unsafe" ;;
     --ram) words="reserve sparse" ;;
+    --via) words="auto ublk nbd fuse" ;;
+    --mkfs) words="ext4 xfs btrfs" ;;
     --repair) words="ram image" ;;
     --journal) [[ "${COMP_WORDS[1]}" == up ]] && words="none" ;;
     -*) ;;

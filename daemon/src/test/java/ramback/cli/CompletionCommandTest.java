@@ -29,7 +29,7 @@ class CompletionCommandTest {
     @Test
     void devicesAreCompletedWhereACommandTakesTheirName() {
         assertThat(printed())
-                .contains("bench | down | flush | mode |")
+                .contains("attach | bench | detach | down | flush | mode |")
                 .doesNotContain("@NAMED@", "@FLAGS@")
                 .endsWith("complete -F _ramback_complete -o default ramback\n")
                 .containsOnlyOnce("\ncomplete -F ");
