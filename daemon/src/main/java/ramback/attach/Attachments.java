@@ -17,6 +17,7 @@ public final class Attachments {
 
     private static final System.Logger LOG = System.getLogger(Attachments.class.getName());
 
+    private final Path root;
     private final Offer offer;
     private final Ways ways;
     private final Tools tools;
@@ -28,6 +29,12 @@ public final class Attachments {
     private boolean isClosed;
 
     public Attachments(Offer offer, Ways ways, Tools tools) {
+        this(Path.of("/"), offer, ways, tools);
+    }
+
+    /** @param root the machine's root directory */
+    Attachments(Path root, Offer offer, Ways ways, Tools tools) {
+        this.root = root;
         this.offer = offer;
         this.ways = ways;
         this.tools = tools;
@@ -123,7 +130,7 @@ public final class Attachments {
 
     private Parts parts() throws Refusal {
         try {
-            return Parts.find(offer.directory());
+            return Parts.find(root, offer.directory());
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot see what is attached: " + e.getMessage(), e);
         }
@@ -168,7 +175,7 @@ public final class Attachments {
             return null;
         }
         try {
-            Parts parts = Parts.find(offer.directory());
+            Parts parts = Parts.find(root, offer.directory());
             Optional<Via> via = present == null ? parts.via() : Optional.of(present.via());
             boolean isServed = present != null && present.isAlive();
             if (via.isEmpty() || (!isServed && parts.isNone())) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.device.Device;
@@ -22,7 +23,16 @@ class AttachmentsTest {
     @TempDir
     Path directory;
 
+    @TempDir
+    Path root;
+
     private final NotingWays ways = new NotingWays();
+    private FakeMachine machine;
+
+    @BeforeEach
+    void make() throws IOException {
+        machine = new FakeMachine(root);
+    }
 
     private static final class NotingWays implements Ways {
 
@@ -141,7 +151,7 @@ class AttachmentsTest {
     private Attachments attachments(long exportGeneration) {
         Offer offer =
                 new Offer(new NamedDevice(), directory, directory.resolve("nbd.sock"), exportGeneration, List.of());
-        return new Attachments(offer, ways, new Tools(Map.of()));
+        return new Attachments(root, offer, ways, new Tools(Map.of()));
     }
 
     private String record() throws IOException {
@@ -242,6 +252,39 @@ class AttachmentsTest {
         attachments(0).recover();
         assertThat(ways.done).isEmpty();
         assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void aRecordedBlockDeviceIsServedAgain() throws Exception {
+        new AttachRecord(Via.UBLK, 7, 2).write(directory);
+        ways.unrecorded.add(new AttachRecord(Via.UBLK, 7, AttachRecord.UNKNOWN_GENERATION));
+        machine.disk("ublkb7", "259:0");
+        Attachments attachments = attachments(2);
+        attachments.recover();
+        assertThat(ways.done).containsExactly("recover ublk 7 2");
+        assertThat(record()).isEqualTo("ublk 7 2");
+        assertThat(attachments.report()).isEqualTo(new AttachedDisk("ublk", "/dev/ublkb7", List.of(), false));
+    }
+
+    @Test
+    void oneThatKnowsOfWritesThatWereLostIsRemovedInstead() throws Exception {
+        new AttachRecord(Via.UBLK, 7, 2).write(directory);
+        machine.disk("ublkb7", "259:0");
+        Attachments attachments = attachments(3);
+        attachments.recover();
+        assertThat(ways.done).containsExactly("remove ublk 7 2");
+        assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void whatIsLeftOfAFuseDirectoryIsReportedAndMustBeDetachedFirst() throws Exception {
+        machine.loop("loop3", "7:3", directory.toRealPath() + "/fuse/disk", 9).mount("7:3", "/mnt", "ext4", "/dev/loop3");
+        Attachments attachments = attachments(0);
+        attachments.recover();
+        assertThat(attachments.report()).isEqualTo(new AttachedDisk("fuse", "/dev/loop3", List.of("/mnt"), true));
+        assertThatThrownBy(() -> attachments.attach(Via.FUSE))
+                .hasMessageContaining("something of disk is left from before (/dev/loop3); 'ramback detach disk'");
+        assertThatThrownBy(attachments::checkStop).hasMessageContaining("'ramback detach disk' first");
     }
 
     @Test
