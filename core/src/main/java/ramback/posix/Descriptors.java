@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Open files that go from one process to another: pairs of connected sockets, descriptors received over one, descriptors
- * that stay open over execve. Cold paths only. May be called from any thread.
+ * Open files that go from one process to another: pairs of connected sockets, descriptors received over one,
+ * descriptors that stay open over execve. Cold paths only. May be called from any thread.
  */
 public final class Descriptors {
 
@@ -59,13 +59,13 @@ public final class Descriptors {
     }
 
     /*
-     * struct msghdr: 0 name, 8 name length u32, 16 vectors, 24 vector count, 32 control, 40 control length, 48 flags s32
-     * struct cmsghdr: 0 length u64, 8 level s32, 12 type s32, 16 data
-     * (include/linux/socket.h, struct user_msghdr; the same on both processors)
+     * struct msghdr: 0 name, 8 name length u32, 16 vectors, 24 vector count, 32 control, 40 control length, 48 flags
+     * s32 struct cmsghdr: 0 length u64, 8 level s32, 12 type s32, 16 data (include/linux/socket.h, struct user_msghdr;
+     * the same on both processors)
      */
     /**
-     * Receives a descriptor that was sent over a Unix socket together with at least one byte (SCM_RIGHTS of unix(7)). It is
-     * closed on exec.
+     * Receives a descriptor that was sent over a Unix socket together with at least one byte (SCM_RIGHTS of unix(7)).
+     * It is closed on exec.
      *
      * @return the descriptor, or -1 when the other end closed, or sent none
      */

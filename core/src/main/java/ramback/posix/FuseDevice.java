@@ -27,8 +27,8 @@ public final class FuseDevice {
     }
 
     /**
-     * Opens another descriptor of the same mount. Requests that are received from one are answered over the same one; they
-     * fail when it is closed.
+     * Opens another descriptor of the same mount. Requests that are received from one are answered over the same one;
+     * they fail when it is closed.
      *
      * @param fd one that belongs to a mount
      */

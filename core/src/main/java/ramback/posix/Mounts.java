@@ -9,7 +9,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
-/** Mounting and unmounting: mount(2) and umount2(2). Both need CAP_SYS_ADMIN, and act on the caller's mount namespace. */
+/**
+ * Mounting and unmounting: mount(2) and umount2(2). Both need CAP_SYS_ADMIN, and act on the caller's mount namespace.
+ */
 public final class Mounts {
 
     /** Set-user-ID bits have no effect there. */

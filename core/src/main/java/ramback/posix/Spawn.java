@@ -10,8 +10,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Starts another program that inherits an open file, which the JDK's own processes can't: they close all but their standard
- * streams. Descriptors that are not closed on exec are inherited as well. Cold paths only. May be called from any thread.
+ * Starts another program that inherits an open file, which the JDK's own processes can't: they close all but their
+ * standard streams. Descriptors that are not closed on exec are inherited as well. Cold paths only. May be called from
+ * any thread.
  */
 public final class Spawn {
 

@@ -10,16 +10,19 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Wakes threads that wait in a system call which nothing else ends, by a signal that does nothing: the call fails with EINTR
- * where it isn't made again by itself ({@link Vectors#readInterruptibly}). A signal that comes before the call is lost, so
- * whoever wakes a thread says so elsewhere as well, and wakes it until it has heard. The JDK does the same for its channels,
- * with another signal.
+ * Wakes threads that wait in a system call which nothing else ends, by a signal that does nothing: the call fails with
+ * EINTR where it isn't made again by itself ({@link Vectors#readInterruptibly}). A signal that comes before the call
+ * is lost, so whoever wakes a thread says so elsewhere as well, and wakes it until it has heard. The JDK does the same
+ * for its channels, with another signal.
  */
 public final class Wakeup {
 
     /** A real-time signal that neither the C library (32, 33) nor the JDK (62) uses for itself. */
     private static final int SIGNAL = 42;
-    /** struct sigaction of glibc on both processors: 0 handler, 8 mask (128 bytes), 136 flags s32, 144 restorer; 152 end. */
+    /**
+     * struct sigaction of glibc on both processors: 0 handler, 8 mask (128 bytes), 136 flags s32, 144 restorer; 152
+     * end.
+     */
     private static final int SIGACTION_BYTES = 152;
 
     /** Does nothing, whatever it interrupts: getpid(2) touches neither memory nor errno. */

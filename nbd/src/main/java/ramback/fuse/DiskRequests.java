@@ -9,8 +9,8 @@ import ramback.posix.Errno;
 import ramback.posix.Posix;
 
 /**
- * The request thread's dealings with the device: carries a request for {@code disk} out and answers it, or leaves it to the
- * reply thread. Ranges are cut off at the device's end, as a block device does it. Allocates nothing.
+ * The request thread's dealings with the device: carries a request for {@code disk} out and answers it, or leaves it
+ * to the reply thread. Ranges are cut off at the device's end, as a block device does it. Allocates nothing.
  */
 final class DiskRequests {
 

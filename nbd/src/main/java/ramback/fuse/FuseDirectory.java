@@ -11,19 +11,19 @@ import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
 /**
- * A directory that shows a device as the file {@code disk}, beside text files. The file behaves as a block device does, as far
- * as a file can: it has the device's size and keeps it, what is written is not kept in the page cache, fsync(2) makes it
- * durable, fallocate(2) punches holes and zeroes, and lseek(2) finds them; so a loop device with direct I/O on it flushes and
- * discards. It is its owner's alone (mode 0600).
+ * A directory that shows a device as the file {@code disk}, beside text files. The file behaves as a block device
+ * does, as far as a file can: it has the device's size and keeps it, what is written is not kept in the page cache,
+ * fsync(2) makes it durable, fallocate(2) punches holes and zeroes, and lseek(2) finds them; so a loop device with
+ * direct I/O on it flushes and discards. It is its owner's alone (mode 0600).
  *
- * <p>It ends with {@link #close}, when somebody unmounts it, or with the process; whoever uses it then gets errors. May be
- * used by any thread.
+ * <p>It ends with {@link #close}, when somebody unmounts it, or with the process; whoever uses it then gets errors.
+ * May be used by any thread.
  */
 public final class FuseDirectory implements AutoCloseable {
 
     /**
-     * Request threads, each with a session of the device: at least two, so that one that is busy with a long discard, or waits
-     * for room, leaves the other to the rest; no more than four, each costs a session.
+     * Request threads, each with a session of the device: at least two, so that one that is busy with a long discard,
+     * or waits for room, leaves the other to the rest; no more than four, each costs a session.
      */
     private static final int THREAD_COUNT = Math.clamp(Runtime.getRuntime().availableProcessors(), 2, 4);
 
@@ -43,14 +43,14 @@ public final class FuseDirectory implements AutoCloseable {
     }
 
     /**
-     * Mounts a device. Root mounts by itself, and lets every user look at the text files; others need fusermount3, and are
-     * alone with what they mount.
+     * Mounts a device. Root mounts by itself, and lets every user look at the text files; others need fusermount3, and
+     * are alone with what they mount.
      *
      * @param directory exists, and is empty; nothing stale is mounted on it
      * @param files have different names
      * @throws FuseUnavailableException when it can't be mounted here, with the reason
-     * @throws TooManySessionsException when the device has not as many sessions left: two, on more than two processors up to
-     *     four
+     * @throws TooManySessionsException when the device has not as many sessions left: two, on more than two processors
+     *     up to four
      */
     public static FuseDirectory mount(Device device, Path directory, List<FuseFile> files)
             throws IOException, TooManySessionsException {
@@ -65,8 +65,8 @@ public final class FuseDirectory implements AutoCloseable {
     }
 
     /**
-     * Takes over a directory that a server {@linkplain #leave left} in this process, before it became this program: what was
-     * asked of it meanwhile is answered now.
+     * Takes over a directory that a server {@linkplain #leave left} in this process, before it became this program:
+     * what was asked of it meanwhile is answered now.
      *
      * @param fd what {@link #leave} returned
      * @param device the same, with chunks of the same size
@@ -121,11 +121,12 @@ public final class FuseDirectory implements AutoCloseable {
     }
 
     /**
-     * Stops serving and leaves the directory mounted, for another program that this process becomes: all that was asked is
-     * answered first (programs that wait for a word get EINTR), and what is asked from now on waits. After that the object is
-     * of no use.
+     * Stops serving and leaves the directory mounted, for another program that this process becomes: all that was
+     * asked is answered first (programs that wait for a word get EINTR), and what is asked from now on waits. After
+     * that the object is of no use.
      *
-     * @return the descriptor to {@link #resume} with, which stays open over execve(2); empty when it was unmounted meanwhile
+     * @return the descriptor to {@link #resume} with, which stays open over execve(2); empty when it was unmounted
+     *     meanwhile
      */
     public Optional<Integer> leave() {
         return server.leave() ? Optional.of(fd) : Optional.empty();

@@ -4,8 +4,8 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A small text file of a {@link FuseDirectory}. Text and words are dealt with on threads of their own: they may wait, and
- * hold up no request of the device. May be called by several threads at once.
+ * A small text file of a {@link FuseDirectory}. Text and words are dealt with on threads of their own: they may wait,
+ * and hold up no request of the device. May be called by several threads at once.
  *
  * @param name 1 to 255 bytes without a slash, not {@code .}, {@code ..} or {@code disk}
  * @param text what a program reads: asked for once each time that one opens the file and reads

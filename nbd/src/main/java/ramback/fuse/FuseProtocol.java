@@ -1,8 +1,8 @@
 package ramback.fuse;
 
 /**
- * The numbers and layouts of the protocol that are used here (Linux {@code include/uapi/linux/fuse.h}). All fields are in
- * the machine's byte order. A message is a header and, right behind it, what belongs to its opcode.
+ * The numbers and layouts of the protocol that are used here (Linux {@code include/uapi/linux/fuse.h}). All fields are
+ * in the machine's byte order. A message is a header and, right behind it, what belongs to its opcode.
  *
  * <pre>
  *   request   0 length u32    4 opcode u32    8 unique u64    16 node u64    24 uid, 28 gid, 32 pid u32    36 pad    40
@@ -63,7 +63,8 @@ final class FuseProtocol {
      * struct fuse_init_in: 0 major u32, 4 minor u32, 8 max_readahead u32, 12 flags u32, ...
      *
      * <p>struct fuse_init_out: 0 major u32, 4 minor u32, 8 max_readahead u32, 12 flags u32, 16 max_background u16, 18
-     * congestion_threshold u16, 20 max_write u32, 24 time_gran u32, 28 max_pages u16, 30 map_alignment u16, 32 flags2 u32, 64 end.
+     * congestion_threshold u16, 20 max_write u32, 24 time_gran u32, 28 max_pages u16, 30 map_alignment u16, 32 flags2
+     * u32, 64 end.
      */
     static final int INIT_IN_BYTES_MIN = 16;
 
@@ -77,7 +78,10 @@ final class FuseProtocol {
 
     /** struct fuse_attr; see {@link Tree}. */
     static final int ATTR_BYTES = 88;
-    /** struct fuse_entry_out: 0 node u64, 8 generation u64, 16 entry_valid u64, 24 attr_valid u64, 32 and 36 nanoseconds, 40 attr. */
+    /**
+     * struct fuse_entry_out: 0 node u64, 8 generation u64, 16 entry_valid u64, 24 attr_valid u64, 32 and 36
+     * nanoseconds, 40 attr.
+     */
     static final int ENTRY_OUT_BYTES = 40 + ATTR_BYTES;
     /** struct fuse_attr_out: 0 attr_valid u64, 8 nanoseconds u32, 16 attr. */
     static final int ATTR_OUT_BYTES = 16 + ATTR_BYTES;
@@ -98,7 +102,10 @@ final class FuseProtocol {
     static final int FOPEN_DIRECT_IO = 1;
     static final int FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
 
-    /** struct fuse_read_in and fuse_write_in: 0 fh u64, 8 offset u64, 16 size u32, 20 its flags u32, 24 lock owner, 32 flags u32. */
+    /**
+     * struct fuse_read_in and fuse_write_in: 0 fh u64, 8 offset u64, 16 size u32, 20 its flags u32, 24 lock owner, 32
+     * flags u32.
+     */
     static final int READ_IN_BYTES = 40;
 
     static final int WRITE_IN_BYTES = 40;
@@ -111,7 +118,9 @@ final class FuseProtocol {
     static final int FLUSH_IN_BYTES = 24;
     static final int FSYNC_IN_BYTES = 16;
 
-    /** struct fuse_kstatfs: 0 blocks, 8 bfree, 16 bavail, 24 files, 32 ffree u64, 40 bsize, 44 namelen, 48 frsize u32. */
+    /**
+     * struct fuse_kstatfs: 0 blocks, 8 bfree, 16 bavail, 24 files, 32 ffree u64, 40 bsize, 44 namelen, 48 frsize u32.
+     */
     static final int STATFS_OUT_BYTES = 80;
 
     /** struct fuse_fallocate_in: 0 fh u64, 8 offset u64, 16 length u64, 24 mode u32. */

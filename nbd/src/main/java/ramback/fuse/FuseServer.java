@@ -24,12 +24,15 @@ import ramback.posix.PosixException;
 import ramback.posix.Vectors;
 
 /**
- * A connection with the kernel and the {@linkplain Lane lanes} that serve it. The last of their threads that ends closes the
- * descriptors, with which the kernel ends the connection.
+ * A connection with the kernel and the {@linkplain Lane lanes} that serve it. The last of their threads that ends
+ * closes the descriptors, with which the kernel ends the connection.
  */
 final class FuseServer {
 
-    /** The longest READ: 256 pages of 4 KiB, what kernels allow unless they are told otherwise (fs.fuse.max_pages_limit). */
+    /**
+     * The longest READ: 256 pages of 4 KiB, what kernels allow unless they are told otherwise
+     * (fs.fuse.max_pages_limit).
+     */
     static final int READ_BYTES_MAX = 1 << 20;
 
     private static final int READ_PAGES_MAX = READ_BYTES_MAX >> 12;
@@ -66,7 +69,8 @@ final class FuseServer {
      *
      * @param fd of /dev/fuse, mounted; in tests any that carries whole messages
      * @param threadCount how many request threads
-     * @param isNew whether the kernel's INIT is still to be answered; otherwise another server did it for the same device
+     * @param isNew whether the kernel's INIT is still to be answered; otherwise another server did it for the same
+     *     device
      */
     static FuseServer start(int fd, Device device, Tree tree, int threadCount, boolean isNew)
             throws IOException, TooManySessionsException {
@@ -182,7 +186,9 @@ final class FuseServer {
         lanes.forEach(lane -> lane.start(this::ended));
     }
 
-    /** A lane's threads have ended; the last one takes the connection with it, unless it is left to another program. */
+    /**
+     * A lane's threads have ended; the last one takes the connection with it, unless it is left to another program.
+     */
     private void ended(boolean isDisconnected) {
         if (isDisconnected) {
             connected = false;
@@ -205,7 +211,9 @@ final class FuseServer {
         return connected && !leaving;
     }
 
-    /** Ends the service: what is under way is dropped, and the connection with it. Waits until all threads have ended. */
+    /**
+     * Ends the service: what is under way is dropped, and the connection with it. Waits until all threads have ended.
+     */
     void stop() {
         connected = false;
         lanes.forEach(Lane::abort);
@@ -213,8 +221,8 @@ final class FuseServer {
     }
 
     /**
-     * Ends the service and leaves the connection: all that was received is answered, what comes from now on waits in the
-     * kernel for another server.
+     * Ends the service and leaves the connection: all that was received is answered, what comes from now on waits in
+     * the kernel for another server.
      *
      * @return whether the connection still exists: its descriptor is open then, and not closed on exec
      */

@@ -9,8 +9,8 @@ import ramback.posix.PosixException;
 import ramback.posix.Wakeup;
 
 /**
- * One of several that serve a connection side by side: a session of the device, a descriptor of the connection, a request
- * thread {@code fuse-N} and a reply thread {@code fuse-reply-N}.
+ * One of several that serve a connection side by side: a session of the device, a descriptor of the connection, a
+ * request thread {@code fuse-N} and a reply thread {@code fuse-reply-N}.
  */
 final class Lane {
 
@@ -119,8 +119,8 @@ final class Lane {
     }
 
     /**
-     * Lets the threads end when all that was received is answered. Returns when the request thread receives no more, which may
-     * be before it began.
+     * Lets the threads end when all that was received is answered. Returns when the request thread receives no more,
+     * which may be before it began.
      */
     void stop() {
         Requests receiving = requests;

@@ -23,8 +23,8 @@ import ramback.posix.Spawn;
 import ramback.posix.Vectors;
 
 /**
- * A directory on which a FUSE filesystem is mounted: by root with mount(2), by others through fusermount3, which may do it
- * for them and passes the descriptor on (fusermount3(1)).
+ * A directory on which a FUSE filesystem is mounted: by root with mount(2), by others through fusermount3, which may
+ * do it for them and passes the descriptor on (fusermount3(1)).
  */
 final class MountPoint {
 
@@ -220,8 +220,8 @@ final class MountPoint {
     // ----------------------------------------------------------------------------------------------------- unmounting
 
     /**
-     * Unmounts, also while programs use it, whose requests fail from then on. Does nothing when it is unmounted already, or
-     * something else is mounted over it.
+     * Unmounts, also while programs use it, whose requests fail from then on. Does nothing when it is unmounted
+     * already, or something else is mounted over it.
      */
     void unmount() {
         try {

@@ -13,9 +13,9 @@ import ramback.posix.Errno;
 import ramback.posix.Vectors;
 
 /**
- * A request thread: receives one request at a time and has it carried out. The kernel copies a WRITE's payload right to
- * where the session wants it; everything before it goes to a buffer of its own. What the device needs often allocates
- * nothing.
+ * A request thread: receives one request at a time and has it carried out. The kernel copies a WRITE's payload right
+ * to where the session wants it; everything before it goes to a buffer of its own. What the device needs often
+ * allocates nothing.
  *
  * <pre>
  *   head      | header 40 | opcode's own, up to 40 |  the rest of a longer one, copied here from the staging area
@@ -253,8 +253,8 @@ final class Requests {
     }
 
     /**
-     * A text file may be cut to nothing, as {@code echo x >mode} begins; the device has the size it has, as a block device.
-     * Times may be set, to no effect.
+     * A text file may be cut to nothing, as {@code echo x >mode} begins; the device has the size it has, as a block
+     * device. Times may be set, to no effect.
      */
     private void setAttributes(long unique, long node) {
         int valid = head.get(JAVA_INT, ARGUMENTS);
@@ -318,7 +318,10 @@ final class Requests {
         replies.done(unique);
     }
 
-    /** A program that closes what it may have written hears whether that is durable; one that only read waits for nothing. */
+    /**
+     * A program that closes what it may have written hears whether that is durable; one that only read waits for
+     * nothing.
+     */
     private void flush(long unique, long node, int opcode) {
         if (node == Tree.DISK_NODE && (opcode == FuseProtocol.FSYNC || fh() == DISK_WRITABLE)) {
             disk.flush(unique);

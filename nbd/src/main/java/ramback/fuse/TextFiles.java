@@ -17,9 +17,9 @@ import ramback.posix.Errno;
 import ramback.posix.Vectors;
 
 /**
- * The text files' requests, each on a virtual thread {@code fuse-text}: a word may take as long as it likes, and holds up
- * neither the device nor {@code cat status}. A program that is interrupted while it waits is answered at once. Safe for use
- * by many threads.
+ * The text files' requests, each on a virtual thread {@code fuse-text}: a word may take as long as it likes, and holds
+ * up neither the device nor {@code cat status}. A program that is interrupted while it waits is answered at once. Safe
+ * for use by many threads.
  */
 final class TextFiles {
 

@@ -12,8 +12,8 @@ import ramback.device.Device;
 import ramback.posix.Posix;
 
 /**
- * The directory: which nodes there are, their attributes, names and entries. Nothing in it ever changes, so that a server
- * that takes over from another one with the same files knows the same nodes. Safe for use by many threads.
+ * The directory: which nodes there are, their attributes, names and entries. Nothing in it ever changes, so that a
+ * server that takes over from another one with the same files knows the same nodes. Safe for use by many threads.
  *
  * <p>The nodes: 1 the directory, 2 {@code disk}, 3 and up the text files.
  */
@@ -119,7 +119,8 @@ final class Tree {
 
     /*
      * struct fuse_attr: 0 ino u64   8 size u64   16 blocks u64   24 atime, 32 mtime, 40 ctime u64   48, 52, 56 their
-     * nanoseconds u32   60 mode u32   64 nlink u32   68 uid, 72 gid u32   76 rdev u32   80 blksize u32   84 flags u32   88 end
+     * nanoseconds u32   60 mode u32   64 nlink u32   68 uid, 72 gid u32   76 rdev u32   80 blksize u32   84 flags u32
+     * 88 end
      */
     private void putAttributes(MemorySegment into, long node) {
         long size = node == DISK_NODE ? sizeBytes : 0;
@@ -148,7 +149,9 @@ final class Tree {
         return S_IFREG | (file != null && file.words() != null ? 0644 : 0444);
     }
 
-    /** Makes the answer to a STATFS and returns its length: a block is a chunk, what a loop device discards at least. */
+    /**
+     * Makes the answer to a STATFS and returns its length: a block is a chunk, what a loop device discards at least.
+     */
     int putStatus(MemorySegment into) {
         into.asSlice(0, FuseProtocol.STATFS_OUT_BYTES).fill((byte) 0);
         into.set(JAVA_LONG, 0, (sizeBytes + blockBytes - 1) / blockBytes);

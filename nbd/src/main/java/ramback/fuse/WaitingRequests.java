@@ -1,10 +1,10 @@
 package ramback.fuse;
 
 /**
- * What must be remembered of a request that waits in the device: a fixed number of slots, whose numbers are the tokens. The
- * request thread fills the {@linkplain #open() open} slot before it issues a request and {@linkplain #defer() leaves} it
- * only when the request was deferred; the reply thread reads it back. The fields need no lock: the device hands the request
- * over from one thread to the other.
+ * What must be remembered of a request that waits in the device: a fixed number of slots, whose numbers are the
+ * tokens. The request thread fills the {@linkplain #open() open} slot before it issues a request and {@linkplain
+ * #defer() leaves} it only when the request was deferred; the reply thread reads it back. The fields need no lock: the
+ * device hands the request over from one thread to the other.
  */
 final class WaitingRequests {
 

@@ -18,8 +18,8 @@ import ramback.posix.PosixException;
 import ramback.posix.Vectors;
 
 /**
- * The kernel's side of a connection, over a pair of sockets that keep messages whole: sends requests, receives replies in
- * any order. One thread's.
+ * The kernel's side of a connection, over a pair of sockets that keep messages whole: sends requests, receives replies
+ * in any order. One thread's.
  */
 final class FakeKernel implements AutoCloseable {
 
@@ -88,7 +88,10 @@ final class FakeKernel implements AutoCloseable {
         return server;
     }
 
-    /** Room for what belongs to a request's opcode; as much of it is sent as was put there, but at least this many bytes. */
+    /**
+     * Room for what belongs to a request's opcode; as much of it is sent as was put there, but at least this many
+     * bytes.
+     */
     static ByteBuffer body(int lengthBytes) {
         return ByteBuffer.allocate(lengthBytes).order(ByteOrder.nativeOrder());
     }
@@ -156,7 +159,10 @@ final class FakeKernel implements AutoCloseable {
         return true;
     }
 
-    /** Whether a reply to a request has come already; reads nothing more than what an answered GETATTR shows to be there. */
+    /**
+     * Whether a reply to a request has come already; reads nothing more than what an answered GETATTR shows to be
+     * there.
+     */
     boolean isAnswered(long unique) throws PosixException {
         call(FuseProtocol.GETATTR, FuseProtocol.ROOT_NODE, body(16));
         return replies.containsKey(unique);
@@ -167,7 +173,8 @@ final class FakeKernel implements AutoCloseable {
         return await(send(opcode, node, body));
     }
 
-    // ------------------------------------------------------------------------------------------------- common requests
+    // ------------------------------------------------------------------------------------------------- common
+    // requests
 
     long sendRead(long node, long fh, long offsetBytes, int lengthBytes) throws PosixException {
         return send(

@@ -448,7 +448,8 @@ final class FuseServerTest {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------------ text files
+    // ------------------------------------------------------------------------------------------------------ text
+    // files
 
     private static String text(FakeKernel.Reply reply) {
         return new String(reply.bytes(), StandardCharsets.UTF_8);
@@ -543,7 +544,8 @@ final class FuseServerTest {
         }
     }
 
-    // ---------------------------------------------------------------------------------------------------- odd requests
+    // ---------------------------------------------------------------------------------------------------- odd
+    // requests
 
     @Test
     void forgettingHasNoReply() throws Exception {

@@ -26,6 +26,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import ramback.device.TooManySessionsException;
 import ramback.nbd.RamDevice;
 import ramback.posix.Mounts;
@@ -41,7 +43,7 @@ final class MountTest {
     @TempDir
     Path directory;
 
-    private final RamDevice device = RamDevice.ofSize(SIZE);
+    private RamDevice device = RamDevice.ofSize(SIZE);
     private final CountDownLatch waiting = new CountDownLatch(1);
     private final CountDownLatch gate = new CountDownLatch(1);
     private volatile String mode = "writeback";
@@ -103,10 +105,13 @@ final class MountTest {
         assertThat(device.openSessionCount).hasValue(0);
     }
 
-    @Test
-    void theDeviceReadsWhatWasWrittenAtAnyOffset() throws Exception {
+    @ParameterizedTest
+    @CsvSource({"4096,true", "65536,false", "1048576,true"})
+    void theDeviceReadsWhatWasWrittenAtAnyOffset(int chunkBytes, boolean direct) throws Exception {
+        device = new RamDevice("disk", device.memory, chunkBytes, false, 16, 64);
+        device.direct = direct;
         byte[] model = new byte[SIZE];
-        Random random = new Random(1);
+        Random random = new Random(chunkBytes);
         try (FuseDirectory mounted = mount();
                 FileChannel disk =
                         FileChannel.open(mounted.disk(), StandardOpenOption.READ, StandardOpenOption.WRITE)) {

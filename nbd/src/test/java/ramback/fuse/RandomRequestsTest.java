@@ -18,8 +18,8 @@ import ramback.nbd.RamDevice;
 import ramback.posix.PosixException;
 
 /**
- * Random requests against a byte array: every read returns the right bytes, for all chunk sizes, with requests that wait and
- * come back in any order, from direct and copied memory, up to the device's end and beyond.
+ * Random requests against a byte array: every read returns the right bytes, for all chunk sizes, with requests that
+ * wait and come back in any order, from direct and copied memory, up to the device's end and beyond.
  */
 @Timeout(120)
 final class RandomRequestsTest {
