@@ -10,6 +10,8 @@ ROOT=${HERE%/*}
 word() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 JAVA_HOME=$(word jdk)
 WAYS=$(word ways) # such as ublk,nbd
+PARTS=$(word parts) # such as outlived,without_daemon: of each way
+MORE=$(word more) # yes: and what is tried once
 export JAVA_HOME RAMBACK_NO_BUILD=1 RAMBACK_RUN_DIR=/run/ramback RAMBACK_STATE_DIR=/run/state PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C.UTF-8
 cd /run
@@ -153,18 +155,57 @@ lost() { # WAY: writes that were acknowledged are lost, so the block device must
     say "$1: after a loss the block device is removed"
 }
 
+pressed() { # WAY: daemon and writer in one memory cgroup that is too small for what is written
+    local group=/sys/fs/cgroup/pressed round
+    if ! mountpoint -q /sys/fs/cgroup; then
+        mount -t cgroup2 none /sys/fs/cgroup
+        echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+        mkdir $group
+    fi
+    up
+    echo "$PID" >$group/cgroup.procs # what it has taken so far is not counted, the rest is
+    ramback attach disk --via "$1" --mount mnt --mkfs ext4
+    echo 200M >$group/memory.max
+    for round in 1 2 3; do
+        (
+            trap - ERR
+            set +o pipefail
+            echo "$BASHPID" >$group/cgroup.procs
+            content "$round" | cat - /dev/zero | head -c 110M | timeout 300 dd of=mnt/file bs=1M conv=notrunc iflag=fullblock status=none
+        )
+    done
+    timeout 300 sync -f mnt
+    cmp -n $((64 << 10)) <(content 3) mnt/file
+    grep -E '^(max|oom_kill) ' $group/memory.events | xargs
+    grep -q '^oom_kill 0$' $group/memory.events
+    if grep -q '^max 0$' $group/memory.events; then return 1; fi # it was not too small
+    ramback detach disk
+    ramback down disk
+    await 60 gone "$PID"
+    say "$1: no deadlock in a memory cgroup, of which at most $(($(cat $group/memory.peak) >> 20)) MiB were used"
+    echo max >$group/memory.max
+}
+
+automatic() { # the best way, which SIGTERM ends
+    up
+    ramback attach disk >path.txt 2>said.txt
+    grep -q 'attached by ublk' said.txt
+    kill -TERM "$PID"
+    await 120 gone "$PID"
+    [[ ! -e /dev/ramback && ! -e /run/ramback/disk ]]
+    say 'auto takes ublk, and SIGTERM detaches it'
+}
+
 say "Linux $(uname -r)"
 for way in ${WAYS//,/ }; do
-    outlived "$way"
-    without_daemon "$way"
-    lost "$way"
+    for part in ${PARTS//,/ }; do "$part" "$way"; done
     rm -f disk.img*
 done
-up
-ramback attach disk >path.txt 2>said.txt
-grep -q "attached by ${WAYS%%,*}" said.txt
-kill -TERM "$PID" # detaches by itself
-await 120 gone "$PID"
-[[ ! -e /dev/ramback && ! -e /run/ramback/disk ]]
-say "auto takes ${WAYS%%,*}, and SIGTERM detaches it"
+if [[ $MORE == yes ]]; then
+    automatic
+    for way in ublk fuse; do
+        pressed "$way"
+        rm -f disk.img*
+    done
+fi
 say done
