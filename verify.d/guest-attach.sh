@@ -165,7 +165,6 @@ pressed() { # WAY: daemon and writer in one memory cgroup that is too small for 
     up
     echo "$PID" >$group/cgroup.procs # what it has taken so far is not counted, the rest is
     ramback attach disk --via "$1" --mount mnt --mkfs ext4
-    echo 200M >$group/memory.max
     for round in 1 2 3; do
         (
             trap - ERR
@@ -173,6 +172,11 @@ pressed() { # WAY: daemon and writer in one memory cgroup that is too small for 
             echo "$BASHPID" >$group/cgroup.procs
             content "$round" | cat - /dev/zero | head -c 110M | timeout 300 dd of=mnt/file bs=1M conv=notrunc iflag=fullblock status=none
         )
+        if ((round == 1)); then # the device has its memory: now there is half of what the page cache would take
+            sync -f mnt
+            echo 1 >/proc/sys/vm/drop_caches
+            echo $(($(cat $group/memory.current) + (60 << 20))) >$group/memory.max
+        fi
     done
     timeout 300 sync -f mnt
     cmp -n $((64 << 10)) <(content 3) mnt/file
