@@ -1,5 +1,6 @@
 package ramback.fuse;
 
+import java.nio.charset.StandardCharsets;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +18,9 @@ public record FuseFile(
     /** The longest word, in bytes. */
     public static final int WORD_BYTES_MAX = 4096;
 
+    /** The longest name, in bytes; the kernel asks for none that is longer. */
+    static final int NAME_BYTES_MAX = 255;
+
     /** What a written word does. */
     @FunctionalInterface
     public interface Words {
@@ -32,11 +36,9 @@ public record FuseFile(
     }
 
     public FuseFile {
-        if (name.isEmpty()
-                || name.equals(".")
-                || name.equals("..")
-                || name.equals(Tree.DISK_NAME)
-                || name.indexOf('/') >= 0) {
+        boolean isReserved = name.equals(".") || name.equals("..") || name.equals(Tree.DISK_NAME);
+        int nameBytes = name.getBytes(StandardCharsets.UTF_8).length;
+        if (isReserved || nameBytes == 0 || nameBytes > NAME_BYTES_MAX || name.indexOf('/') >= 0) {
             throw new IllegalArgumentException("a file named '" + name + "'");
         }
     }

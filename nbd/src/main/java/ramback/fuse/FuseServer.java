@@ -18,14 +18,13 @@ import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
 import ramback.posix.Descriptors;
 import ramback.posix.Errno;
-import ramback.posix.FuseDevice;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.posix.Vectors;
 
 /**
- * A connection with the kernel and the {@linkplain Lane lanes} that serve it. The last of their threads that ends
- * closes the descriptors, with which the kernel ends the connection.
+ * A connection with the kernel and the {@linkplain Lane lanes} that serve it, over one descriptor. The last of their
+ * threads that ends closes the descriptors, with which the kernel ends the connection.
  */
 final class FuseServer {
 
@@ -91,20 +90,10 @@ final class FuseServer {
     private void open(Device device, int threadCount, boolean isNew) throws IOException, TooManySessionsException {
         for (int i = 0; i < threadCount; i++) {
             DeviceSession session = device.openSession();
-            lanes.add(new Lane(i, i == 0 ? fd : another(), session));
+            lanes.add(new Lane(i, fd, session));
         }
         if (isNew) {
             negotiate();
-        }
-    }
-
-    /** A descriptor of the same connection: threads with one each don't wait for each other in the kernel. */
-    private int another() throws PosixException {
-        try {
-            return FuseDevice.openClone(fd);
-        } catch (PosixException e) {
-            LOG.log(Level.DEBUG, () -> "fuse: one descriptor for all threads: " + e.getMessage());
-            return fd;
         }
     }
 
@@ -123,7 +112,7 @@ final class FuseServer {
                 Vectors.set(vector, 0, message.address(), message.byteSize());
                 long received = Vectors.read(fd, vector.address(), 1);
                 if (received < 0) {
-                    throw new PosixException("read", (int) -received, FuseDevice.PATH.toString());
+                    throw new PosixException("read", (int) -received, MountPoint.KERNEL.toString());
                 }
                 boolean isInit = received >= FuseProtocol.IN_HEADER_BYTES + FuseProtocol.INIT_IN_BYTES_MIN
                         && message.get(JAVA_INT, FuseProtocol.IN_OPCODE) == FuseProtocol.INIT;
@@ -171,7 +160,7 @@ final class FuseServer {
         Vectors.set(vector, 0, message.address(), lengthBytes);
         long result = Vectors.write(fd, vector.address(), 1);
         if (result < 0) {
-            throw new PosixException("write", (int) -result, FuseDevice.PATH.toString());
+            throw new PosixException("write", (int) -result, MountPoint.KERNEL.toString());
         }
     }
 
@@ -201,7 +190,7 @@ final class FuseServer {
             return;
         }
         files.close();
-        closeDescriptors(leaving && connected);
+        closeOrKeep(leaving && connected);
         arena.close();
         allEnded.countDown();
     }
@@ -249,39 +238,27 @@ final class FuseServer {
         }
     }
 
-    // -------------------------------------------------------------------------------------------------- descriptors
+    // -------------------------------------------------------------------------------------------------- the
+    // descriptor
 
     /** Nothing was started: gives everything back. */
     private void abandon() {
         for (Lane lane : lanes) {
             lane.abandon();
         }
-        closeDescriptors(false);
+        closeOrKeep(false);
         arena.close();
     }
 
-    private void closeDescriptors(boolean keepsFirst) {
-        for (Lane lane : lanes) {
-            if (lane.fd() != fd) {
-                close(lane.fd());
+    private void closeOrKeep(boolean keeps) {
+        try {
+            if (keeps) {
+                Descriptors.closeOnExec(fd, false);
+            } else {
+                Posix.close(fd);
             }
-        }
-        if (!keepsFirst) {
-            close(fd);
-            return;
-        }
-        try {
-            Descriptors.closeOnExec(fd, false);
         } catch (PosixException e) {
-            LOG.log(Level.WARNING, () -> "fuse: the connection can't be left to another program: " + e.getMessage());
-        }
-    }
-
-    private static void close(int descriptor) {
-        try {
-            Posix.close(descriptor);
-        } catch (PosixException e) {
-            LOG.log(Level.DEBUG, () -> "fuse: close failed: " + e.getMessage());
+            LOG.log(Level.WARNING, () -> "fuse: the connection can't be closed, or left: " + e.getMessage());
         }
     }
 }

@@ -9,7 +9,7 @@ import ramback.posix.PosixException;
 import ramback.posix.Wakeup;
 
 /**
- * One of several that serve a connection side by side: a session of the device, a descriptor of the connection, a
+ * One of several that serve a connection side by side: a session of the device, a
  * request thread {@code fuse-N} and a reply thread {@code fuse-reply-N}.
  */
 final class Lane {
@@ -46,10 +46,6 @@ final class Lane {
         this.fd = fd;
         this.session = session;
         this.waiting = new WaitingRequests(session.deferredCountMax());
-    }
-
-    int fd() {
-        return fd;
     }
 
     DeviceSession session() {

@@ -15,7 +15,6 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Descriptors;
 import ramback.posix.Errno;
-import ramback.posix.FuseDevice;
 import ramback.posix.Mounts;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
@@ -30,6 +29,9 @@ final class MountPoint {
 
     /** What the mount table shows as the type. */
     static final String TYPE = "fuse.ramback";
+
+    /** The device over which the kernel speaks with FUSE servers (fuse(4)). */
+    static final Path KERNEL = Path.of("/dev/fuse");
 
     private static final String HELPER = "fusermount3";
     private static final int MESSAGE_BYTES_MAX = 1024;
@@ -104,12 +106,12 @@ final class MountPoint {
 
     private static int open() throws IOException {
         try {
-            return FuseDevice.open();
+            return Posix.open(KERNEL, Posix.O_RDWR, 0);
         } catch (PosixException e) {
             String advice = e.errno() == Errno.EACCES || e.errno() == Errno.EPERM
                     ? "it is not for this user, or this container"
                     : "the kernel has no FUSE here (modprobe fuse)";
-            throw new FuseUnavailableException(FuseDevice.PATH + ": " + e.text() + ": " + advice, e);
+            throw new FuseUnavailableException(KERNEL + ": " + e.text() + ": " + advice, e);
         }
     }
 

@@ -33,7 +33,6 @@ final class Tree {
     private static final int DT_DIR = 4;
     private static final int DT_REG = 8;
     private static final int SECTOR_BYTES = 512;
-    private static final int NAME_BYTES_MAX = 255;
     private static final long NANOS_PER_SECOND = 1_000_000_000L;
 
     private final List<FuseFile> files;
@@ -157,7 +156,7 @@ final class Tree {
         into.set(JAVA_LONG, 0, (sizeBytes + blockBytes - 1) / blockBytes);
         into.set(JAVA_LONG, 24, names.length + 1L);
         into.set(JAVA_INT, 40, blockBytes);
-        into.set(JAVA_INT, 44, NAME_BYTES_MAX);
+        into.set(JAVA_INT, 44, FuseFile.NAME_BYTES_MAX);
         into.set(JAVA_INT, 48, blockBytes);
         return FuseProtocol.STATFS_OUT_BYTES;
     }
