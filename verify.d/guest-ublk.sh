@@ -182,7 +182,7 @@ figures() { # of both on the same memory, one after the other, after a while to 
     ublk=$(iops "$DEV" 6)
     until_so 120 is_serving
     nbd-client -unix /run/nbd.sock /dev/nbd0 -N ram -b 4096 >/dev/null 2>&1
-    iops /dev/nbd0 4 >/dev/null
+    for _ in {1..3}; do iops /dev/nbd0 4 >/dev/null; done
     nbd=$(iops /dev/nbd0 6)
     nbd-client -d /dev/nbd0 >/dev/null
     kill -KILL $server

@@ -155,6 +155,7 @@ final class Control implements AutoCloseable {
                 isAbandoned = true;
                 return false;
             }
+            Thread.yield(); // a virtual thread keeps its carrier while it is in the kernel
             ring.submitAndWait(LOOK_NANOS);
         }
         int result = ring.result();
