@@ -290,12 +290,14 @@ final class NbdDriver {
     }
 
     /**
-     * Or the next one, who may have several connections, would lose them to a request that takes a little longer. Only when
-     * nothing waits any more: Linux freezes the queue for such a change, which waits for all requests.
+     * The driver keeps it for the next one, who may have several connections and would lose them to a request that
+     * takes a little longer. Only when nothing waits any more: Linux freezes the queue for such a change, which waits
+     * for all requests.
      */
     private void restoreRequestTimeout(int index) {
         try {
-            if (files.requestTimeoutMillis(index) == KernelNbd.RESEND_MILLIS) {
+            long millis = files.requestTimeoutMillis(index);
+            if (millis == KernelNbd.RESEND_MILLIS || millis == KernelNbd.SEVERAL_TIMEOUT_SECONDS * 1000L) {
                 files.setRequestTimeoutMillis(index, REQUEST_TIMEOUT_MILLIS_DEFAULT);
             }
         } catch (IOException e) {

@@ -302,7 +302,11 @@ class KernelNbdTest {
             assertThat(files.isConnected(index)).isFalse();
             server.awaitNoClient();
         }
-        assertThat(driver.disconnect(0)).as("a second time").isTrue();
+        for (long millis : new long[] {300_000, 60_000}) {
+            files.setRequestTimeoutMillis(0, millis);
+            assertThat(driver.disconnect(0)).as("a second time").isTrue();
+            assertThat(files.requestTimeoutMillis(0)).isEqualTo(millis == 60_000 ? millis : 30_000);
+        }
         kernel.error = Errno.EINVAL;
         assertThat(driver.disconnect(99)).as("of what there is not").isTrue();
         kernel.error = Errno.EPERM;
