@@ -254,7 +254,7 @@ refusals() {
 all_are_in_flight() {
     local now
     read -r -a now <"/sys/block/${DEV#/dev/}/stat"
-    ((now[8] == 128))
+    ((now[8] >= 128)) # those that wait for a tag are counted as well
 }
 
 held() { # its server is killed while every tag is in flight, which the driver notices only when a request has taken 30 s
