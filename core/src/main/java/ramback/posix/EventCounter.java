@@ -10,7 +10,7 @@ import java.lang.invoke.MethodHandle;
 
 /**
  * Wakes a thread that waits for descriptors: an eventfd(2), a counter that any thread raises and whose reading waits until
- * it is above zero and sets it back. Raising allocates nothing.
+ * it is above zero and sets it back. Raising allocates nothing. Safe for use by many threads.
  */
 public final class EventCounter implements AutoCloseable {
 
@@ -18,6 +18,7 @@ public final class EventCounter implements AutoCloseable {
     private static final MemorySegment ONE = one();
 
     private final int fd;
+    private boolean isClosed; // guarded by this
 
     /** Makes a counter that stands at zero. Not inherited by child processes. */
     public EventCounter() throws PosixException {
@@ -28,22 +29,32 @@ public final class EventCounter implements AutoCloseable {
         fd = result;
     }
 
-    /** What a read of 8 bytes waits on. */
+    /** What a read of 8 bytes waits on; until it is closed. */
     public int fd() {
         return fd;
     }
 
-    /** Raises the counter by one; any thread, until it is closed. */
-    public void raise() throws PosixException {
+    /**
+     * Raises the counter by one; does nothing once it is closed. One excludes the other, because the number of a closed
+     * descriptor is the next one's that is opened, whatever that is.
+     */
+    public synchronized void raise() throws PosixException {
+        if (isClosed) {
+            return;
+        }
         long result = write(fd);
         if (result < 0) {
             throw new PosixException("write", (int) -result, null);
         }
     }
 
+    /** Closes it, once. */
     @Override
-    public void close() throws PosixException {
-        Posix.close(fd);
+    public synchronized void close() throws PosixException {
+        if (!isClosed) {
+            isClosed = true;
+            Posix.close(fd);
+        }
     }
 
     private static MemorySegment one() {

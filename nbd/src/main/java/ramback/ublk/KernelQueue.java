@@ -69,7 +69,10 @@ interface KernelQueue {
     void send(int tag, long payloadOffsetBytes, MemorySegment from, long fromOffsetBytes, long lengthBytes)
             throws PosixException;
 
-    /** Ends the {@link #await} that is under way, or the next one. Any thread, also before {@link #begin}. */
+    /**
+     * Ends the {@link #await} that is under way, or the next one. Any thread, also before {@link #begin}; after {@link #close}, which
+     * no other thread hears of, it does nothing.
+     */
     void wake() throws PosixException;
 
     /** Gives the queue up: the driver takes all tags back that it may. To be called once, by the queue's thread, or any if there is none. */
