@@ -76,14 +76,16 @@ public final class FuseDirectory implements AutoCloseable {
     public static FuseDirectory resume(int fd, Device device, Path directory, List<FuseFile> files)
             throws IOException, TooManySessionsException {
         MountPoint point;
+        Tree tree;
         try {
             point = MountPoint.find(directory);
+            tree = new Tree(device, files, System.currentTimeMillis());
             Descriptors.closeOnExec(fd, true);
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException | Error e) {
             closeQuietly(fd, e);
             throw e;
         }
-        return serve(point, fd, device, new Tree(device, files, System.currentTimeMillis()), THREAD_COUNT, false);
+        return serve(point, fd, device, tree, THREAD_COUNT, false);
     }
 
     private static FuseDirectory serve(
@@ -102,7 +104,7 @@ public final class FuseDirectory implements AutoCloseable {
         }
     }
 
-    private static void closeQuietly(int fd, IOException reason) {
+    private static void closeQuietly(int fd, Throwable reason) {
         try {
             Posix.close(fd);
         } catch (PosixException e) {

@@ -29,12 +29,11 @@ import ramback.posix.Vectors;
 final class FuseServer {
 
     /**
-     * The longest READ: 256 pages of 4 KiB, what kernels allow unless they are told otherwise
+     * The longest READ: with pages of 4 KiB 256, what kernels allow unless they are told otherwise
      * (fs.fuse.max_pages_limit).
      */
     static final int READ_BYTES_MAX = 1 << 20;
 
-    private static final int READ_PAGES_MAX = READ_BYTES_MAX >> 12;
     private static final int PAGE_BYTES = 4096;
 
     /** Requests that the kernel has under way at once on behalf of asynchronous callers, such as a loop device. */
@@ -146,8 +145,13 @@ final class FuseServer {
         body.set(JAVA_SHORT, 18, (short) CONGESTION_COUNT);
         body.set(JAVA_INT, 20, payloadBytesMax());
         body.set(JAVA_INT, 24, 1);
-        body.set(JAVA_SHORT, 28, (short) READ_PAGES_MAX);
+        body.set(JAVA_SHORT, 28, (short) readPagesMax(Posix.pageBytes()));
         reply(vector, message, unique, 0, FuseProtocol.INIT_OUT_BYTES);
+    }
+
+    /** How many pages make the longest READ: if the kernel asked for more, it would take what it gets for the end of the file. */
+    static int readPagesMax(long pageBytes) {
+        return (int) Math.max(1, READ_BYTES_MAX / pageBytes);
     }
 
     /** Sends a reply whose body is in place. */
@@ -176,10 +180,11 @@ final class FuseServer {
     }
 
     /**
-     * A lane's threads have ended; the last one takes the connection with it, unless it is left to another program.
+     * A lane's threads have ended; the last one takes the connection with it, unless it is left to another program. Where
+     * nobody asked for it, the device has closed its sessions.
      */
     private void ended(boolean isDisconnected) {
-        if (isDisconnected) {
+        if (isDisconnected || !leaving) {
             connected = false;
         }
         if (livingCount.decrementAndGet() > 0) {

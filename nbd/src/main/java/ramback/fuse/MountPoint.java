@@ -63,8 +63,7 @@ final class MountPoint {
      */
     static Mounted mount(Path given, String source) throws IOException {
         Path directory = real(given);
-        Entry before = top(directory);
-        if (before != null && before.type.equals(TYPE)) {
+        if (isOurs(MountTable.read().top(directory))) {
             throw new FuseUnavailableException(
                     directory + " is mounted already, or left so by a server that was killed; detach it first");
         }
@@ -84,11 +83,15 @@ final class MountPoint {
     /** The mount point that another server left on a directory. */
     static MountPoint find(Path given) throws IOException {
         Path directory = real(given);
-        Entry entry = top(directory);
-        if (entry == null || !entry.type.equals(TYPE)) {
+        MountTable.Mount mount = MountTable.read().top(directory);
+        if (mount == null || !isOurs(mount)) {
             throw new FuseUnavailableException(directory + " is not mounted any more; attach it again");
         }
-        return new MountPoint(directory, entry.device);
+        return new MountPoint(directory, mount.device());
+    }
+
+    private static boolean isOurs(MountTable.@Nullable Mount mount) {
+        return mount != null && mount.type().equals(TYPE);
     }
 
     /** Resolves symbolic links but never looks at the directory itself: its server may be gone, or be us. */
@@ -227,8 +230,8 @@ final class MountPoint {
      */
     void unmount() {
         try {
-            Entry top = top(directory);
-            if (top != null && top.device.equals(device)) {
+            MountTable.Mount top = MountTable.read().top(directory);
+            if (top != null && top.device().equals(device)) {
                 unmount(directory);
             }
         } catch (IOException e) {
@@ -239,10 +242,8 @@ final class MountPoint {
     /** Unmounts what any server of ours left on a directory. */
     static void clean(Path given) throws IOException {
         Path directory = real(given);
-        Entry top = top(directory);
-        while (top != null && top.type.equals(TYPE)) {
+        while (isOurs(MountTable.read().top(directory))) {
             unmount(directory);
-            top = top(directory);
         }
     }
 
@@ -272,44 +273,11 @@ final class MountPoint {
 
     /** Whether it is still there, as this process sees it. */
     boolean isMounted() {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/self/mountinfo"))) {
-            return lines.map(Entry::of)
-                    .anyMatch(entry -> entry.device.equals(device) && entry.directory.equals(directory.toString()));
+        try {
+            return MountTable.read().at(directory).stream()
+                    .anyMatch(mount -> mount.device().equals(device));
         } catch (IOException e) {
             return true;
-        }
-    }
-
-    // ---------------------------------------------------------------------------------------------------- mount table
-
-    /** A line of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
-    private record Entry(String device, String directory, String type) {
-
-        static Entry of(String line) {
-            String[] fields = line.split(" ", -1);
-            int separator = 6;
-            while (!fields[separator].equals("-")) {
-                separator++;
-            }
-            return new Entry(fields[2], unescaped(fields[4]), fields[separator + 1]);
-        }
-
-        /** Space, tab, line feed and backslash stand there as octal numbers. */
-        private static String unescaped(String field) {
-            return field.replace("\\040", " ")
-                    .replace("\\011", "\t")
-                    .replace("\\012", "\n")
-                    .replace("\\134", "\\");
-        }
-    }
-
-    /** What was mounted last on a directory. */
-    private static @Nullable Entry top(Path directory) throws IOException {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/self/mountinfo"))) {
-            return lines.map(Entry::of)
-                    .filter(entry -> entry.directory.equals(directory.toString()))
-                    .reduce((_, later) -> later)
-                    .orElse(null);
         }
     }
 }

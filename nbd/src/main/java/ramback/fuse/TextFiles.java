@@ -60,7 +60,10 @@ final class TextFiles {
     private record Task(int fd, Thread thread) {}
 
     private final Map<Long, Handle> handles = new HashMap<>(); // guarded by this
-    private long lastHandle; // guarded by this
+
+    /** Begins where no server before, whose open files this one may take over, can have been: none opens one a nanosecond. */
+    private long lastHandle = System.nanoTime(); // guarded by this
+
     private final Map<Long, Task> tasks = new HashMap<>(); // by their requests; guarded by this
     private final long[] early = new long[EARLY_COUNT_MAX]; // guarded by this
     private int earlyNext; // guarded by this
@@ -82,7 +85,6 @@ final class TextFiles {
 
     /** The open file of a number; one that another server opened, before this one took over, begins anew. */
     private synchronized Handle handle(long fh) {
-        lastHandle = Math.max(lastHandle, fh);
         return handles.computeIfAbsent(fh, _ -> new Handle());
     }
 

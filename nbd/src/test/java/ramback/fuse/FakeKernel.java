@@ -224,6 +224,13 @@ final class FakeKernel implements AutoCloseable {
         return call(FuseProtocol.OPEN, node, body(8).putInt(flags));
     }
 
+    /** Waits until the server has closed its end, whatever it says before. */
+    void awaitEnd() throws PosixException {
+        while (receive()) {
+            // replies that nobody waits for
+        }
+    }
+
     /** Unmounts: the server's next read ends. */
     void unmount() throws PosixException {
         if (!closed) {

@@ -9,7 +9,9 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -77,7 +79,7 @@ final class FuseServerTest {
             assertThat(kernel.init.getInt(12)).isEqualTo(1 | 1 << 5 | 1 << 15 | 1 << 18 | 1 << 22);
             assertThat(kernel.init.getShort(16)).isEqualTo((short) 256);
             assertThat(kernel.init.getInt(20)).isEqualTo(128 << 10);
-            assertThat(kernel.init.getShort(28)).isEqualTo((short) 256);
+            assertThat(kernel.init.getShort(28)).isEqualTo((short) FuseServer.readPagesMax(Posix.pageBytes()));
             assertThat(kernel.init.remaining()).isEqualTo(64);
         }
     }
@@ -104,6 +106,13 @@ final class FuseServerTest {
                 .isInstanceOf(FuseUnavailableException.class)
                 .hasMessage("the kernel's FUSE is " + major + "." + minor + ", 7.31 or newer is needed: Linux 5.4");
         assertThat(device.openSessionCount).hasValue(0);
+    }
+
+    /** More than a READ's buffer holds is never asked for, whatever a page is. */
+    @ParameterizedTest
+    @CsvSource({"4096, 256", "16384, 64", "65536, 16", "2097152, 1"})
+    void theLongestReadIsCountedInTheMachinesPages(long pageBytes, int pages) {
+        assertThat(FuseServer.readPagesMax(pageBytes)).isEqualTo(pages);
     }
 
     @Test
@@ -472,6 +481,19 @@ final class FuseServerTest {
     }
 
     @Test
+    void theNextServerNeverGivesANumberThatAnOpenFileHasAlready() {
+        TextFiles before = new TextFiles();
+        Set<Long> numbers = new HashSet<>();
+        for (int i = 0; i < 1000; i++) {
+            assertThat(numbers.add(before.open())).isTrue();
+        }
+        TextFiles after = new TextFiles();
+        for (int i = 0; i < 1000; i++) {
+            assertThat(numbers.add(after.open())).isTrue();
+        }
+    }
+
+    @Test
     void anOpenFileOfAnotherServerIsReadAnew() throws Exception {
         try (FakeKernel kernel = kernel()) {
             assertThat(text(kernel.await(kernel.sendRead(STATUS, 77, 0, 100)))).isEqualTo("text 1\n");
@@ -637,6 +659,20 @@ final class FuseServerTest {
         given.await();
         kernel.close();
         assertThat(kernel.server().isAlive()).isFalse();
+        assertThat(device.openSessionCount).hasValue(0);
+    }
+
+    @Test
+    void aDeviceThatClosesItsSessionsEndsEverything() throws Exception {
+        FakeKernel kernel = kernel();
+        CountDownLatch given = new CountDownLatch(1);
+        device.afterRelease = given::countDown;
+        device.closeSessions();
+        given.await();
+        kernel.awaitEnd();
+        assertThat(kernel.server().isAlive()).isFalse();
+        assertThat(kernel.server().leave()).isFalse();
+        kernel.close();
         assertThat(device.openSessionCount).hasValue(0);
     }
 

@@ -3,7 +3,9 @@ package ramback.nbd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Queue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
@@ -43,6 +45,8 @@ public final class RamDevice implements Device {
     private final int sessionCountMax;
     private final int deferredCountMax;
     public final MemorySegment memory;
+
+    private final Queue<Session> sessions = new ConcurrentLinkedQueue<>();
 
     public final AtomicInteger openSessionCount = new AtomicInteger();
     public final BlockingQueue<Waiting> waiting = new LinkedBlockingQueue<>();
@@ -113,7 +117,14 @@ public final class RamDevice implements Device {
             openSessionCount.decrementAndGet();
             throw new TooManySessionsException(sessionCountMax);
         }
-        return new Session();
+        Session session = new Session();
+        sessions.add(session);
+        return session;
+    }
+
+    /** Closes all sessions, as a device does that stops. */
+    public void closeSessions() {
+        sessions.forEach(Session::close);
     }
 
     /** See {@link RamDevice}. */
@@ -377,6 +388,7 @@ public final class RamDevice implements Device {
                 throw new AssertionError("release number " + count + ", closed: " + closed);
             }
             if (count == 2) {
+                sessions.remove(this);
                 openSessionCount.decrementAndGet();
                 afterRelease.run();
             }
