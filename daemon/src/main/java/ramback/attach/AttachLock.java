@@ -9,8 +9,8 @@ import java.util.Set;
 import ramback.engine.Refusal;
 
 /**
- * Held by a command that attaches or detaches a device, for as long as it works: two loop devices over one file would each have a cache of
- * their own. A command that is killed gives it up.
+ * Held by a command that attaches or detaches a device, for as long as it works: two loop devices over one file would
+ * each have a cache of their own. A command that is killed gives it up.
  */
 public final class AttachLock implements AutoCloseable {
 

@@ -11,12 +11,15 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before anybody hears of it. It outlives the daemon: the next one goes on serving that block device from it. Of a FUSE
- * directory, whose mount says itself whose it is, there is a record only while the process becomes another program.
+ * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before anybody hears of
+ * it. It outlives the daemon: the next one goes on serving that block device from it. Of a FUSE directory, whose
+ * mount says itself whose it is, there is a record only while the process becomes another program.
  *
  * @param via how
- * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}; of FUSE the descriptor that the process goes on with
- * @param exportGeneration how often a start had gone on without acknowledged writes by then: after one more the block device must not go on
+ * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}; of FUSE the descriptor that the process goes on
+ *     with
+ * @param exportGeneration how often a start had gone on without acknowledged writes by then: after one more the block
+ *     device must not go on
  */
 public record AttachRecord(Via via, int number, long exportGeneration) {
 

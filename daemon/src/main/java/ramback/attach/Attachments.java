@@ -10,8 +10,9 @@ import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 
 /**
- * A daemon's side of an attached device: makes it on request, goes on with what the daemon before has left, and takes it apart when the
- * daemon stops. One at a time. Safe for use by many threads; none of them waits for a client meanwhile.
+ * A daemon's side of an attached device: makes it on request, goes on with what the daemon before has left, and takes
+ * it apart when the daemon stops. One at a time. Safe for use by many threads; none of them waits for a client
+ * meanwhile.
  */
 public final class Attachments {
 
@@ -48,7 +49,10 @@ public final class Attachments {
         return new Teardown(offer.directory(), name(), tools);
     }
 
-    /** Clears a device's directory for a new daemon of that name: what an earlier one left and nobody uses goes, the rest stays. */
+    /**
+     * Clears a device's directory for a new daemon of that name: what an earlier one left and nobody uses goes, the
+     * rest stays.
+     */
     public static void sweep(Path directory, String name) {
         try {
             new Teardown(directory, name, new Tools(System.getenv())).sweep();
@@ -65,7 +69,8 @@ public final class Attachments {
      * Attaches the device, or finds that it is attached in that way already.
      *
      * @return the block device, or the file
-     * @throws Refusal when it is attached in another way, something is left of an earlier daemon, or the way can't be gone
+     * @throws Refusal when it is attached in another way, something is left of an earlier daemon, or the way can't be
+     *     gone
      */
     public synchronized LocalDisk attach(Via via) throws Refusal {
         if (isClosed) {
@@ -137,7 +142,8 @@ public final class Attachments {
     }
 
     /**
-     * Takes the device away from the kernel, after whoever asks has unmounted and released it; fine when there is none.
+     * Takes the device away from the kernel, after whoever asks has unmounted and released it; fine when there is
+     * none.
      *
      * @throws Refusal when the kernel keeps it
      */
@@ -207,7 +213,9 @@ public final class Attachments {
 
     // ------------------------------------------------------------------------------------ the daemon's own life
 
-    /** Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost. */
+    /**
+     * Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost.
+     */
     public synchronized void recover() {
         try {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
@@ -299,7 +307,10 @@ public final class Attachments {
         return keptDescriptors;
     }
 
-    /** The daemon stops: everything is taken apart, with a warning for who still used it. What fails is said, and stops nothing. */
+    /**
+     * The daemon stops: everything is taken apart, with a warning for who still used it. What fails is said, and
+     * stops nothing.
+     */
     public synchronized void close() {
         isClosed = true;
         LocalDisk present = disk;

@@ -38,7 +38,10 @@ final class BlockDevices {
         return attribute(loop, "loop/backing_file");
     }
 
-    /** Whether a disk of this name has something behind it: a loop device a file, one of nbd a server, others as long as they exist. */
+    /**
+     * Whether a disk of this name has something behind it: a loop device a file, one of nbd a server, others as long
+     * as they exist.
+     */
     boolean isInUse(String name) {
         if (name.startsWith("loop")) {
             return backingFile(name) != null;
@@ -51,7 +54,10 @@ final class BlockDevices {
         return attribute("nbd" + index, "pid") != null;
     }
 
-    /** The number of a disk's present life, which no other one of this boot has, or "" where the kernel counts none (before 5.15). */
+    /**
+     * The number of a disk's present life, which no other one of this boot has, or "" where the kernel counts none
+     * (before 5.15).
+     */
     String sequence(String name) {
         String text = attribute(name, "diskseq");
         return text == null ? "" : text;

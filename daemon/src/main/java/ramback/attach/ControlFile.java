@@ -5,8 +5,8 @@ import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 
 /**
- * A file beside the device in its FUSE directory, as the driver of 2008 had one in {@code /proc}: reading it shows something,
- * writing a word to it does something. Both are called on threads of the directory, several at once.
+ * A file beside the device in its FUSE directory, as the driver of 2008 had one in {@code /proc}: reading it shows
+ * something, writing a word to it does something. Both are called on threads of the directory, several at once.
  *
  * @param name its name
  * @param text what reading it gives, made anew at each open

@@ -13,7 +13,9 @@ public interface LocalDisk {
     /** The block device, or with {@link Via#FUSE} the file that is the device. */
     Path path();
 
-    /** By what it is found again, by this daemon's successor or by {@code detach}; none where the mount table says it. */
+    /**
+     * By what it is found again, by this daemon's successor or by {@code detach}; none where the mount table says it.
+     */
     Optional<AttachRecord> record();
 
     /** Whether the kernel still has it; what was taken away by hand has not. */
@@ -27,7 +29,8 @@ public interface LocalDisk {
     void close() throws IOException;
 
     /**
-     * The daemon is about to be replaced: nothing is served any more, and whoever uses the disk waits for the next one.
+     * The daemon is about to be replaced: nothing is served any more, and whoever uses the disk waits for the next
+     * one.
      *
      * @return what the next one goes on from, if that is not {@link #record()}
      */

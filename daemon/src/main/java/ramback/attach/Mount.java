@@ -44,7 +44,10 @@ public record Mount(int id, int major, int minor, String root, String directory,
                 unescaped(fields[separator + 2]));
     }
 
-    /** Space, tab, newline, backslash and hash are written as three octal digits behind a backslash; anything else stands for itself. */
+    /**
+     * Space, tab, newline, backslash and hash are written as three octal digits behind a backslash; anything else
+     * stands for itself.
+     */
     static String unescaped(String field) {
         if (field.indexOf('\\') < 0) {
             return field;

@@ -28,10 +28,18 @@ record MountTable(List<Mount> mounts) {
         List<Mount> mounts = new ArrayList<>();
         for (String line : text.split("\n", -1)) {
             if (!line.isEmpty()) {
-                mounts.add(Mount.parse(line));
+                mounts.add(parse(line));
             }
         }
         return new MountTable(List.copyOf(mounts));
+    }
+
+    private static Mount parse(String line) throws IOException {
+        try {
+            return Mount.parse(line);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("a line of /proc/self/mountinfo that makes no sense: " + line, e);
+        }
     }
 
     /** What is mounted exactly there, the topmost last. */

@@ -8,8 +8,8 @@ import ramback.kernelnbd.KernelNbd;
 import ramback.remote.RemoteUri;
 
 /**
- * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of this generation,
- * so that it is not even reconnected to one that has lost writes.
+ * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of
+ * this generation, so that it is not even reconnected to one that has lost writes.
  */
 record NbdDisk(int index, long exportGeneration) implements LocalDisk {
 

@@ -10,11 +10,12 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no difference who
- * made it, who has been killed since, and what was taken away by hand.
+ * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
+ * difference who made it, who has been killed since, and what was taken away by hand.
  *
  * @param fuse the FUSE directories mounted at {@code RUNDIR/NAME/fuse}, the topmost last
- * @param disks the names of the block devices that are the device: loop devices over its file, and the one that is recorded
+ * @param disks the names of the block devices that are the device: loop devices over its file, and the one that is
+ *     recorded
  * @param filesystems what is mounted of these and of their partitions, where this process can see it
  * @param record the recorded block device, if it is there
  */
@@ -26,7 +27,10 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** The file in it that is the device. */
     public static final String FUSE_DISK = "disk";
 
-    /** In a device's directory: a loop device and the number of its life, as long as there is one, for when its file can't be named any more. */
+    /**
+     * In a device's directory: a loop device and the number of its life, as long as there is one, for when its file
+     * can't be named any more.
+     */
     static final String LOOP_FILE_NAME = "loop";
 
     /** Where stable names of block devices are made. */

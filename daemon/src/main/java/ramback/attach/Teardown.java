@@ -15,8 +15,8 @@ import ramback.engine.Refusal;
 import ramback.posix.Posix;
 
 /**
- * Takes an attached device apart, from what is mounted down to the FUSE directory, and says what it took. Each step looks anew at what
- * there is, so that it does not matter what others have done, or not done, before. For one thread.
+ * Takes an attached device apart, from what is mounted down to the FUSE directory, and says what it took. Each step
+ * looks anew at what there is, so that it does not matter what others have done, or not done, before. For one thread.
  */
 public final class Teardown {
 
@@ -168,7 +168,10 @@ public final class Teardown {
         forgetLoop();
     }
 
-    /** As above, but who has one open loses it; the loop device goes when the last of them closes it. Returns what that was, a line each. */
+    /**
+     * As above, but who has one open loses it; the loop device goes when the last of them closes it. Returns what
+     * that was, a line each.
+     */
     List<String> releaseAnyway() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
         for (String disk : parts().disks()) {
@@ -267,8 +270,8 @@ public final class Teardown {
     // ----------------------------------------------------------------------------------------- without the daemon
 
     /**
-     * Has the kernel fail what a FUSE directory's daemon leaves unanswered, so that nothing waits for it any more. What was written
-     * and not yet taken by the device is lost.
+     * Has the kernel fail what a FUSE directory's daemon leaves unanswered, so that nothing waits for it any more.
+     * What was written and not yet taken by the device is lost.
      */
     public void abort() throws Refusal, InterruptedException {
         for (Mount mount : parts().fuse()) {
@@ -282,8 +285,9 @@ public final class Teardown {
     }
 
     /**
-     * Removes a block device that outlives its daemon, and only then unmounts what is mounted of it: as long as it is there, whoever uses
-     * it waits for the next daemon, and so would an unmount. What filesystems had not written is lost.
+     * Removes a block device that outlives its daemon, and only then unmounts what is mounted of it: as long as it is
+     * there, whoever uses it waits for the next daemon, and so would an unmount. What filesystems had not written is
+     * lost.
      *
      * @throws Refusal when more was made of the device than filesystems, or the kernel keeps it
      */
@@ -345,8 +349,8 @@ public final class Teardown {
     }
 
     /**
-     * What a new daemon does about the one before: a FUSE directory that nobody serves and no loop device uses is unmounted. What is
-     * in use stays for {@code detach}.
+     * What a new daemon does about the one before: a FUSE directory that nobody serves and no loop device uses is
+     * unmounted. What is in use stays for {@code detach}.
      */
     void sweep() throws Refusal, InterruptedException {
         Parts parts = parts();

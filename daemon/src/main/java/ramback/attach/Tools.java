@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 
 /**
- * The system's own programs for what they have done well for decades: losetup, mount, umount, blkid, mkfs. They speak English here,
- * and are found where a user's PATH has no sbin. Safe for use by many threads.
+ * The system's own programs for what they have done well for decades: losetup, mount, umount, blkid, mkfs. They speak
+ * English here, and are found where a user's PATH has no sbin. Safe for use by many threads.
  */
 public final class Tools {
 

@@ -10,7 +10,8 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * Who has something open, as far as {@code /proc} shows it to this process: what fuser(1) would say. A picture of some moment; nothing is concluded from an empty one.
+ * Who has something open, as far as {@code /proc} shows it to this process: what fuser(1) would say. A picture of
+ * some moment; nothing is concluded from an empty one.
  *
  * @param names of the processes, each with its number
  */

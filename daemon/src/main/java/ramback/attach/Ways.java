@@ -7,7 +7,9 @@ import java.util.List;
 /** How each of the ways is gone. Safe for use by many threads. */
 public interface Ways {
 
-    /** Why a way can't be gone on this machine by this process, and what to do about it, in one line; "" when it can. */
+    /**
+     * Why a way can't be gone on this machine by this process, and what to do about it, in one line; "" when it can.
+     */
     String unavailable(Via via);
 
     /**
@@ -25,8 +27,8 @@ public interface Ways {
     LocalDisk recover(AttachRecord record, Offer offer) throws IOException;
 
     /**
-     * The block devices that were made of a device, as far as the kernel knows whose they are, recorded or not: a daemon that is killed between
-     * making one and recording it leaves one that nobody has been told of.
+     * The block devices that were made of a device, as far as the kernel knows whose they are, recorded or not: a
+     * daemon that is killed between making one and recording it leaves one that nobody has been told of.
      *
      * @param directory the device's directory
      * @param socket where its NBD clients were served
@@ -34,7 +36,8 @@ public interface Ways {
     List<AttachRecord> find(Path directory, Path socket) throws IOException;
 
     /**
-     * Takes a block device away from the kernel that no daemon serves; requests that wait fail. One that is gone is fine.
+     * Takes a block device away from the kernel that no daemon serves; requests that wait fail. One that is gone is
+     * fine.
      *
      * @throws IOException when the kernel refuses, with why
      */

@@ -24,8 +24,8 @@ import ramback.engine.Refusal;
 import ramback.posix.Posix;
 
 /**
- * {@code ramback attach}: a running device as a block device of this machine. The daemon shows it to the kernel; what belongs to the
- * caller's rights and mounts is done here: the loop device, the name, the filesystem, the mount.
+ * {@code ramback attach}: a running device as a block device of this machine. The daemon shows it to the kernel; what
+ * belongs to the caller's rights and mounts is done here: the loop device, the name, the filesystem, the mount.
  */
 @Command(
         name = "attach",

@@ -16,7 +16,10 @@ import ramback.control.ControlClient;
 import ramback.control.RunDirectory;
 import ramback.engine.Refusal;
 
-/** {@code ramback detach}: takes apart what attach has made, and what is left of it, whoever of those who served it still lives. */
+/**
+ * {@code ramback detach}: takes apart what attach has made, and what is left of it, whoever of those who served it
+ * still lives.
+ */
 @Command(
         name = "detach",
         description = {

@@ -7,8 +7,8 @@ import ramback.device.Mode;
 import ramback.engine.Refusal;
 
 /**
- * The files beside a device in its FUSE directory, as the driver of 2008 had one in {@code /proc}: what it took, {@code echo 1},
- * {@code echo 0} and {@code echo 256}, is taken here, each by the file it is about.
+ * The files beside a device in its FUSE directory, as the driver of 2008 had one in {@code /proc}: what it took,
+ * {@code echo 1}, {@code echo 0} and {@code echo 256}, is taken here, each by the file it is about.
  */
 final class ControlFiles {
 

@@ -278,7 +278,8 @@ class AttachmentsTest {
 
     @Test
     void whatIsLeftOfAFuseDirectoryIsReportedAndMustBeDetachedFirst() throws Exception {
-        machine.loop("loop3", "7:3", directory.toRealPath() + "/fuse/disk", 9).mount("7:3", "/mnt", "ext4", "/dev/loop3");
+        machine.loop("loop3", "7:3", directory.toRealPath() + "/fuse/disk", 9)
+                .mount("7:3", "/mnt", "ext4", "/dev/loop3");
         Attachments attachments = attachments(0);
         attachments.recover();
         assertThat(attachments.report()).isEqualTo(new AttachedDisk("fuse", "/dev/loop3", List.of("/mnt"), true));

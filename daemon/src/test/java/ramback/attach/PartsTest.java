@@ -1,6 +1,7 @@
 package ramback.attach;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -38,6 +39,12 @@ class PartsTest {
         assertThat(parts()).isEqualTo(Parts.NONE);
         assertThat(parts().isNone()).isTrue();
         assertThat(parts().via()).isEmpty();
+    }
+
+    @Test
+    void aMountTableThatMakesNoSenseIsAnError() throws IOException {
+        Files.writeString(machine.root.resolve("proc/self/mountinfo"), "nonsense\n");
+        assertThatIOException().isThrownBy(this::parts).withMessageContaining("makes no sense: nonsense");
     }
 
     @Test
