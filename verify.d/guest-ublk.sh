@@ -246,7 +246,9 @@ refusals() {
     if (java ramback.ublk.ServeUblk /dev/shm/part $MIB name=other "recover=$ID") >other.log 2>&1; then return 1; fi
     grep -q 'was not made for other' other.log
     (java ramback.ublk.ServeUblk find part) | grep -qx "\[$ID\]"
-    (java ramback.ublk.ServeUblk remove "$ID")
+    if (java ramback.ublk.ServeUblk remove other "$ID") >other.log 2>&1; then return 1; fi
+    grep -q 'was made for another device' other.log
+    (java ramback.ublk.ServeUblk remove part "$ID")
     [[ ! -e $DEV && ! -e /dev/ublkc$ID ]]
     say 'what nobody serves is found, refused to another device, and removed'
 }

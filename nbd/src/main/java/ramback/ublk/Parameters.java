@@ -68,9 +68,12 @@ record Parameters(long sizeBytes, int chunkBytes, boolean readOnly) {
         segment.set(JAVA_SHORT, 56, (short) 1);
     }
 
-    /** The size in what the driver was told once. */
-    static long sizeBytesOf(MemorySegment segment) {
-        return segment.get(JAVA_LONG, 24) << Uapi.SECTOR_BITS;
+    /** Those that the driver was told once. */
+    static Parameters of(MemorySegment segment) {
+        return new Parameters(
+                segment.get(JAVA_LONG, 24) << Uapi.SECTOR_BITS,
+                segment.get(JAVA_INT, 44),
+                (segment.get(JAVA_INT, 8) & ATTR_READ_ONLY) != 0);
     }
 
     /** Says, for the driver, how much of its answer there is room for. */

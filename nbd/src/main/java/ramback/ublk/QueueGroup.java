@@ -82,9 +82,14 @@ final class QueueGroup {
         fetched.await();
     }
 
+    /** A queue will never commit anything: it has no thread. */
+    void silent() {
+        serving.countDown();
+    }
+
     /** A queue's thread commits nothing any more; returns when none does. */
     void awaitAllSilent() {
-        serving.countDown();
+        silent();
         boolean interrupted = false;
         while (true) {
             try {

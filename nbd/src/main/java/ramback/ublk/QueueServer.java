@@ -95,6 +95,12 @@ final class QueueServer {
         }
     }
 
+    /** Instead of the reply thread, where that can't be started. */
+    void runNoReplies() {
+        session.close();
+        session.release();
+    }
+
     // ------------------------------------------------------------------------------------------------- queue's thread
 
     /** The queue's thread: serves until the driver has taken all tags out of service, or the group leaves. */
@@ -117,16 +123,23 @@ final class QueueServer {
         }
     }
 
+    /** Instead of its thread, where that can't be started: the others wait for this queue no longer. */
+    void runNot() {
+        group.fetched();
+        group.silent();
+        close();
+    }
+
     private void fail(Throwable cause) {
         if (group.fail(cause)) {
             LOG.log(Level.WARNING, name + ": ended by an internal error", cause);
         }
     }
 
-    /** Gives back what it was made with, when none of its threads has been started. */
+    /** Gives back what it was made with, instead of both threads. */
     void discard() {
-        close();
-        session.release();
+        runNot();
+        runNoReplies();
     }
 
     private void close() {

@@ -3,7 +3,6 @@ package ramback.ublk;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -11,12 +10,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
-import ramback.posix.Errno;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
@@ -35,9 +33,7 @@ public final class UblkDevice implements AutoCloseable {
 
     private static final Logger LOG = System.getLogger(UblkDevice.class.getPackageName());
 
-    private static final Path DEVICES = Path.of("/dev");
-    private static final String CHARACTER_DEVICE = "ublkc";
-    private static final String BLOCK_DEVICE = "ublkb";
+    private static final UblkDevices DEVICES = UblkDevices.SYSTEM;
 
     private static final long FLAGS = DeviceInfo.F_USER_COPY
             | DeviceInfo.F_USER_RECOVERY
@@ -50,29 +46,21 @@ public final class UblkDevice implements AutoCloseable {
     /** How long requests in flight may take when the block device is stopped, before they fail. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(30);
 
-    /** How long is waited for those who still have a deleted device open. It goes with the last of them. */
-    private static final Duration DELETE_PATIENCE = Duration.ofSeconds(2);
-
-    /**
-     * How long is waited for the driver to have seen the end of who served a device. It needs some milliseconds, but where every
-     * tag was in flight, it looks only when a request has taken 30 s.
-     */
-    private static final Duration QUIESCE_PATIENCE = Duration.ofSeconds(90);
-
-    private static final long LOOK_NANOS = Duration.ofMillis(20).toNanos();
-
     private final int id;
     private final int fd;
     private final QueueGroup group;
     private final List<QueueServer> queues;
+    private final Consumer<Thread> starter;
     private final List<Thread> threads = Collections.synchronizedList(new ArrayList<>());
     private boolean isEnded; // guarded by this
 
-    private UblkDevice(int id, int fd, QueueGroup group, List<QueueServer> queues) {
+    /** @param starter starts its threads */
+    UblkDevice(int id, int fd, QueueGroup group, List<QueueServer> queues, Consumer<Thread> starter) {
         this.id = id;
         this.fd = fd;
         this.group = group;
         this.queues = queues;
+        this.starter = starter;
     }
 
     // ------------------------------------------------------------------------------------------------- what is there
@@ -89,7 +77,7 @@ public final class UblkDevice implements AutoCloseable {
         if (!mayAdministrate()) {
             return Optional.of("ublk needs CAP_SYS_ADMIN: run as root");
         }
-        try (Control control = new Control()) {
+        try (Control control = new RingControl()) {
             return missing(control.features());
         } catch (PosixException e) {
             return Optional.of(reason(e));
@@ -131,44 +119,12 @@ public final class UblkDevice implements AutoCloseable {
      * @param owner as {@link #create} was told
      */
     public static List<Integer> find(String owner) throws UblkException {
-        if (!Files.exists(Control.PATH)) {
-            return List.of();
-        }
-        List<Integer> found = new ArrayList<>();
-        try (Control control = new Control();
-                DirectoryStream<Path> nodes = Files.newDirectoryStream(DEVICES, CHARACTER_DEVICE + "[0-9]*")) {
-            for (Path node : nodes) {
-                int candidate = Integer.parseInt(node.getFileName().toString().substring(CHARACTER_DEVICE.length()));
-                if (hasMark(control, candidate, DeviceInfo.markOf(owner))) {
-                    found.add(candidate);
-                }
-            }
-        } catch (PosixException e) {
-            if (e.errno() == Errno.EACCES || e.errno() == Errno.EPERM) {
-                return List.of();
-            }
-            throw new UblkException("cannot look for ublk devices: " + e.getMessage(), e);
-        } catch (IOException e) {
-            throw new UblkException("cannot look for ublk devices: " + e.getMessage(), e);
-        }
-        Collections.sort(found);
-        return found;
-    }
-
-    private static boolean hasMark(Control control, int id, long mark) throws PosixException {
-        try {
-            return control.info(id).mark() == mark;
-        } catch (PosixException e) {
-            if (Control.isGone(e)) {
-                return false;
-            }
-            throw e;
-        }
+        return DEVICES.find(owner);
     }
 
     /** Where the block device of an id is. */
     public static Path pathOf(int id) {
-        return DEVICES.resolve(BLOCK_DEVICE + id);
+        return DEVICES.pathOf(id);
     }
 
     // ------------------------------------------------------------------------------------------------- make, recover
@@ -195,14 +151,14 @@ public final class UblkDevice implements AutoCloseable {
                 0,
                 FLAGS,
                 DeviceInfo.markOf(owner));
-        try (Control control = new Control()) {
+        try (Control control = new RingControl()) {
             DeviceInfo info = control.add(wanted);
             try {
                 if ((info.flags() & FLAGS) != FLAGS) {
                     throw new UblkException(missing(info.flags()).orElseThrow());
                 }
                 control.setParameters(info.id(), parameters);
-                return serve(device, info, control::start);
+                return serve(device, info, control::start, QueueGroup.Phase.STARTING);
             } catch (IOException | RuntimeException | Error e) {
                 undo(info.id(), e);
                 throw e;
@@ -214,11 +170,10 @@ public final class UblkDevice implements AutoCloseable {
         }
     }
 
-    /** Through a control device of its own: in the one that failed there may be a command that does not end. */
     private static void undo(int id, Throwable failure) {
-        try (Control control = new Control()) {
-            control.delete(id, patience(DELETE_PATIENCE));
-        } catch (PosixException e) {
+        try {
+            DEVICES.delete(id);
+        } catch (UblkException e) {
             failure.addSuppressed(e);
         }
     }
@@ -233,20 +188,9 @@ public final class UblkDevice implements AutoCloseable {
      * @throws UblkException when there is no such block device, when it is another one's, or somebody still serves it
      */
     public static UblkDevice recover(Device device, String owner, int id) throws UblkException {
-        try (Control control = new Control()) {
-            DeviceInfo info = control.info(id);
-            String which = pathOf(id) + " ";
-            if (info.mark() != DeviceInfo.markOf(owner)) {
-                throw new UblkException(which + "was not made for " + device.name() + ": attach that anew");
-            }
-            long sizeBytes = control.sizeBytes(id);
-            long wantedBytes = Parameters.of(device).sizeBytes();
-            if (sizeBytes != wantedBytes) {
-                throw new UblkException(which + "has " + sizeBytes + " bytes, " + device.name() + " has " + wantedBytes
-                        + " now: detach it and attach it anew");
-            }
-            beginRecovery(control, id);
-            return serve(device, info, control::endRecovery);
+        try (Control control = new RingControl()) {
+            DeviceInfo info = DEVICES.beginRecovery(control, device, owner, id);
+            return serve(device, info, control::endRecovery, QueueGroup.Phase.SERVING);
         } catch (UblkException e) {
             throw e;
         } catch (PosixException e) {
@@ -260,47 +204,16 @@ public final class UblkDevice implements AutoCloseable {
         }
     }
 
-    private static void beginRecovery(Control control, int id) throws IOException {
-        BooleanSupplier goesOn = patience(QUIESCE_PATIENCE);
-        while (true) {
-            DeviceInfo info = control.info(id);
-            if (info.state() == DeviceInfo.DEAD) {
-                throw new UblkException(pathOf(id) + " was stopped: detach it and attach it anew");
-            }
-            try {
-                control.startRecovery(id);
-                return;
-            } catch (PosixException e) {
-                if (e.errno() == Errno.EINVAL && info.state() == DeviceInfo.QUIESCED) {
-                    return; // an earlier recovery was cut off before it had fetched anything
-                }
-                if (e.errno() != Errno.EBUSY) {
-                    throw e;
-                }
-            }
-            if (!goesOn.getAsBoolean()) {
-                throw new UblkException(
-                        pathOf(id) + " is still served, by process " + info.serverPid() + ": end that first");
-            }
-            LockSupport.parkNanos(LOOK_NANOS);
-        }
-    }
-
-    /** Answers true for so long. */
-    private static BooleanSupplier patience(Duration patience) {
-        long deadlineNanos = System.nanoTime() + patience.toNanos();
-        return () -> System.nanoTime() - deadlineNanos < 0;
-    }
-
     /** The command that lets requests come, once all tags have been fetched. */
-    private interface Opening {
+    interface Opening {
         boolean open(int id, BooleanSupplier whileWaiting) throws PosixException;
     }
 
-    private static UblkDevice serve(Device device, DeviceInfo info, Opening opening) throws IOException {
+    private static UblkDevice serve(
+            Device device, DeviceInfo info, Opening opening, QueueGroup.Phase phaseWhileOpening) throws IOException {
         UblkDevice made = prepare(device, info);
         try {
-            made.begin(opening);
+            made.begin(opening, phaseWhileOpening);
             return made;
         } catch (IOException | RuntimeException | Error e) {
             made.leave();
@@ -310,7 +223,7 @@ public final class UblkDevice implements AutoCloseable {
 
     /** Opens the character device and what each queue needs, and starts nothing yet. */
     private static UblkDevice prepare(Device device, DeviceInfo info) throws IOException {
-        int fd = Posix.open(DEVICES.resolve(CHARACTER_DEVICE + info.id()), Posix.O_RDWR, 0);
+        int fd = Posix.open(DEVICES.characterDeviceOf(info.id()), Posix.O_RDWR, 0);
         QueueGroup group = new QueueGroup(info.queueCount());
         List<QueueServer> queues = new ArrayList<>();
         try {
@@ -318,7 +231,7 @@ public final class UblkDevice implements AutoCloseable {
                 queues.add(prepareQueue(device, info, fd, number, group));
             }
             group.set(List.copyOf(queues));
-            return new UblkDevice(info.id(), fd, group, List.copyOf(queues));
+            return new UblkDevice(info.id(), fd, group, List.copyOf(queues), Thread::start);
         } catch (IOException | RuntimeException | Error e) {
             queues.forEach(QueueServer::discard);
             Posix.close(fd);
@@ -351,16 +264,20 @@ public final class UblkDevice implements AutoCloseable {
         }
     }
 
-    private void begin(Opening opening) throws IOException {
-        for (int number = 0; number < queues.size(); number++) {
-            QueueServer queue = queues.get(number);
-            start("ublk-reply-" + id + "-" + number, queue::runReplies);
-            start("ublk-" + id + "-" + number, queue::run);
-        }
+    /**
+     * Starts the threads and lets requests come.
+     *
+     * @param phaseWhileOpening what the queues do with a request that cannot be served, before this has returned: STARTING
+     *     fails it, as it must be where the kernel waits for what it reads itself; SERVING keeps it
+     */
+    void begin(Opening opening, QueueGroup.Phase phaseWhileOpening) throws IOException {
+        startThreads();
         awaitFetched();
         checkFailure();
+        group.enter(phaseWhileOpening);
         BooleanSupplier goesOn = () -> group.phase() != QueueGroup.Phase.LEAVING;
         if (!opening.open(id, goesOn)) {
+            checkFailure();
             throw new UblkException("the requests of " + pathOf(id) + " cannot be served");
         }
         checkFailure();
@@ -368,10 +285,28 @@ public final class UblkDevice implements AutoCloseable {
         checkFailure();
     }
 
-    private void start(String name, Runnable task) {
-        Thread thread = Thread.ofPlatform().daemon().name(name).unstarted(task);
-        threads.add(thread);
-        thread.start();
+    /** A thread to be started, and what is done instead where it can't be, or one before it. */
+    private record Task(String name, Runnable run, Runnable instead) {}
+
+    private void startThreads() {
+        List<Task> tasks = new ArrayList<>();
+        for (int number = 0; number < queues.size(); number++) {
+            QueueServer queue = queues.get(number);
+            String name = id + "-" + number;
+            tasks.add(new Task("ublk-reply-" + name, queue::runReplies, queue::runNoReplies));
+            tasks.add(new Task("ublk-" + name, queue::run, queue::runNot));
+        }
+        int startedCount = 0;
+        try {
+            for (Task task : tasks) {
+                Thread thread = Thread.ofPlatform().daemon().name(task.name).unstarted(task.run);
+                starter.accept(thread);
+                threads.add(thread);
+                startedCount++;
+            }
+        } finally {
+            tasks.subList(startedCount, tasks.size()).forEach(task -> task.instead.run());
+        }
     }
 
     private void awaitFetched() throws UblkException {
@@ -422,8 +357,8 @@ public final class UblkDevice implements AutoCloseable {
             return;
         }
         group.enter(QueueGroup.Phase.STOPPING);
-        try (Control control = new Control()) {
-            BooleanSupplier goesOn = patience(STOP_PATIENCE);
+        try (Control control = new RingControl()) {
+            BooleanSupplier goesOn = UblkDevices.patience(STOP_PATIENCE);
             control.stop(id, () -> {
                 if (!goesOn.getAsBoolean()) {
                     group.enter(QueueGroup.Phase.FAILING);
@@ -437,7 +372,7 @@ public final class UblkDevice implements AutoCloseable {
         } finally {
             end();
         }
-        delete(id);
+        DEVICES.delete(id);
     }
 
     /**
@@ -474,34 +409,13 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * Removes a block device that this program made and nobody serves: what waits for it fails. One that is not there is
-     * no error.
+     * Removes a block device that was made for this owner and nobody serves: what waits for it fails. One that is not there is
+     * no error. Waits up to 90 s for the driver to have seen the end of who served it, as far as it can't be seen otherwise.
      *
-     * @throws UblkException when it is none of this program's, or the driver refuses
+     * @param owner as {@link #create} was told
+     * @throws UblkException when it is another one's, a process that lives serves it, or the driver refuses
      */
-    public static void remove(int id) throws UblkException {
-        try (Control control = new Control()) {
-            if (!control.info(id).isOurs()) {
-                throw new UblkException(pathOf(id) + " was not made by ramback: remove it with what made it");
-            }
-        } catch (PosixException e) {
-            if (Control.isGone(e)) {
-                return;
-            }
-            throw new UblkException(pathOf(id) + " is not removed: " + e.getMessage(), e);
-        }
-        delete(id);
-    }
-
-    private static void delete(int id) throws UblkException {
-        try (Control control = new Control()) {
-            if (!control.delete(id, patience(DELETE_PATIENCE))) {
-                LOG.log(Level.INFO, () -> pathOf(id) + " goes when the last who has it open closes it");
-            }
-        } catch (PosixException e) {
-            if (!Control.isGone(e)) {
-                throw new UblkException(pathOf(id) + " is not deleted: " + e.getMessage(), e);
-            }
-        }
+    public static void remove(String owner, int id) throws UblkException {
+        DEVICES.remove(owner, id);
     }
 }

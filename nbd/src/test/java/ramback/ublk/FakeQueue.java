@@ -110,6 +110,15 @@ final class FakeQueue implements KernelQueue {
         inbox.add(tag);
     }
 
+    /** Waits until the server has nothing more to do with what was handed out: it asks for more. */
+    void awaitServed() {
+        int before = awaitCount.get();
+        wake();
+        while (awaitCount.get() == before) {
+            Thread.onSpinWait();
+        }
+    }
+
     /** Takes all tags out of service, each when it is free. */
     void end() throws InterruptedException {
         for (int i = 0; i < depth; i++) {
@@ -258,7 +267,9 @@ final class FakeQueue implements KernelQueue {
 
     @Override
     public void wake() {
-        inbox.add(WOKEN_EVENT);
+        if (!isClosed) {
+            inbox.add(WOKEN_EVENT);
+        }
     }
 
     @Override

@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import ramback.nbd.RamDevice;
 
 /** What the driver is told lies where the header has it. */
@@ -71,9 +72,15 @@ final class LayoutTest {
     @Test
     void aSizeIsAWholeNumberOfSectors() {
         assertThat(Parameters.of(RamDevice.ofSize(1535)).sizeBytes()).isEqualTo(1024);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void parametersComeBackAsTheyWent(boolean readOnly) {
+        Parameters parameters = new Parameters(7 << 9, 1 << 16, readOnly);
         MemorySegment segment = Arena.ofAuto().allocate(Parameters.BYTES, 8);
-        new Parameters(7 << 9, 4096, false).writeTo(segment);
-        assertThat(Parameters.sizeBytesOf(segment)).isEqualTo(7 << 9);
+        parameters.writeTo(segment);
+        assertThat(Parameters.of(segment)).isEqualTo(parameters);
     }
 
     /** As the C preprocessor has them. */

@@ -17,7 +17,7 @@ import ramback.nbd.RamDevice;
  * {@code ServeUblk FILE MIB [recover=ID] [queues=N] [name=NAME] [hold=PATH] [read-only] [deferring] [copying] [leaving] [counting]}. The memory is that of
  * FILE, so that it outlives the process; {@code deferring} lets every third request wait, and all of them while there is a file PATH, {@code copying} has reads copied,
  * {@code leaving} leaves the block device at SIGTERM instead of removing it, {@code counting} prints twice a second how many bytes
- * the queues' threads have allocated. {@code ServeUblk unavailable}, {@code remove ID} and
+ * the queues' threads have allocated. {@code ServeUblk unavailable}, {@code remove NAME ID} and
  * {@code find NAME} do only that.
  */
 final class ServeUblk {
@@ -27,7 +27,7 @@ final class ServeUblk {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "unavailable" -> System.out.println(UblkDevice.unavailable().orElse("available"));
-            case "remove" -> UblkDevice.remove(Integer.parseInt(arguments[1]));
+            case "remove" -> UblkDevice.remove(arguments[1], Integer.parseInt(arguments[2]));
             case "find" -> System.out.println(UblkDevice.find(arguments[1]));
             default -> serve(List.of(arguments));
         }
