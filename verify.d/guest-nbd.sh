@@ -58,6 +58,10 @@ device() { # NAME -> nbdN
     sed -n 's/^attached \/dev\///p' "/run/$1.log"
 }
 
+freed() { # NAME: its block device is taken apart; says whether it is free then
+    "${JAVA[@]}" disconnect "$(device "$1" | tr -dc 0-9)" "/run/$1.sock"
+}
+
 counts() { # NAME KIND -> how many requests of it
     local before
     before=$(wc -l <"/run/$1.log")
@@ -157,13 +161,13 @@ smoke() {
     filesystem nbd0
     outlives one $((96 << 20)) 1
     umount $MNT
-    is free "$("${JAVA[@]}" disconnect 0)" 'free true'
+    is free "$(freed one)" 'free true'
     e2fsck -fn /run/one.ram >/run/fsck.txt 2>&1
     end one
     nothing_left
 }
 
-shape() { # of a device with several connections, of which one a processor are made, of which one a processor are made
+shape() { # of a device with several connections, of which one a processor are made
     serve four $((192 << 20)) rw connect 4 4096
     is 'the first device' "$(device four)" nbd0
     lsblk -o NAME,SIZE,RO,LOG-SEC,PHY-SEC,ROTA,DISC-MAX /dev/nbd0 | sed 's/^/guest: /'
@@ -215,6 +219,8 @@ refusals() {
     grep -q 'is the block device of' /run/other.log
     if "${JAVA[@]}" serve /run/other.sock /run/other.ram $((8 << 20)) rw reconnect 9 >/run/other.log 2>&1; then false; fi
     grep -q 'nothing to reconnect' /run/other.log
+    if "${JAVA[@]}" disconnect 0 /run/other.sock >/run/other.log 2>&1; then false; fi
+    grep -q 'is the block device of' /run/other.log
     setpriv --bounding-set=-sys_admin "${JAVA[@]}" unavailable | sed 's/^/guest: without the right: /' | tee /run/without.txt
     grep -q CAP_SYS_ADMIN /run/without.txt
     is root "$("${JAVA[@]}" unavailable)" available
@@ -229,12 +235,12 @@ odd() { # sizes, and read-only
     dd if=/run/tail "of=/dev/$(device odd)" bs=512 seek=$(((10 << 11) + 2)) oflag=direct status=none
     cmp /run/tail <(tail -c +$(((10 << 20) + 1025)) /run/odd.ram | head -c 512)
     say 'the last sector of a device of an odd size can be written'
-    is free "$("${JAVA[@]}" disconnect "$(device odd | tr -dc 0-9)")" 'free true'
+    is free "$(freed odd)" 'free true'
     end odd
     serve ro $((16 << 20)) ro connect 1 512
     is 'read-only' "$(blockdev --getro "/dev/$(device ro)")" 1
     if dd if=/run/tail "of=/dev/$(device ro)" bs=512 oflag=direct status=none 2>/run/dd.txt; then false; fi
-    is free "$("${JAVA[@]}" disconnect "$(device ro | tr -dc 0-9)")" 'free true'
+    is free "$(freed ro)" 'free true'
     end ro
 }
 
@@ -250,11 +256,11 @@ dead() { # server, and a filesystem on it
     writer=$!
     is 'the list' "$("${JAVA[@]}" list)" '/dev/nbd1 nbd+unix:///ram?socket=/run/one.sock'
     is 'the writer of a dead device' "$(ps -o stat= -p $writer | cut -c1)" D
-    is free "$("${JAVA[@]}" disconnect 1)" 'free false'
+    is free "$(freed one)" 'free false'
     if wait $writer; then false; fi
     umount $MNT
     await 20 test ! -e /sys/block/nbd1/pid
-    is free "$("${JAVA[@]}" disconnect 1)" 'free true'
+    is free "$(freed one)" 'free true'
     say 'a dead device is taken apart under a mounted filesystem: its writer fails, and nothing hangs'
 }
 
@@ -265,7 +271,7 @@ several() { # connections, a kill: what was under way waits for its time-out
     dd if=/dev/zero of=$MNT/more bs=1M count=8 conv=fsync status=none
     umount $MNT
     say 'several connections are brought back together'
-    is free "$("${JAVA[@]}" disconnect 0)" 'free true'
+    is free "$(freed four)" 'free true'
     end four
 }
 

@@ -121,11 +121,12 @@ public final class KernelNbd {
      *
      * <p>A server that is stopped (SIGSTOP) and has a full socket holds this up until it is gone or goes on.
      *
+     * @param socket of the server that it was connected with, whatever the export
      * @return false when somebody still has it open: it is free when that has been closed
-     * @throws KernelNbdException in one line
+     * @throws KernelNbdException IN_USE when it is not that server's, where the kernel tells (Linux 5.14)
      */
-    public static boolean disconnect(int index) throws IOException {
-        return DRIVER.disconnect(index);
+    public static boolean disconnect(int index, Path socket) throws IOException {
+        return DRIVER.disconnect(index, unix(socket));
     }
 
     /**
@@ -142,6 +143,10 @@ public final class KernelNbd {
     }
 
     private static RemoteUri uri(Path socket, String export) {
-        return new RemoteUri(new RemoteUri.Unix(socket.toAbsolutePath()), export);
+        return new RemoteUri(unix(socket), export);
+    }
+
+    private static RemoteUri.Unix unix(Path socket) {
+        return new RemoteUri.Unix(socket.toAbsolutePath());
     }
 }

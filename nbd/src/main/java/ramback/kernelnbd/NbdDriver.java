@@ -176,10 +176,26 @@ final class NbdDriver {
                     Reason.MISSING, files.node(index) + " is not connected, so there is nothing to reconnect", null);
         }
         String backend = files.backend(index);
-        if (backend != null && !backend.equals(identifier(uri))) {
-            throw new KernelNbdException(
-                    Reason.IN_USE, files.node(index) + " is the block device of " + backend + ", not of " + uri, null);
+        if (backend == null) {
+            checkBackendsAreTold(index);
+        } else if (!backend.equals(identifier(uri))) {
+            throw anothers(index, backend, uri.toString());
         }
+    }
+
+    /** Whoever connects without a word of whose it is, is none of ours. */
+    private void checkBackendsAreTold(int index) throws KernelNbdException {
+        if (files.tellsBackends()) {
+            throw new KernelNbdException(
+                    Reason.IN_USE,
+                    files.node(index) + " was not connected by ramback; disconnect it with what connected it",
+                    null);
+        }
+    }
+
+    private KernelNbdException anothers(int index, String backend, String wanted) {
+        return new KernelNbdException(
+                Reason.IN_USE, files.node(index) + " is the block device of " + backend + ", not of " + wanted, null);
     }
 
     /** Refuses what whoever has it mounted can't bear. */
@@ -200,7 +216,10 @@ final class NbdDriver {
         }
     }
 
-    boolean disconnect(int index) throws IOException {
+    boolean disconnect(int index, RemoteUri.Unix server) throws IOException {
+        if (files.isConnected(index)) {
+            checkServer(index, server);
+        }
         try (NbdFamily family = open()) {
             family.disconnect(index);
             restoreRequestTimeout(index);
@@ -220,20 +239,38 @@ final class NbdDriver {
         return true;
     }
 
+    /** Whatever export it is of. */
+    private void checkServer(int index, RemoteUri.Unix server) throws IOException {
+        String backend = files.backend(index);
+        if (backend != null) {
+            Optional<RemoteUri> uri = parse(backend);
+            if (uri.isEmpty() || !uri.get().endpoint().equals(server)) {
+                throw anothers(index, backend, server.socket().toString());
+            }
+        } else if (files.isConnected(index)) { // or it went meanwhile, which takes its backend away last
+            checkBackendsAreTold(index);
+        }
+    }
+
     List<KernelNbd.Attached> attached() throws IOException {
         List<KernelNbd.Attached> attached = new ArrayList<>();
         for (int index : files.indexes()) {
             String backend = files.backend(index);
-            if (backend == null || !RemoteUri.isMeant(backend)) {
-                continue;
-            }
-            try {
-                attached.add(new KernelNbd.Attached(index, RemoteUri.parse(backend)));
-            } catch (IllegalArgumentException e) {
-                LOG.log(Level.DEBUG, files.node(index) + " is another program''s: " + backend);
+            if (backend != null) {
+                parse(backend).ifPresent(uri -> attached.add(new KernelNbd.Attached(index, uri)));
             }
         }
         return attached;
+    }
+
+    /** The server and export of a backend, if it is one as ours are. */
+    private static Optional<RemoteUri> parse(String backend) {
+        try {
+            return RemoteUri.isMeant(backend) ? Optional.of(RemoteUri.parse(backend)) : Optional.empty();
+        } catch (IllegalArgumentException e) {
+            LOG.log(Level.DEBUG, "another program''s backend: " + backend);
+            return Optional.empty();
+        }
     }
 
     // ---------------------------------------------------------------------------------------------- the details

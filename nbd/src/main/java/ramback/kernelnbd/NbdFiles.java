@@ -27,6 +27,7 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
     static final NbdFiles SYSTEM = new NbdFiles(Path.of("/sys/block"), Path.of("/dev"), Path.of("/proc"));
 
     private static final Pattern NAME = Pattern.compile("nbd(0|[1-9][0-9]{0,6})");
+    private static final Pattern RELEASE = Pattern.compile("([0-9]{1,3})\\.([0-9]{1,3})");
     private static final int SECTOR_BYTES = 512;
     private static final int CAP_SYS_ADMIN = 21;
     /** Of a line of {@code /proc/net/unix}: number, references, protocol, flags, type, state, inode, path. */
@@ -50,6 +51,17 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
 
     boolean isConnected(int index) {
         return Files.exists(file(index, "pid"));
+    }
+
+    /** Whether the kernel tells whose they are: since Linux 5.14. */
+    boolean tellsBackends() {
+        try {
+            Matcher release = RELEASE.matcher(Files.readString(processes.resolve("sys/kernel/osrelease"), ISO_8859_1));
+            return !release.lookingAt()
+                    || 1000 * Integer.parseInt(release.group(1)) + Integer.parseInt(release.group(2)) >= 5014;
+        } catch (IOException e) {
+            return true;
+        }
     }
 
     /** Whose it is, or null where nobody has said so. */

@@ -297,29 +297,71 @@ class KernelNbdTest {
     void disconnectLeavesTheDeviceAsItWas() throws Exception {
         try (TestServer server = TestServer.ofSize(1 << 20)) {
             int index = driver.connect(uri(server.socket(), "disk"), Options.DEFAULT);
-            assertThat(driver.disconnect(index)).isTrue();
+            assertThat(driver.disconnect(index, unix(server.socket()))).isTrue();
             assertThat(files.requestTimeoutMillis(index)).isEqualTo(30_000);
             assertThat(files.isConnected(index)).isFalse();
             server.awaitNoClient();
         }
         for (long millis : new long[] {300_000, 60_000}) {
             files.setRequestTimeoutMillis(0, millis);
-            assertThat(driver.disconnect(0)).as("a second time").isTrue();
+            assertThat(driver.disconnect(0, unix(dir))).as("a second time").isTrue();
             assertThat(files.requestTimeoutMillis(0)).isEqualTo(millis == 60_000 ? millis : 30_000);
         }
         kernel.error = Errno.EINVAL;
-        assertThat(driver.disconnect(99)).as("of what there is not").isTrue();
+        assertThat(driver.disconnect(99, unix(dir))).as("of what there is not").isTrue();
         kernel.error = Errno.EPERM;
-        assertRefused(Reason.NOT_PERMITTED, "CAP_SYS_ADMIN", () -> driver.disconnect(0));
+        assertRefused(Reason.NOT_PERMITTED, "CAP_SYS_ADMIN", () -> driver.disconnect(0, unix(dir)));
     }
 
     @Test
     void disconnectSaysWhenSomebodyStillHasItOpen() throws Exception {
         try (TestServer server = TestServer.ofSize(1 << 20)) {
             kernel.isHeldOpen = true;
-            assertThat(driver.disconnect(driver.connect(uri(server.socket(), "disk"), Options.DEFAULT)))
-                    .isFalse();
+            int index = driver.connect(uri(server.socket(), "disk"), Options.DEFAULT);
+            assertThat(driver.disconnect(index, unix(server.socket()))).isFalse();
         }
+    }
+
+    @Test
+    void disconnectTakesNothingFromAnotherServer() throws Exception {
+        try (TestServer server = TestServer.ofSize(1 << 20)) {
+            int index = driver.connect(uri(server.socket(), "disk"), Options.DEFAULT);
+            int sentCount = kernel.sent.size();
+            assertRefused(
+                    Reason.IN_USE,
+                    "is the block device of " + uri(server.socket(), "disk") + ", not of /run/ramback/disk/nbd.sock",
+                    () -> driver.disconnect(index, unix(Path.of("/run/ramback/disk/nbd.sock"))));
+            backend("nbd0", "a cluster's\n");
+            assertRefused(Reason.IN_USE, "a cluster's", () -> driver.disconnect(index, unix(server.socket())));
+            assertThat(kernel.sent).hasSize(sentCount);
+            backend("nbd0", uri(server.socket(), "disk@7") + "\n");
+            assertThat(driver.disconnect(index, unix(server.socket()))).isTrue();
+        }
+    }
+
+    /** As nbd-client(8) makes them. */
+    @Test
+    void whatSaysNothingOfItsServerIsNoneOfOursWhereTheKernelWouldTell() throws Exception {
+        try (TestServer server = TestServer.ofSize(1 << 20)) {
+            RemoteUri uri = uri(server.socket(), "disk");
+            int index = driver.connect(uri, Options.DEFAULT);
+            Files.delete(files.blocks().resolve("nbd0/backend"));
+            for (String release : List.of("5.14.0\n", "6.1.0-49-amd64\n", "10.0-rc1\n", "odd\n")) {
+                release(release);
+                assertRefused(
+                        Reason.IN_USE,
+                        "was not connected by ramback",
+                        () -> driver.disconnect(index, unix(server.socket())));
+                assertRefused(Reason.IN_USE, "was not connected by ramback", () -> driver.reconnect(index, uri));
+            }
+            release("5.10.0-32-amd64\n");
+            assertThat(driver.disconnect(index, unix(server.socket()))).isTrue();
+        }
+    }
+
+    private void release(String text) throws IOException {
+        Files.writeString(
+                Files.createDirectories(files.processes().resolve("sys/kernel")).resolve("osrelease"), text);
     }
 
     @Test
@@ -369,6 +411,10 @@ class KernelNbdTest {
     private void backend(String device, String text) throws IOException {
         Files.writeString(
                 Files.createDirectories(files.blocks().resolve(device)).resolve("backend"), text);
+    }
+
+    private static RemoteUri.Unix unix(Path socket) {
+        return new RemoteUri.Unix(socket);
     }
 
     private static RemoteUri uri(Path socket, String export) {

@@ -20,7 +20,7 @@ import ramback.kernelnbd.KernelNbd;
  *   AttachRam serve SOCKET FILE BYTES ro|rw connect CONNECTIONS BLOCK_BYTES
  *   AttachRam serve SOCKET FILE BYTES ro|rw reconnect INDEX
  *   AttachRam serve SOCKET FILE BYTES ro|rw none
- *   AttachRam disconnect INDEX
+ *   AttachRam disconnect INDEX SOCKET
  *   AttachRam list
  *   AttachRam unavailable
  * </pre>
@@ -36,7 +36,7 @@ final class AttachRam {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "serve" -> serve(arguments);
-            case "disconnect" -> say("free " + KernelNbd.disconnect(Integer.parseInt(arguments[1])));
+            case "disconnect" -> say("free " + KernelNbd.disconnect(Integer.parseInt(arguments[1]), Path.of(arguments[2])));
             case "list" -> KernelNbd.attached().forEach(a -> say(KernelNbd.path(a.index()) + " " + a.uri()));
             case "unavailable" -> say(KernelNbd.unavailable().orElse("available"));
             default -> throw new IllegalArgumentException(arguments[0]);
