@@ -60,7 +60,10 @@ public final class Wakeup {
         } catch (Throwable t) {
             throw Native.unexpected(t);
         }
-        Posix.check("pthread_kill", -errno, null);
+        if (errno != Errno.EAGAIN) { // so many signals that it has not had yet are on their way that one more finds no
+            // room
+            Posix.check("pthread_kill", -errno, null);
+        }
     }
 
     private static final class Sigaction {
