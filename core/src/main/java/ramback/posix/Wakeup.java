@@ -60,8 +60,8 @@ public final class Wakeup {
         } catch (Throwable t) {
             throw Native.unexpected(t);
         }
-        if (errno != Errno.EAGAIN) { // so many signals that it has not had yet are on their way that one more finds no
-            // room
+        // EAGAIN: it has not had yet what was sent before, so much that one more finds no room.
+        if (errno != Errno.EAGAIN) {
             Posix.check("pthread_kill", -errno, null);
         }
     }
