@@ -1,5 +1,5 @@
 # what: in a QEMU guest: block devices of the kernel's NBD driver, without a process of their own, outlive a kill of their server under load
-# budget: 90
+# budget: 120
 # clients: yes
 # long: yes
 
