@@ -60,7 +60,10 @@ public final class Wakeup {
         } catch (Throwable t) {
             throw Native.unexpected(t);
         }
-        Posix.check("pthread_kill", -errno, null);
+        // EAGAIN: it has not had yet what was sent before, so much that one more finds no room.
+        if (errno != Errno.EAGAIN) {
+            Posix.check("pthread_kill", -errno, null);
+        }
     }
 
     private static final class Sigaction {
