@@ -115,7 +115,8 @@ goes_on() { # nbdN SECTORS
 
 no_io_error() {
     dmesg >/run/dmesg.txt
-    ! grep -aE 'I/O error|EXT4-fs (error|warning)|Buffer I/O|blocked for more' /run/dmesg.txt
+    [[ -s /run/dmesg.txt ]]
+    if grep -aE 'I/O error|EXT4-fs (error|warning)|Buffer I/O|blocked for more' /run/dmesg.txt; then return 1; fi
 }
 
 outlives() { # NAME BYTES TIMES: kills of the server under load, with the filesystem mounted throughout
@@ -195,9 +196,17 @@ one() { # connection: partitions, discard, kills, an export that grows
     is partitions "$(lsblk -nro NAME /dev/nbd1 | tr '\n' ' ')" 'nbd1 nbd1p1 nbd1p2 '
     trims=$(counts one trim)
     zeroes=$(counts one zero)
+    dd if=/dev/urandom of=/run/random bs=1M count=34 status=none
+    dd if=/run/random of=/dev/nbd1p1 bs=1M count=32 oflag=direct status=none
+    dd if=/run/random of=/dev/nbd1p2 bs=1M count=2 skip=32 oflag=direct status=none
     blkdiscard /dev/nbd1p1
     (($(counts one trim) > trims))
     blkdiscard -z /dev/nbd1p1
+    blockdev --flushbufs /dev/nbd1
+    cmp -n $((32 << 20)) /dev/nbd1p1 /dev/zero
+    cmp -n $((32 << 20)) -i $((1 << 20)):0 /run/one.ram /dev/zero
+    cmp -n $((2 << 20)) -i $((33 << 20)):$((32 << 20)) /run/one.ram /run/random
+    rm /run/random
     say "blkdiscard: TRIM arrives; WRITE_ZEROES $(($(counts one zero) - zeroes)) times (Linux 6.12 has it)"
     dd if=/dev/zero of=/dev/nbd1 bs=512 count=1 conv=fsync status=none
     blockdev --rereadpt /dev/nbd1

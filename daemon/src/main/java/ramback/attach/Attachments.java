@@ -244,7 +244,7 @@ public final class Attachments {
         try {
             for (AttachRecord found : ways.find(offer.directory(), offer.socket())) {
                 if (record.filter(found::isSameDisk).isEmpty()) {
-                    ways.remove(found);
+                    ways.remove(found, offer.directory(), offer.socket());
                     LOG.log(Level.INFO, "/dev/" + found.diskName() + " was removed: nobody had been told of it yet");
                 }
             }
@@ -266,7 +266,7 @@ public final class Attachments {
                 LOG.log(Level.INFO, path + " is served again");
                 return;
             }
-            ways.remove(record);
+            ways.remove(record, offer.directory(), offer.socket());
             forget();
             LOG.log(
                     Level.WARNING,

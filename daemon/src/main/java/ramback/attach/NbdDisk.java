@@ -11,7 +11,7 @@ import ramback.remote.RemoteUri;
  * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of
  * this generation, so that it is not even reconnected to one that has lost writes.
  */
-record NbdDisk(int index, long exportGeneration) implements LocalDisk {
+record NbdDisk(int index, Path socket, long exportGeneration) implements LocalDisk {
 
     /** As with every other way, and in the image itself. */
     private static final int SECTOR_BYTES = 512;
@@ -21,12 +21,12 @@ record NbdDisk(int index, long exportGeneration) implements LocalDisk {
                 offer.socket(),
                 export(offer),
                 new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
-        return new NbdDisk(index, offer.exportGeneration());
+        return new NbdDisk(index, offer.socket(), offer.exportGeneration());
     }
 
     static NbdDisk recover(AttachRecord record, Offer offer) throws IOException {
         KernelNbd.reconnect(record.number(), offer.socket(), export(offer));
-        return new NbdDisk(record.number(), offer.exportGeneration());
+        return new NbdDisk(record.number(), offer.socket(), offer.exportGeneration());
     }
 
     private static String export(Offer offer) {
@@ -66,7 +66,7 @@ record NbdDisk(int index, long exportGeneration) implements LocalDisk {
 
     @Override
     public void close() throws IOException {
-        KernelNbd.disconnect(index);
+        KernelNbd.disconnect(index, socket);
     }
 
     @Override

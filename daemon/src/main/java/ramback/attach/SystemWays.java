@@ -49,10 +49,10 @@ public final class SystemWays implements Ways {
     }
 
     @Override
-    public void remove(AttachRecord record) throws IOException {
+    public void remove(AttachRecord record, Path directory, Path socket) throws IOException {
         switch (record.via()) {
-            case UBLK -> UblkDevice.remove(record.number());
-            case NBD -> KernelNbd.disconnect(record.number());
+            case UBLK -> UblkDevice.remove(UblkDisk.ownerOf(directory), record.number());
+            case NBD -> KernelNbd.disconnect(record.number(), socket);
             case FUSE -> Posix.close(record.number()); // which is the end of the directory's connection
         }
     }

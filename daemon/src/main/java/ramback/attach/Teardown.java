@@ -289,9 +289,10 @@ public final class Teardown {
      * there, whoever uses it waits for the next daemon, and so would an unmount. What filesystems had not written is
      * lost.
      *
+     * @param socket where the device's NBD clients were served
      * @throws Refusal when more was made of the device than filesystems, or the kernel keeps it
      */
-    public void removeWaiting(Ways ways) throws Refusal, InterruptedException {
+    public void removeWaiting(Ways ways, Path socket) throws Refusal, InterruptedException {
         Parts parts = parts();
         if (parts.record().isEmpty()) {
             return;
@@ -299,7 +300,7 @@ public final class Teardown {
         checkHolders(parts);
         AttachRecord record = parts.record().get();
         try {
-            ways.remove(record);
+            ways.remove(record, directory, socket);
         } catch (IOException e) {
             throw failed("cannot remove /dev/" + record.diskName() + ": " + e.getMessage(), e);
         }
@@ -329,7 +330,7 @@ public final class Teardown {
                     .filter(record -> records.stream().noneMatch(record::isSameDisk))
                     .ifPresent(records::add);
             for (AttachRecord record : records) {
-                ways.remove(record);
+                ways.remove(record, directory, socket);
                 taken.add("removed /dev/" + record.diskName());
             }
             AttachRecord.remove(directory);

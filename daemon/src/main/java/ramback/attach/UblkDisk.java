@@ -31,7 +31,7 @@ record UblkDisk(UblkDevice served, long exportGeneration) implements LocalDisk {
     }
 
     /** Two devices may have one name, in two run directories. */
-    private static String ownerOf(Path directory) {
+    static String ownerOf(Path directory) {
         return Parts.real(directory).toString();
     }
 

@@ -39,7 +39,9 @@ public interface Ways {
      * Takes a block device away from the kernel that no daemon serves; requests that wait fail. One that is gone is
      * fine.
      *
-     * @throws IOException when the kernel refuses, with why
+     * @param directory the directory of the device that it was made of
+     * @param socket where its NBD clients were served
+     * @throws IOException when it is another's, a living process serves it, or the kernel refuses, with why
      */
-    void remove(AttachRecord record) throws IOException;
+    void remove(AttachRecord record, Path directory, Path socket) throws IOException;
 }

@@ -68,7 +68,7 @@ final class DetachCommand extends DeviceCommand {
             cutOff(client, parts, teardown);
         }
         if (!isServed) {
-            teardown.removeWaiting(shell.ways());
+            teardown.removeWaiting(shell.ways(), runDirectory().nbdSocket(client.name()));
         }
         teardown.unmount();
         teardown.release(isServed);

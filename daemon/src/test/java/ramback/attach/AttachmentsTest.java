@@ -67,7 +67,7 @@ class AttachmentsTest {
         }
 
         @Override
-        public void remove(AttachRecord record) {
+        public void remove(AttachRecord record, Path of, Path socket) {
             done.add("remove " + record.text());
         }
 

@@ -244,11 +244,26 @@ final class NbdDriver {
         String backend = files.backend(index);
         if (backend != null) {
             Optional<RemoteUri> uri = parse(backend);
-            if (uri.isEmpty() || !uri.get().endpoint().equals(server)) {
+            if (uri.isEmpty() || !isAt(uri.get(), server)) {
                 throw anothers(index, backend, server.socket().toString());
             }
         } else if (files.isConnected(index)) { // or it went meanwhile, which takes its backend away last
             checkBackendsAreTold(index);
+        }
+    }
+
+    private static boolean isAt(RemoteUri uri, RemoteUri.Unix server) {
+        return uri.endpoint() instanceof RemoteUri.Unix(Path socket)
+                && (socket.equals(server.socket()) || real(socket).equals(real(server.socket())));
+    }
+
+    /** Without symbolic links on the way: one directory may have two names, such as /var/run. */
+    private static Path real(Path socket) {
+        Path directory = socket.getParent();
+        try {
+            return directory == null ? socket : directory.toRealPath().resolve(socket.getFileName());
+        } catch (IOException e) {
+            return socket;
         }
     }
 

@@ -209,8 +209,8 @@ public final class UblkDevice implements AutoCloseable {
         boolean open(int id, BooleanSupplier whileWaiting) throws PosixException;
     }
 
-    private static UblkDevice serve(
-            Device device, DeviceInfo info, Opening opening, QueueGroup.Phase phaseWhileOpening) throws IOException {
+    private static UblkDevice serve(Device device, DeviceInfo info, Opening opening, QueueGroup.Phase phaseWhileOpening)
+            throws IOException {
         UblkDevice made = prepare(device, info);
         try {
             made.begin(opening, phaseWhileOpening);

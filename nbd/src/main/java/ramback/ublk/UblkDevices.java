@@ -229,7 +229,9 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
 
     private Server server(int pid) {
         if (pid == ProcessHandle.current().pid()) {
-            return Server.UNKNOWN; // what this one has left is soon seen to be; the number may be another container's as well
+            return Server
+                    .UNKNOWN; // what this one has left is soon seen to be; the number may be another container's as
+            // well
         }
         try {
             String status = Files.readString(processes.resolve(pid + "/stat"), ISO_8859_1);

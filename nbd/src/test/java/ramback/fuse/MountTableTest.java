@@ -29,7 +29,8 @@ final class MountTableTest {
     @Test
     void namesAreComparedByteByByte() {
         String utf8 = new String("/mnt/Pl\u00e4tze \\040".getBytes(UTF_8), ISO_8859_1);
-        MountTable table = parse("30 29 8:1 / " + utf8.replace("\\", "\\134").replace(" ", "\\040") + " rw - ext4 /dev/a rw\n");
+        MountTable table =
+                parse("30 29 8:1 / " + utf8.replace("\\", "\\134").replace(" ", "\\040") + " rw - ext4 /dev/a rw\n");
         assertThat(table.at(Path.of("/mnt/Pl\u00e4tze \\040"))).hasSize(1);
         assertThat(parse("1 2 0:3 / /a\\011b\\012c rw - x y z\n").at(Path.of("/a\tb\nc")))
                 .hasSize(1);
@@ -37,7 +38,8 @@ final class MountTableTest {
 
     @Test
     void whatWasMountedLastIsOnTop() {
-        MountTable table = parse(OURS + "40 31 0:60 / /run/ramback/disk/fuse rw - tmpfs t rw\n" + OURS.replace("/fuse", "/fuse2"));
+        MountTable table =
+                parse(OURS + "40 31 0:60 / /run/ramback/disk/fuse rw - tmpfs t rw\n" + OURS.replace("/fuse", "/fuse2"));
         MountTable.Mount top = table.top(Path.of("/run/ramback/disk/fuse"));
         assertThat(top).isNotNull().extracting(MountTable.Mount::type).isEqualTo("tmpfs");
         assertThat(table.at(Path.of("/run/ramback/disk/fuse"))).hasSize(2);
@@ -46,7 +48,8 @@ final class MountTableTest {
 
     @Test
     void whatIsNoLineOfATableIsPassedOver() {
-        for (String line : new String[] {"", "\n", "30", "30 29 0:51 / /mnt rw", "30 29 0:51 / /mnt rw -", "- - - - - - a b"}) {
+        for (String line :
+                new String[] {"", "\n", "30", "30 29 0:51 / /mnt rw", "30 29 0:51 / /mnt rw -", "- - - - - - a b"}) {
             assertThat(parse(line + "\n" + OURS).mounts()).as(line).hasSize(1);
             assertThat(parse(OURS + line).mounts()).as(line).hasSize(1);
         }

@@ -36,7 +36,8 @@ final class AttachRam {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "serve" -> serve(arguments);
-            case "disconnect" -> say("free " + KernelNbd.disconnect(Integer.parseInt(arguments[1]), Path.of(arguments[2])));
+            case "disconnect" ->
+                say("free " + KernelNbd.disconnect(Integer.parseInt(arguments[1]), Path.of(arguments[2])));
             case "list" -> KernelNbd.attached().forEach(a -> say(KernelNbd.path(a.index()) + " " + a.uri()));
             case "unavailable" -> say(KernelNbd.unavailable().orElse("available"));
             default -> throw new IllegalArgumentException(arguments[0]);

@@ -118,8 +118,7 @@ final class UblkDevicesTest {
         driver.has(1, DeviceInfo.QUIESCED, NOBODY, 7, TOLD);
         driver.has(2, DeviceInfo.QUIESCED, NOBODY, DeviceInfo.markOf("/run/other/disk"), TOLD);
         assertRefused("ublkb1 was not made by ramback", () -> devices.remove(OWNER, 1));
-        assertRefused(
-                "ublkb2 was made for another device than that of " + OWNER, () -> devices.remove(OWNER, 2));
+        assertRefused("ublkb2 was made for another device than that of " + OWNER, () -> devices.remove(OWNER, 2));
         assertThat(driver.infos).hasSize(2);
     }
 
