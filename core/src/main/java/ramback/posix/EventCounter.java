@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Wakes a thread that waits for descriptors: an eventfd(2), a counter that any thread raises and whose reading waits until
- * it is above zero and sets it back. Raising allocates nothing. Safe for use by many threads.
+ * Wakes a thread that waits for descriptors: an eventfd(2), a counter that any thread raises and whose reading waits
+ * until it is above zero and sets it back. Raising allocates nothing. Safe for use by many threads.
  */
 public final class EventCounter implements AutoCloseable {
 
@@ -35,8 +35,8 @@ public final class EventCounter implements AutoCloseable {
     }
 
     /**
-     * Raises the counter by one; does nothing once it is closed. One excludes the other, because the number of a closed
-     * descriptor is the next one's that is opened, whatever that is.
+     * Raises the counter by one; does nothing once it is closed. One excludes the other, because the number of a
+     * closed descriptor is the next one's that is opened, whatever that is.
      */
     public synchronized void raise() throws PosixException {
         if (isClosed) {

@@ -149,7 +149,10 @@ final class FuseServer {
         reply(vector, message, unique, 0, FuseProtocol.INIT_OUT_BYTES);
     }
 
-    /** How many pages make the longest READ: if the kernel asked for more, it would take what it gets for the end of the file. */
+    /**
+     * How many pages make the longest READ: if the kernel asked for more, it would take what it gets for the end of
+     * the file.
+     */
     static int readPagesMax(long pageBytes) {
         return (int) Math.max(1, READ_BYTES_MAX / pageBytes);
     }
@@ -180,8 +183,8 @@ final class FuseServer {
     }
 
     /**
-     * A lane's threads have ended; the last one takes the connection with it, unless it is left to another program. Where
-     * nobody asked for it, the device has closed its sessions.
+     * A lane's threads have ended; the last one takes the connection with it, unless it is left to another program.
+     * Where nobody asked for it, the device has closed its sessions.
      */
     private void ended(boolean isDisconnected) {
         if (isDisconnected || !leaving) {

@@ -61,7 +61,10 @@ final class TextFiles {
 
     private final Map<Long, Handle> handles = new HashMap<>(); // guarded by this
 
-    /** Begins where no server before, whose open files this one may take over, can have been: none opens one a nanosecond. */
+    /**
+     * Begins where no server before, whose open files this one may take over, can have been: none opens one a
+     * nanosecond.
+     */
     private long lastHandle = System.nanoTime(); // guarded by this
 
     private final Map<Long, Task> tasks = new HashMap<>(); // by their requests; guarded by this

@@ -4,9 +4,9 @@ import java.lang.foreign.MemorySegment;
 import ramback.posix.PosixException;
 
 /**
- * The kernel's end of one queue of a block device. A request is known by its tag, 0 to {@link #depth()} − 1. Each tag is
- * either the driver's, after {@link #fetch} or {@link #commit}, until {@link #next} returns it with a request, or the
- * server's, until it commits. All methods but {@link #wake} are for the one thread that called {@link #begin}.
+ * The kernel's end of one queue of a block device. A request is known by its tag, 0 to {@link #depth()} − 1. Each tag
+ * is either the driver's, after {@link #fetch} or {@link #commit}, until {@link #next} returns it with a request, or
+ * the server's, until it commits. All methods but {@link #wake} are for the one thread that called {@link #begin}.
  */
 interface KernelQueue {
 
@@ -41,7 +41,10 @@ interface KernelQueue {
     /** Takes the next event: a tag that has a request now, {@link #NONE}, {@link #WOKEN} or {@link #ENDED}. */
     int next();
 
-    /** The errno, positive, with which the tag was taken out of service that {@link #next} returned last: ENODEV as a rule. */
+    /**
+     * The errno, positive, with which the tag was taken out of service that {@link #next} returned last: ENODEV as a
+     * rule.
+     */
     int error();
 
     /** The operation and flags of the request that a tag has. */
@@ -70,11 +73,14 @@ interface KernelQueue {
             throws PosixException;
 
     /**
-     * Ends the {@link #await} that is under way, or the next one. Any thread, also before {@link #begin}; after {@link #close}, which
-     * no other thread hears of, it does nothing.
+     * Ends the {@link #await} that is under way, or the next one. Any thread, also before {@link #begin}; after {@link
+     * #close}, which no other thread hears of, it does nothing.
      */
     void wake() throws PosixException;
 
-    /** Gives the queue up: the driver takes all tags back that it may. To be called once, by the queue's thread, or any if there is none. */
+    /**
+     * Gives the queue up: the driver takes all tags back that it may. To be called once, by the queue's thread, or any
+     * if there is none.
+     */
     void close() throws PosixException;
 }

@@ -9,14 +9,15 @@ import java.lang.foreign.MemorySegment;
 import ramback.device.Device;
 
 /**
- * What the block layer is told of a device (struct ublk_params): its size and block sizes, that it has a volatile cache
- * and FUA, as far as its mode goes, and how it discards.
+ * What the block layer is told of a device (struct ublk_params): its size and block sizes, that it has a volatile
+ * cache and FUA, as far as its mode goes, and how it discards.
  *
  * <pre>
  *   0 length u32   4 which are given u32
  *   8 attributes u32   12 logical, 13 physical, 14 optimal, 15 least block size, as powers of two, u8 each
  *  16 longest request u32   24 size u64, both in sectors
- *  44 discard granularity u32, bytes   48 longest discard u32   52 longest write of zeroes u32, sectors   56 ranges u16
+ *  44 discard granularity u32, bytes   48 longest discard u32   52 longest write of zeroes u32, sectors
+ *  56 ranges u16
  * </pre>
  *
  * @param sizeBytes the block device's size: a whole number of sectors
@@ -27,7 +28,10 @@ record Parameters(long sizeBytes, int chunkBytes, boolean readOnly) {
 
     static final int BYTES = 60;
 
-    /** The longest read or write: long enough that a call more or less does not matter, short enough that others need not wait for it. */
+    /**
+     * The longest read or write: long enough that a call more or less does not matter, short enough that others need
+     * not wait for it.
+     */
     static final int REQUEST_BYTES_MAX = 1 << 20;
 
     /** The longest discard or write of zeroes, which holds up those behind it in its queue. */

@@ -6,8 +6,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the queues of one device have in common: how they go on, and that none is given up while another may still commit,
- * because the driver then takes all requests back to hand them out again. Safe for use by many threads.
+ * What the queues of one device have in common: how they go on, and that none is given up while another may still
+ * commit, because the driver then takes all requests back to hand them out again. Safe for use by many threads.
  */
 final class QueueGroup {
 
@@ -17,7 +17,10 @@ final class QueueGroup {
         STARTING,
         /** Requests are served. A request that the device takes no more is kept: it is served after a recovery. */
         SERVING,
-        /** The block device is being stopped: the driver waits for what is in flight, and takes the tags out of service. */
+        /**
+         * The block device is being stopped: the driver waits for what is in flight, and takes the tags out of
+         * service.
+         */
         STOPPING,
         /** The device serves no more: whatever is in flight, or comes, fails. */
         FAILING,
@@ -56,7 +59,8 @@ final class QueueGroup {
     }
 
     /**
-     * A queue cannot serve any longer: while the device is being made its requests fail, later they wait for a recovery.
+     * A queue cannot serve any longer: while the device is being made its requests fail, later they wait for a
+     * recovery.
      *
      * @return whether it is the first failure
      */

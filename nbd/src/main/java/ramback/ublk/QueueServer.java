@@ -10,9 +10,9 @@ import ramback.posix.Errno;
 import ramback.posix.PosixException;
 
 /**
- * Serves one queue of a block device: carries requests out in the order in which they come, and gives back with one call
- * what is finished then. Its thread, {@code ublk-ID-QUEUE}, is the request thread of a session of its own;
- * {@code ublk-reply-ID-QUEUE} collects what had to wait. A write's payload comes straight into the session's staging area, a
+ * Serves one queue of a block device: carries requests out in the order in which they come, and gives back with one
+ * call what is finished then. Its thread, {@code ublk-ID-QUEUE}, is the request thread of a session of its own; {@code
+ * ublk-reply-ID-QUEUE} collects what had to wait. A write's payload comes straight into the session's staging area, a
  * read's leaves straight from the device's memory where the session allows it. Allocates nothing in the steady state.
  */
 final class QueueServer {
@@ -154,8 +154,8 @@ final class QueueServer {
     }
 
     /**
-     * Tells the driver what was finished, waits, and serves all that has come. A tag that cannot be fetched comes back in the
-     * first round.
+     * Tells the driver what was finished, waits, and serves all that has come. A tag that cannot be fetched comes back
+     * in the first round.
      */
     private void serveRound() throws PosixException {
         queue.await();
@@ -318,8 +318,8 @@ final class QueueServer {
     }
 
     /**
-     * The first piece of the payload is received before the write begins, so that one that cannot be had fails by itself;
-     * once it has begun it must be stored to its end.
+     * The first piece of the payload is received before the write begins, so that one that cannot be had fails by
+     * itself; once it has begun it must be stored to its end.
      */
     private void write(int tag, long offsetBytes, int lengthBytes, boolean forceUnitAccess) throws PosixException {
         int heldBytes = Math.min(lengthBytes, stagingBytes);

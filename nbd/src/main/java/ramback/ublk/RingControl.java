@@ -16,7 +16,8 @@ import ramback.posix.PosixException;
  * The driver's control device, through an io_uring of its own.
  *
  * <pre>
- *   command (32 bytes)   0 device u32   4 queue u16, none: 0xffff   6 buffer's length u16   8 buffer's address u64   16 data u64
+ *   command (32 bytes)   0 device u32   4 queue u16, none: 0xffff   6 buffer's length u16
+ *                        8 buffer's address u64   16 data u64
  * </pre>
  */
 final class RingControl implements Control {

@@ -19,12 +19,13 @@ import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
 /**
- * A device as a block device of this machine, {@code /dev/ublkbN}, through the kernel's driver ublk_drv (Linux 6.5): no
- * socket in between, and it outlives the process that serves it. Where that ends in whatever way but {@link #close}, requests wait
- * until somebody {@link #recover recovers} it; those in flight are then served, some of them for a second time.
+ * A device as a block device of this machine, {@code /dev/ublkbN}, through the kernel's driver ublk_drv (Linux 6.5):
+ * no socket in between, and it outlives the process that serves it. Where that ends in whatever way but {@link
+ * #close}, requests wait until somebody {@link #recover recovers} it; those in flight are then served, some of them
+ * for a second time.
  *
- * <p>Needs CAP_SYS_ADMIN. Takes a session of the device, and two threads, for each of its queues. The methods are safe for use by many threads,
- * {@link #close} and {@link #leave} one after the other.
+ * <p>Needs CAP_SYS_ADMIN. Takes a session of the device, and two threads, for each of its queues. The methods are safe
+ * for use by many threads, {@link #close} and {@link #leave} one after the other.
  */
 public final class UblkDevice implements AutoCloseable {
 
@@ -113,8 +114,8 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where there is no
-     * such driver, and for whom it does not answer: he cannot have made any.
+     * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where
+     * there is no such driver, and for whom it does not answer: he cannot have made any.
      *
      * @param owner as {@link #create} was told
      */
@@ -132,7 +133,8 @@ public final class UblkDevice implements AutoCloseable {
     /**
      * Makes a block device; returns when it is there and its partitions are known. What fails leaves nothing behind.
      *
-     * @param owner what tells this device from all others of this machine; kept by the kernel with the block device, as a checksum
+     * @param owner what tells this device from all others of this machine; kept by the kernel with the block device,
+     *     as a checksum
      * @param queueCount how many queues, 1 or more; the kernel takes no more than there are processors
      * @throws UblkException when the driver refuses, or the device has too few sessions left
      */
@@ -179,8 +181,8 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * Serves a block device again that another process, or {@link #leave}, has left, with the requests that wait. What fails
-     * leaves it as it is.
+     * Serves a block device again that another process, or {@link #leave}, has left, with the requests that wait. What
+     * fails leaves it as it is.
      *
      * @param device of the same name and size, and with the same content
      * @param owner as {@link #create} was told
@@ -267,8 +269,8 @@ public final class UblkDevice implements AutoCloseable {
     /**
      * Starts the threads and lets requests come.
      *
-     * @param phaseWhileOpening what the queues do with a request that cannot be served, before this has returned: STARTING
-     *     fails it, as it must be where the kernel waits for what it reads itself; SERVING keeps it
+     * @param phaseWhileOpening what the queues do with a request that cannot be served, before this has returned:
+     *     STARTING fails it, as it must be where the kernel waits for what it reads itself; SERVING keeps it
      */
     void begin(Opening opening, QueueGroup.Phase phaseWhileOpening) throws IOException {
         startThreads();
@@ -346,8 +348,8 @@ public final class UblkDevice implements AutoCloseable {
     // ------------------------------------------------------------------------------------------------- end
 
     /**
-     * Stops the block device, waits for what is in flight, 30 s at most, and deletes it. Who still has it open, as a mounted
-     * filesystem, gets errors from then on.
+     * Stops the block device, waits for what is in flight, 30 s at most, and deletes it. Who still has it open, as a
+     * mounted filesystem, gets errors from then on.
      *
      * @throws UblkException when the driver refuses; the threads have ended all the same
      */
@@ -376,8 +378,8 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * Ends the threads and leaves the block device, for the next process or {@link #recover}: requests wait, also those in
-     * flight. Does not wait for the device.
+     * Ends the threads and leaves the block device, for the next process or {@link #recover}: requests wait, also
+     * those in flight. Does not wait for the device.
      */
     public synchronized void leave() {
         if (!isEnded) {
@@ -409,8 +411,9 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * Removes a block device that was made for this owner and nobody serves: what waits for it fails. One that is not there is
-     * no error. Waits up to 90 s for the driver to have seen the end of who served it, as far as it can't be seen otherwise.
+     * Removes a block device that was made for this owner and nobody serves: what waits for it fails. One that is not
+     * there is no error. Waits up to 90 s for the driver to have seen the end of who served it, as far as it can't be
+     * seen otherwise.
      *
      * @param owner as {@link #create} was told
      * @throws UblkException when it is another one's, a process that lives serves it, or the driver refuses

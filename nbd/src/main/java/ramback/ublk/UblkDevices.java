@@ -19,7 +19,8 @@ import ramback.posix.Errno;
 import ramback.posix.PosixException;
 
 /**
- * The driver's block devices, by whatever process they were made: found, judged and removed. Safe for use by many threads.
+ * The driver's block devices, by whatever process they were made: found, judged and removed. Safe for use by many
+ * threads.
  *
  * @param opener opens the control device
  * @param devices {@code /dev}
@@ -29,8 +30,8 @@ import ramback.posix.PosixException;
 record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration quiescePatience) {
 
     /**
-     * The driver needs some milliseconds to see the end of who served a device, but where every tag was in flight, it looks only
-     * when a request has taken 30 s.
+     * The driver needs some milliseconds to see the end of who served a device, but where every tag was in flight, it
+     * looks only when a request has taken 30 s.
      */
     private static final Duration QUIESCE_PATIENCE = Duration.ofSeconds(90);
 
@@ -50,7 +51,10 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
     /** How a process is that a device was served by. */
     private enum Server {
         LIVING,
-        /** It has ended, though its threads and descriptors may not have: one that waits for its own block device never does. */
+        /**
+         * It has ended, though its threads and descriptors may not have: one that waits for its own block device never
+         * does.
+         */
         ENDED,
         /** There is none of that number here: it has ended, or is another container's, or it is our own number. */
         UNKNOWN
@@ -128,7 +132,8 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
     /**
      * Begins the recovery of what is still the block device of a device.
      *
-     * @throws UblkException when it is not, or the device is not what it was to whoever uses that; or somebody still serves it
+     * @throws UblkException when it is not, or the device is not what it was to whoever uses that; or somebody still
+     *     serves it
      */
     DeviceInfo beginRecovery(Control control, Device device, String owner, int id)
             throws PosixException, UblkException {
@@ -229,9 +234,8 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
 
     private Server server(int pid) {
         if (pid == ProcessHandle.current().pid()) {
-            return Server
-                    .UNKNOWN; // what this one has left is soon seen to be; the number may be another container's as
-            // well
+            // What this one has left is soon seen to be left; and the number may be another container's as well.
+            return Server.UNKNOWN;
         }
         try {
             String status = Files.readString(processes.resolve(pid + "/stat"), ISO_8859_1);

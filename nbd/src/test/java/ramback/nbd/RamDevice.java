@@ -19,8 +19,8 @@ import ramback.device.Outcome;
 import ramback.device.TooManySessionsException;
 
 /**
- * A device that is nothing but memory, for tests: keeps the contract of {@link DeviceSession} to the letter (whole runs,
- * bounded deferral, two releases) and lets a test defer, throttle and fail requests.
+ * A device that is nothing but memory, for tests: keeps the contract of {@link DeviceSession} to the letter (whole
+ * runs, bounded deferral, two releases) and lets a test defer, throttle and fail requests.
  */
 public final class RamDevice implements Device {
 

@@ -14,8 +14,8 @@ import ramback.posix.Errno;
 import ramback.posix.PosixException;
 
 /**
- * The driver as the header and its document describe it, for tests: hands requests out to tags that were fetched, takes results
- * only when it is told of them, insists on one thread, and keeps what was not committed.
+ * The driver as the header and its document describe it, for tests: hands requests out to tags that were fetched,
+ * takes results only when it is told of them, insists on one thread, and keeps what was not committed.
  */
 final class FakeQueue implements KernelQueue {
 
@@ -92,7 +92,7 @@ final class FakeQueue implements KernelQueue {
         this.events = new int[4 * depth + 64];
     }
 
-    // ------------------------------------------------------------------------------------------------- the block layer
+    // ----------------------------------------------------------------------------------------------- the block layer
 
     /** Hands a request out, as soon as a tag is free. */
     Request submit(Request request) throws InterruptedException {
@@ -131,7 +131,7 @@ final class FakeQueue implements KernelQueue {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------------ the server
+    // ---------------------------------------------------------------------------------------------------- the server
 
     private void checkOwner() {
         if (Thread.currentThread() != owner || isClosed) {

@@ -14,11 +14,12 @@ import ramback.nbd.RamDevice;
 
 /**
  * Serves memory as a block device until it is killed, to try real filesystems and to measure the server alone:
- * {@code ServeUblk FILE MIB [recover=ID] [queues=N] [name=NAME] [hold=PATH] [read-only] [deferring] [copying] [leaving] [counting]}. The memory is that of
- * FILE, so that it outlives the process; {@code deferring} lets every third request wait, and all of them while there is a file PATH, {@code copying} has reads copied,
- * {@code leaving} leaves the block device at SIGTERM instead of removing it, {@code counting} prints twice a second how many bytes
- * the queues' threads have allocated. {@code ServeUblk unavailable}, {@code remove NAME ID} and
- * {@code find NAME} do only that.
+ * {@code ServeUblk FILE MIB [recover=ID] [queues=N] [name=NAME] [hold=PATH] [read-only] [deferring] [copying]
+ * [leaving] [counting]}. The memory is that of FILE, so that it outlives the process; {@code deferring} lets every
+ * third request wait, and all of them while there is a file PATH, {@code copying} has reads copied, {@code leaving}
+ * leaves the block device at SIGTERM instead of removing it, {@code counting} prints twice a second how many bytes the
+ * queues' threads have allocated. {@code ServeUblk unavailable}, {@code remove NAME ID} and {@code find NAME} do only
+ * that.
  */
 final class ServeUblk {
 
@@ -82,7 +83,10 @@ final class ServeUblk {
         }
     }
 
-    /** Every third request waits for a thread that finishes them in the order in which they came; all, while they are held. */
+    /**
+     * Every third request waits for a thread that finishes them in the order in which they came; all, while they are
+     * held.
+     */
     private static void defer(RamDevice device, Path hold) {
         AtomicInteger count = new AtomicInteger();
         device.deferWhere = request -> count.incrementAndGet() % 3 == 0 || Files.exists(hold);
