@@ -10,10 +10,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import ramback.clock.Clock;
 import ramback.kernelnbd.KernelNbdException.Reason;
 import ramback.posix.Errno;
-import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.protocol.Protocol;
 import ramback.remote.RemoteUri;
@@ -60,6 +60,12 @@ final class NbdDriver {
 
     /** How long the kernel may take to notice that a server has gone, or that a block device is closed. */
     private static final long NOTICE_NANOS = 5_000_000_000L;
+
+    /** What opens a block device and does no more than ask for its size: of util-linux. */
+    static final Path OPENER = Path.of("/sbin/blockdev");
+
+    /** How long is waited for partitions: as long as a device may need to load its first blocks. */
+    private static final int PARTITIONS_SECONDS = 30;
 
     private static final long LOOK_NANOS = 20_000_000L;
 
@@ -357,16 +363,28 @@ final class NbdDriver {
         }
     }
 
-    /** The kernel looks for them when the block device is opened for the first time. */
+    /**
+     * The kernel looks for them when the block device is opened for the first time. By another process: the server may
+     * be this very one, and a thread that waits for it in the kernel would keep it from ending when it is killed.
+     */
     private void readPartitions(int index) {
         Path node = files.node(index);
         if (!Files.exists(node)) {
             return; // a container without it: others may have it
         }
         try {
-            Posix.close(Posix.open(node, Posix.O_RDONLY, 0));
-        } catch (PosixException e) {
+            Process opening = new ProcessBuilder(OPENER.toString(), "--getsize64", node.toString())
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+            opening.getOutputStream().close();
+            if (!opening.waitFor(PARTITIONS_SECONDS, TimeUnit.SECONDS)) {
+                LOG.log(Level.INFO, "partitions of " + node + " are still looked for");
+            }
+        } catch (IOException e) {
             LOG.log(Level.INFO, "partitions of " + node + " were not looked for: " + e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -3,6 +3,7 @@ package ramback.kernelnbd;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
@@ -15,16 +16,19 @@ import java.nio.ByteOrder;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.clock.Clock;
 import ramback.kernelnbd.KernelNbd.Options;
@@ -99,6 +103,38 @@ class KernelNbdTest {
                     .hasSize(16)
                     .containsOnly(0);
         }
+    }
+
+    /** Its requests come to the server: a thread of that which waits for them would keep it from ending when it is killed. */
+    @Test
+    @Timeout(60)
+    void partitionsAreLookedForByAnotherProcess() throws Exception {
+        assumeThat(NbdDriver.OPENER).isExecutable();
+        Path node = files.node(0);
+        assertThat(new ProcessBuilder("mkfifo", node.toString()).start().waitFor())
+                .isZero();
+        try (TestServer server = TestServer.ofSize(1 << 20)) {
+            CompletableFuture<Integer> connected = new CompletableFuture<>();
+            Thread.ofPlatform().daemon().start(() -> {
+                try {
+                    connected.complete(driver.connect(uri(server.socket(), "disk"), Options.DEFAULT));
+                } catch (IOException e) {
+                    connected.completeExceptionally(e);
+                }
+            });
+            while (!isOpenedByAChild()) {
+                assertThat(connected).isNotDone();
+                assertThat(Thread.interrupted()).as("whether time is over").isFalse();
+            }
+            Files.newByteChannel(node, StandardOpenOption.WRITE).close(); // lets it go on
+            assertThat(connected.get()).isZero();
+        }
+    }
+
+    private static boolean isOpenedByAChild() {
+        return ProcessHandle.current()
+                .children()
+                .anyMatch(child -> child.info().command().orElse("").endsWith("/blockdev"));
     }
 
     @Test
