@@ -1,5 +1,5 @@
 # what: in a QEMU guest: attach by ublk and by the kernel's NBD client; a filesystem in use outlives kill -9 and upgrade of the daemon
-# budget: 300
+# budget: 480
 # clients: yes
 # long: yes
 
