@@ -114,8 +114,9 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /**
-     * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where
-     * there is no such driver, and for whom it does not answer: he cannot have made any.
+     * The ids of the block devices that were made for this owner, whether anybody serves them or not; without those that
+     * a process serves which can't be seen from here: another container's. Empty where there is no such driver, and for
+     * whom it does not answer: he cannot have made any. Waits up to 2 s for the driver to have seen the end of a server.
      *
      * @param owner as {@link #create} was told
      */

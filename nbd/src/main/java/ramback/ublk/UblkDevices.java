@@ -26,8 +26,10 @@ import ramback.posix.PosixException;
  * @param devices {@code /dev}
  * @param processes {@code /proc}
  * @param quiescePatience how long is waited for the driver to have seen the end of who served a device
+ * @param findPatience likewise, where nobody has said that there is one
  */
-record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration quiescePatience) {
+record UblkDevices(
+        Control.Opener opener, Path devices, Path processes, Duration quiescePatience, Duration findPatience) {
 
     /**
      * The driver needs some milliseconds to see the end of who served a device, but where every tag was in flight, it
@@ -35,8 +37,11 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
      */
     private static final Duration QUIESCE_PATIENCE = Duration.ofSeconds(90);
 
-    static final UblkDevices SYSTEM =
-            new UblkDevices(RingControl::new, Path.of("/dev"), Path.of("/proc"), QUIESCE_PATIENCE);
+    /** A device that nobody has been told of has hardly a request. */
+    private static final Duration FIND_PATIENCE = Duration.ofSeconds(2);
+
+    static final UblkDevices SYSTEM = new UblkDevices(
+            RingControl::new, Path.of("/dev"), Path.of("/proc"), QUIESCE_PATIENCE, FIND_PATIENCE);
 
     private static final Logger LOG = System.getLogger(UblkDevices.class.getPackageName());
 
@@ -108,7 +113,7 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
         List<Integer> found = new ArrayList<>();
         try (Control control = opener.open()) {
             for (int id : ids) {
-                if (hasMark(control, id, mark)) {
+                if (isFound(control, id, mark)) {
                     found.add(id);
                 }
             }
@@ -116,9 +121,10 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
         return found;
     }
 
-    private static boolean hasMark(Control control, int id, long mark) throws PosixException {
+    private boolean isFound(Control control, int id, long mark) throws PosixException {
         try {
-            return control.info(id).mark() == mark;
+            DeviceInfo info = control.info(id);
+            return info.mark() == mark && serverOf(control, id, findPatience) != Server.UNKNOWN;
         } catch (PosixException e) {
             if (Control.isGone(e)) {
                 return false;
@@ -196,7 +202,9 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
     void remove(String owner, int id) throws UblkException {
         try (Control control = opener.open()) {
             checkOwner(control.info(id), owner);
-            awaitUnserved(control, id);
+            if (serverOf(control, id, quiescePatience) != Server.ENDED) {
+                throw stillServed(control.info(id));
+            }
         } catch (PosixException e) {
             if (Control.isGone(e)) {
                 return;
@@ -216,19 +224,16 @@ record UblkDevices(Control.Opener opener, Path devices, Path processes, Duration
         }
     }
 
-    private void awaitUnserved(Control control, int id) throws PosixException, UblkException {
-        BooleanSupplier goesOn = patience(quiescePatience);
-        DeviceInfo info = control.info(id);
-        while (info.state() == DeviceInfo.LIVE) {
-            Server server = server(info.serverPid());
-            if (server == Server.ENDED) {
-                return;
-            }
-            if (server == Server.LIVING || !goesOn.getAsBoolean()) {
-                throw stillServed(info);
+    /** How the server is of a device, after a while in which one who can't be seen may turn out to have ended. */
+    private Server serverOf(Control control, int id, Duration patience) throws PosixException {
+        BooleanSupplier goesOn = patience(patience);
+        while (true) {
+            DeviceInfo info = control.info(id);
+            Server server = info.state() == DeviceInfo.LIVE ? server(info.serverPid()) : Server.ENDED;
+            if (server != Server.UNKNOWN || !goesOn.getAsBoolean()) {
+                return server;
             }
             LockSupport.parkNanos(LOOK_NANOS);
-            info = control.info(id);
         }
     }
 

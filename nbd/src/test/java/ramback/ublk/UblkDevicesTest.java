@@ -42,7 +42,7 @@ final class UblkDevicesTest {
     }
 
     private UblkDevices devices(Duration patience, Control.Opener opener) {
-        return new UblkDevices(opener, dir.resolve("dev"), dir.resolve("proc"), patience);
+        return new UblkDevices(opener, dir.resolve("dev"), dir.resolve("proc"), patience, patience);
     }
 
     @AfterEach
@@ -73,10 +73,31 @@ final class UblkDevicesTest {
         for (int id : new int[] {10, 2, 3, 4}) {
             node("ublkc" + id);
         }
-        driver.has(10, DeviceInfo.LIVE, NOBODY, MARK, TOLD);
+        driver.has(10, DeviceInfo.DEAD, NOBODY, MARK, TOLD);
         driver.has(2, DeviceInfo.QUIESCED, NOBODY, MARK, TOLD);
         driver.has(3, DeviceInfo.LIVE, NOBODY, DeviceInfo.markOf("other"), TOLD);
         assertThat(devices.find(OWNER)).containsExactly(2, 10);
+    }
+
+    /** As two containers have that share /dev and call their devices alike. */
+    @Test
+    void whatIsServedByWhoCannotBeSeenIsNotFound() throws Exception {
+        for (int id = 1; id <= 3; id++) {
+            node("ublkc" + id);
+        }
+        driver.has(1, DeviceInfo.LIVE, NOBODY, MARK, TOLD);
+        driver.has(2, DeviceInfo.LIVE, NOBODY + 1, MARK, TOLD);
+        driver.has(3, DeviceInfo.LIVE, NOBODY + 2, MARK, TOLD);
+        process(NOBODY + 1, 'S');
+        process(NOBODY + 2, 'Z');
+        assertThat(devices(Duration.ZERO, driver::open).find(OWNER)).containsExactly(2, 3);
+        int[] askedCount = {0};
+        driver.onInfo = () -> {
+            if (++askedCount[0] == 4) {
+                driver.has(1, DeviceInfo.QUIESCED, NOBODY, MARK, TOLD);
+            }
+        };
+        assertThat(devices.find(OWNER)).as("once its end has been seen").containsExactly(1, 2, 3);
     }
 
     @Test
