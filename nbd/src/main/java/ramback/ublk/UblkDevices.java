@@ -40,8 +40,8 @@ record UblkDevices(
     /** A device that nobody has been told of has hardly a request. */
     private static final Duration FIND_PATIENCE = Duration.ofSeconds(2);
 
-    static final UblkDevices SYSTEM = new UblkDevices(
-            RingControl::new, Path.of("/dev"), Path.of("/proc"), QUIESCE_PATIENCE, FIND_PATIENCE);
+    static final UblkDevices SYSTEM =
+            new UblkDevices(RingControl::new, Path.of("/dev"), Path.of("/proc"), QUIESCE_PATIENCE, FIND_PATIENCE);
 
     private static final Logger LOG = System.getLogger(UblkDevices.class.getPackageName());
 
