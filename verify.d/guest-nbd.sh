@@ -23,6 +23,7 @@ failed() { # LINE
     say "failed in line $1"
     tail -n 20 /run/*.log || true
     dmesg | grep -a nbd | tail -n 20 || true
+    sleep 2 # the console is slow, and what it has not shown yet is lost
     echo b >/proc/sysrq-trigger # a filesystem whose server is gone would keep the guest from ending
 }
 trap 'failed $LINENO' ERR
