@@ -1,5 +1,9 @@
-# The guest of sections 80, 81 and 82, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
+# The guest of sections 80 to 84, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
 # an overlay in memory, or what is on a disk.
+
+# A section that needs more modules than those for disks and filesystems, or a newer kernel than the default where Debian has one,
+# sets these before it calls anything here, the latter as in 6.12.
+GUEST_MODULES=() GUEST_KERNEL=
 
 readonly GUEST_PACKAGES=(qemu-system-x86:qemu-system-x86_64 busybox-static:busybox kmod:modprobe xz-utils:xz cpio:cpio)
 
@@ -12,8 +16,11 @@ guest_packages() { # [PACKAGE:PROGRAM...]: these too
 }
 
 guest_download() { # -> the package of Debian's kernel
-    local package
-    package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
+    local meta package=
+    for meta in ${GUEST_KERNEL:+"linux-image-$GUEST_KERNEL-amd64"} linux-image-amd64; do
+        package=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
+        if [[ -n $package ]]; then break; fi
+    done
     apt-get download "$package"
 }
 
@@ -27,7 +34,7 @@ guest_kernel() { # [PROGRAM...] -> vmlinuz, and initramfs.gz with the modules th
     version=$(basename kernel/lib/modules/*)
     depmod -b kernel "$version"
     mkdir -p initramfs/bin initramfs/mod
-    for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay nbd ext4; do
+    for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay nbd ext4 "${GUEST_MODULES[@]}"; do
         modprobe -d kernel -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
     done | awk '!seen[$0]++' >wanted.txt
     while IFS= read -r module; do

@@ -14,6 +14,10 @@ module ramback.nbd {
     exports ramback.fuse to // the daemon attaches its devices; bench measures it
             ramback.daemon,
             ramback.bench;
+    exports ramback.ublk to // the daemon attaches devices
+            ramback.daemon;
     exports ramback.remote to // the engine opens remote images
+            ramback.daemon;
+    exports ramback.kernelnbd to // the daemon attaches its exports as block devices
             ramback.daemon;
 }

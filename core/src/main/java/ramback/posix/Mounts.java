@@ -79,8 +79,8 @@ public final class Mounts {
     }
 
     private static final class Mount {
-        static final MethodHandle CALL = Native.link(
-                "mount", JAVA_INT, Native.NOT_VARIADIC, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS);
+        static final MethodHandle CALL =
+                Native.link("mount", JAVA_INT, Native.NOT_VARIADIC, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS);
     }
 
     private static final class Umount2 {

@@ -248,6 +248,15 @@ final class Native {
         }
     }
 
+    static int getpagesize() {
+        MemorySegment state = STATE.get();
+        try {
+            return (int) Getpagesize.CALL.invokeExact(state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static int execv(MemorySegment program, MemorySegment arguments) {
         MemorySegment state = STATE.get();
         try {
@@ -352,6 +361,46 @@ final class Native {
         }
     }
 
+    static int connect(int fd, MemorySegment address, int addressBytes) {
+        MemorySegment state = STATE.get();
+        try {
+            int result;
+            do {
+                result = (int) Connect.CALL.invokeExact(state, fd, address, addressBytes);
+            } while (interrupted(result, state));
+            return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    static long recv(int fd, MemorySegment into, long lengthBytes, int flags) {
+        MemorySegment state = STATE.get();
+        try {
+            long result;
+            do {
+                result = (long) Recv.CALL.invokeExact(state, fd, into, lengthBytes, flags);
+            } while (interrupted(result, state));
+            return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
+    /** Waits anew, as long as before, after a signal. */
+    static int poll(MemorySegment descriptors, long count, int timeoutMillis) {
+        MemorySegment state = STATE.get();
+        try {
+            int result;
+            do {
+                result = (int) Poll.CALL.invokeExact(state, descriptors, count, timeoutMillis);
+            } while (interrupted(result, state));
+            return resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw unexpected(t);
+        }
+    }
+
     static String strerror(int errno) {
         MemorySegment state = STATE.get();
         try {
@@ -419,8 +468,7 @@ final class Native {
     /**
      * @param firstVariadicArgument index of the first argument that C passes as a variadic one, or {@link #NOT_VARIADIC}
      */
-    static MethodHandle link(
-            String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
+    static MethodHandle link(String name, MemoryLayout result, int firstVariadicArgument, MemoryLayout... arguments) {
         MemorySegment function = LINKER.defaultLookup()
                 .find(name)
                 .orElseThrow(() -> new UnsupportedOperationException(
@@ -524,6 +572,10 @@ final class Native {
         static final MethodHandle CALL = link("getegid", JAVA_INT, NOT_VARIADIC);
     }
 
+    private static final class Getpagesize {
+        static final MethodHandle CALL = link("getpagesize", JAVA_INT, NOT_VARIADIC);
+    }
+
     private static final class Execv {
         static final MethodHandle CALL = link("execv", JAVA_INT, NOT_VARIADIC, ADDRESS, ADDRESS);
     }
@@ -573,6 +625,19 @@ final class Native {
     private static final class Sendto {
         static final MethodHandle CALL =
                 link("sendto", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
+    }
+
+    private static final class Connect {
+        static final MethodHandle CALL = link("connect", JAVA_INT, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_INT);
+    }
+
+    private static final class Recv {
+        static final MethodHandle CALL =
+                link("recv", JAVA_LONG, NOT_VARIADIC, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
+    }
+
+    private static final class Poll {
+        static final MethodHandle CALL = link("poll", JAVA_INT, NOT_VARIADIC, ADDRESS, JAVA_LONG, JAVA_INT);
     }
 
     private static final class Strerror {

@@ -94,9 +94,9 @@ public final class Posix {
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int STANDARD_ERROR = 2;
-    private static final int AF_UNIX = 1;
+    static final int AF_UNIX = 1;
     private static final int SOCK_DGRAM_CLOEXEC = 2 | O_CLOEXEC;
-    private static final int MSG_NOSIGNAL = 0x4000;
+    static final int MSG_NOSIGNAL = 0x4000;
     private static final int SOCKET_NAME_BYTES_MAX = 108;
     private static final int SEEK_END = 2;
     private static final int SEEK_DATA = 3;
@@ -105,6 +105,7 @@ public final class Posix {
     private static final int LOCK_NB = 4;
     private static final int LOCK_UN = 8;
     private static final int POSIX_FADV_RANDOM = 1;
+    private static final int PROT_READ = 1;
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
     private static final int MAP_SHARED = 1;
@@ -411,10 +412,27 @@ public final class Posix {
      *
      * @param lengthBytes more than 0
      */
-    @SuppressWarnings("restricted") // a mapping is memory that only we know the length of
     public static MemorySegment mmapShared(int fd, long lengthBytes) throws PosixException {
-        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0));
+        return mmapShared(fd, 0, lengthBytes);
+    }
+
+    /** As {@link #mmapShared(int, long)}, from an offset on, a multiple of the page size. */
+    @SuppressWarnings("restricted") // a mapping is memory that only we know the length of
+    public static MemorySegment mmapShared(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, offsetBytes));
         return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
+    }
+
+    /** As {@link #mmapShared(int, long, long)}, for reading alone. */
+    @SuppressWarnings("restricted") // as above
+    public static MemorySegment mmapReadOnly(int fd, long offsetBytes, long lengthBytes) throws PosixException {
+        long address = check("mmap", Native.mmap(lengthBytes, PROT_READ, MAP_SHARED, fd, offsetBytes));
+        return MemorySegment.ofAddress(address).reinterpret(lengthBytes).asReadOnly();
+    }
+
+    /** The unit of mappings: 4 KiB, or up to 64 KiB on aarch64. */
+    public static int pageBytes() {
+        return Native.getpagesize();
     }
 
     /** Maps memory of this process alone, zeroed, which is there only from the first touch of each page on. */
@@ -424,7 +442,7 @@ public final class Posix {
         return MemorySegment.ofAddress(address).reinterpret(lengthBytes);
     }
 
-    /** Ends a mapping of {@link #mmapShared} or {@link #mmapAnonymous}. */
+    /** Ends a mapping of {@link #mmapShared}, {@link #mmapReadOnly} or {@link #mmapAnonymous}. */
     public static void munmap(MemorySegment mapping) throws PosixException {
         check("munmap", Native.munmap(mapping, mapping.byteSize()), null);
     }
@@ -488,21 +506,8 @@ public final class Posix {
      * @throws PosixException ENOENT or ECONNREFUSED where nobody listens, ENAMETOOLONG for a name of more than 108 bytes
      */
     public static void sendDatagram(int fd, String name, byte[] message) throws PosixException {
-        boolean isAbstract = name.startsWith("@");
-        byte[] encoded = name.getBytes(PATH_CHARSET);
-        // A path ends with a zero byte, an abstract name begins with one.
-        int nameBytes = isAbstract ? encoded.length : encoded.length + 1;
-        if (nameBytes > SOCKET_NAME_BYTES_MAX) {
-            throw new PosixException("sendto", Errno.ENAMETOOLONG, name);
-        }
         try (Arena arena = Arena.ofConfined()) {
-            // struct sockaddr_un: 0 family u16, 2 name
-            MemorySegment address = arena.allocate(Short.BYTES + nameBytes, Short.BYTES);
-            address.set(JAVA_SHORT, 0, (short) AF_UNIX);
-            MemorySegment.copy(encoded, 0, address, JAVA_BYTE, Short.BYTES, encoded.length);
-            if (isAbstract) {
-                address.set(JAVA_BYTE, Short.BYTES, (byte) 0);
-            }
+            MemorySegment address = unixAddress(arena, name, "sendto");
             MemorySegment bytes = arena.allocate(message.length);
             MemorySegment.copy(message, 0, bytes, JAVA_BYTE, 0, message.length);
             long sent = Native.sendto(
@@ -511,6 +516,25 @@ public final class Posix {
                 throw new PosixException("sendto", (int) -sent, name);
             }
         }
+    }
+
+    /** {@code struct sockaddr_un} for a path, or for {@code @} and a name in the abstract namespace. */
+    static MemorySegment unixAddress(Arena arena, String name, String call) throws PosixException {
+        boolean isAbstract = name.startsWith("@");
+        byte[] encoded = name.getBytes(PATH_CHARSET);
+        // A path ends with a zero byte, an abstract name begins with one.
+        int nameBytes = isAbstract ? encoded.length : encoded.length + 1;
+        if (nameBytes > SOCKET_NAME_BYTES_MAX) {
+            throw new PosixException(call, Errno.ENAMETOOLONG, name);
+        }
+        // 0 family u16, 2 name
+        MemorySegment address = arena.allocate(Short.BYTES + nameBytes, Short.BYTES);
+        address.set(JAVA_SHORT, 0, (short) AF_UNIX);
+        MemorySegment.copy(encoded, 0, address, JAVA_BYTE, Short.BYTES, encoded.length);
+        if (isAbstract) {
+            address.set(JAVA_BYTE, Short.BYTES, (byte) 0);
+        }
+        return address;
     }
 
     // ---------------------------------------------------------------------------------------------- process

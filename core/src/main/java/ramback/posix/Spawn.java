@@ -120,15 +120,7 @@ public final class Spawn {
 
     private static final class PosixSpawn {
         static final MethodHandle CALL = Native.link(
-                "posix_spawn",
-                JAVA_INT,
-                Native.NOT_VARIADIC,
-                ADDRESS,
-                ADDRESS,
-                ADDRESS,
-                ADDRESS,
-                ADDRESS,
-                ADDRESS);
+                "posix_spawn", JAVA_INT, Native.NOT_VARIADIC, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
     }
 
     private static final class Waitpid {

@@ -47,6 +47,16 @@ public final class Vectors {
         }
     }
 
+    /** As {@link #read}, but that a signal ends it: it returns the negated EINTR then. See {@link Wakeup}. */
+    public static long readInterruptibly(int fd, long vectorsAddress, int count) {
+        MemorySegment state = Native.state();
+        try {
+            return Native.resultOrErrno((long) Readv.CALL.invokeExact(state, fd, vectorsAddress, count), state);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
     /**
      * Writes the memory that {@code count} vectors name; made again when a signal interrupts it.
      *

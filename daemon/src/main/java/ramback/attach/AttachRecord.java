@@ -11,8 +11,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before the kernel makes it, so that there is
- * never one that nobody can find. It outlives the daemon: the next one goes on serving that block device from it. Of a FUSE
+ * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before anybody hears of it. It outlives the daemon: the next one goes on serving that block device from it. Of a FUSE
  * directory, whose mount says itself whose it is, there is a record only while the process becomes another program.
  *
  * @param via how
@@ -23,6 +22,9 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
 
     private static final FileAttribute<?> OWNER_ONLY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
+    /** Of a block device that is not recorded: nobody has been told of it. */
+    static final long UNKNOWN_GENERATION = -1;
 
     private static final Path FUSE_DEVICE = Path.of("/dev/fuse");
 
@@ -78,6 +80,11 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
         } catch (NumberFormatException e) {
             return Optional.empty();
         }
+    }
+
+    /** Whether another record is of the same block device. */
+    boolean isSameDisk(AttachRecord other) {
+        return via == other.via && number == other.number;
     }
 
     /** The record as its file has it. */

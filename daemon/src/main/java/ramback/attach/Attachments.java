@@ -80,12 +80,23 @@ public final class Attachments {
             throw new Refusal(Refusal.Kind.FAILED, "no " + via.word() + ": " + reason);
         }
         try {
-            LocalDisk made = ways.make(via, offer, record -> record.write(offer.directory()));
+            LocalDisk made = ways.make(via, offer);
+            record(made);
             disk = made;
             return made;
         } catch (IOException e) {
-            forget();
             throw new Refusal(Refusal.Kind.FAILED, "no " + via.word() + ": " + e.getMessage(), e);
+        }
+    }
+
+    private void record(LocalDisk made) throws IOException {
+        try {
+            if (made.record().isPresent()) {
+                made.record().get().write(offer.directory());
+            }
+        } catch (IOException e) {
+            made.close();
+            throw e;
         }
     }
 
@@ -196,6 +207,7 @@ public final class Attachments {
         try {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
             Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
+            removeUnrecorded(record);
             if (record.isPresent()) {
                 recover(record.get());
             } else if (found.isPresent()) {
@@ -215,6 +227,19 @@ public final class Attachments {
         }
     }
 
+    private void removeUnrecorded(Optional<AttachRecord> record) {
+        try {
+            for (AttachRecord found : ways.find(offer.directory(), offer.socket())) {
+                if (record.filter(found::isSameDisk).isEmpty()) {
+                    ways.remove(found);
+                    LOG.log(Level.INFO, "/dev/" + found.diskName() + " was removed: nobody had been told of it yet");
+                }
+            }
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot see whether there are more block devices of " + name() + ": " + e.getMessage());
+        }
+    }
+
     private void recover(AttachRecord record) {
         String path = record.via() == Via.FUSE ? offer.fuseDirectory().toString() : "/dev/" + record.diskName();
         try {
@@ -231,7 +256,7 @@ public final class Attachments {
             LOG.log(
                     Level.WARNING,
                     path + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
-                            + " not go on; check its filesystem, then 'ramback attach " + name() + "' again");
+                            + " not go on; unmount that, check its filesystem, then 'ramback attach " + name() + "' again");
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
@@ -279,7 +304,7 @@ public final class Attachments {
             if (present != null) {
                 close(present);
             }
-            teardown.removeDead(ways);
+            teardown.removeDead(ways, offer.socket());
         } catch (Refusal e) {
             LOG.log(Level.WARNING, "not everything of " + name() + " could be detached: " + e.getMessage());
         } catch (InterruptedException e) {

@@ -43,6 +43,11 @@ final class BlockDevices {
         return name.startsWith("loop") ? backingFile(name) != null : Files.isDirectory(disks.resolve(name));
     }
 
+    /** Whether a block device of the kernel's NBD client has a server, or had one and waits for it. */
+    boolean isConnected(int index) {
+        return attribute("nbd" + index, "pid") != null;
+    }
+
     /** The number of a disk's present life, which no other one of this boot has, or "" where the kernel counts none (before 5.15). */
     String sequence(String name) {
         String text = attribute(name, "diskseq");

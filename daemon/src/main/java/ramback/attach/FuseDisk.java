@@ -75,6 +75,11 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
     }
 
     @Override
+    public Optional<AttachRecord> record() {
+        return Optional.empty();
+    }
+
+    @Override
     public boolean isAlive() {
         return served.isAlive();
     }

@@ -13,6 +13,9 @@ public interface LocalDisk {
     /** The block device, or with {@link Via#FUSE} the file that is the device. */
     Path path();
 
+    /** By what it is found again, by this daemon's successor or by {@code detach}; none where the mount table says it. */
+    Optional<AttachRecord> record();
+
     /** Whether the kernel still has it; what was taken away by hand has not. */
     boolean isAlive();
 
@@ -26,7 +29,7 @@ public interface LocalDisk {
     /**
      * The daemon is about to be replaced: nothing is served any more, and whoever uses the disk waits for the next one.
      *
-     * @return what the next one goes on from, if that has changed since it was made
+     * @return what the next one goes on from, if that is not {@link #record()}
      */
     Optional<AttachRecord> leave();
 }

@@ -73,7 +73,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     private static boolean isThere(BlockDevices blocks, AttachRecord record) {
         return switch (record.via()) {
             case UBLK -> blocks.isInUse(record.diskName());
-            case NBD -> blocks.attribute(record.diskName(), "pid") != null; // the others of its kind are idle
+            case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
             case FUSE -> false;
         };
     }

@@ -1,25 +1,33 @@
 package ramback.attach;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import ramback.fuse.FuseDirectory;
+import ramback.kernelnbd.KernelNbd;
 import ramback.posix.Posix;
+import ramback.ublk.UblkDevice;
 
 /** The ways of this machine's kernel. */
 public final class SystemWays implements Ways {
 
     @Override
     public String unavailable(Via via) {
-        return switch (via) {
-            case UBLK -> "not in this version";
-            case NBD -> "not in this version";
-            case FUSE -> FuseDirectory.unavailable().orElse("");
+        Optional<String> reason = switch (via) {
+            case UBLK -> UblkDevice.unavailable();
+            case NBD -> KernelNbd.unavailable();
+            case FUSE -> FuseDirectory.unavailable();
         };
+        return reason.orElse("");
     }
 
     @Override
-    public LocalDisk make(Via via, Offer offer, Keeper before) throws IOException {
+    public LocalDisk make(Via via, Offer offer) throws IOException {
         return switch (via) {
-            case UBLK, NBD -> throw new IOException("not in this version");
+            case UBLK -> UblkDisk.make(offer);
+            case NBD -> NbdDisk.make(offer);
             case FUSE -> FuseDisk.make(offer);
         };
     }
@@ -27,15 +35,24 @@ public final class SystemWays implements Ways {
     @Override
     public LocalDisk recover(AttachRecord record, Offer offer) throws IOException {
         return switch (record.via()) {
-            case UBLK, NBD -> throw new IOException("not in this version");
+            case UBLK -> UblkDisk.recover(record, offer);
+            case NBD -> NbdDisk.recover(record, offer);
             case FUSE -> FuseDisk.resume(record, offer);
         };
     }
 
     @Override
+    public List<AttachRecord> find(Path directory, Path socket) throws IOException {
+        List<AttachRecord> found = new ArrayList<>(UblkDisk.find(directory));
+        found.addAll(NbdDisk.find(socket));
+        return found;
+    }
+
+    @Override
     public void remove(AttachRecord record) throws IOException {
         switch (record.via()) {
-            case UBLK, NBD -> throw new IOException("not in this version");
+            case UBLK -> UblkDevice.remove(record.number());
+            case NBD -> KernelNbd.disconnect(record.number());
             case FUSE -> Posix.close(record.number()); // which is the end of the directory's connection
         }
     }

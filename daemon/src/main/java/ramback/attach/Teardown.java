@@ -275,16 +275,50 @@ public final class Teardown {
         }
     }
 
-    /** Removes what no daemon serves any more: the FUSE directory's mount and the recorded block device. */
-    public void removeDead(Ways ways) throws Refusal, InterruptedException {
+    /**
+     * Removes a block device that outlives its daemon, and only then unmounts what is mounted of it: as long as it is there, whoever uses
+     * it waits for the next daemon, and so would an unmount. What filesystems had not written is lost.
+     *
+     * @throws Refusal when more was made of the device than filesystems, or the kernel keeps it
+     */
+    public void removeWaiting(Ways ways) throws Refusal, InterruptedException {
+        Parts parts = parts();
+        if (parts.record().isEmpty()) {
+            return;
+        }
+        checkHolders(parts);
+        AttachRecord record = parts.record().get();
+        try {
+            ways.remove(record);
+        } catch (IOException e) {
+            throw failed("cannot remove /dev/" + record.diskName() + ": " + e.getMessage(), e);
+        }
+        taken.add("removed /dev/" + record.diskName());
+        for (Mount mount : MountTable.unmountable(parts.filesystems())) {
+            if (!tools.run("mount", "umount", mount.directory()).isDone()) {
+                tools.run("mount", "umount", "-l", mount.directory());
+            }
+            taken.add("unmounted " + mount.directory());
+        }
+    }
+
+    /**
+     * Removes what no daemon serves any more: the FUSE directory's mount and the block devices, recorded or not.
+     *
+     * @param socket where the device's NBD clients are served
+     */
+    public void removeDead(Ways ways, Path socket) throws Refusal, InterruptedException {
         Parts parts = parts();
         for (Mount mount : parts.fuse()) {
             unmountFuse(mount);
             taken.add("unmounted " + mount.directory());
         }
         try {
-            if (parts.record().isPresent()) {
-                AttachRecord record = parts.record().get();
+            List<AttachRecord> records = new ArrayList<>(ways.find(directory, socket));
+            parts.record()
+                    .filter(record -> records.stream().noneMatch(record::isSameDisk))
+                    .ifPresent(records::add);
+            for (AttachRecord record : records) {
                 ways.remove(record);
                 taken.add("removed /dev/" + record.diskName());
             }
@@ -317,6 +351,7 @@ public final class Teardown {
             for (Mount mount : parts.fuse()) {
                 unmountFuse(mount);
             }
+            removeLink();
             Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
             Files.deleteIfExists(directory.resolve(Parts.LOOP_FILE_NAME));
             AttachRecord.remove(directory);

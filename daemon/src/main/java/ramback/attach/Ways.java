@@ -1,6 +1,8 @@
 package ramback.attach;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
 
 /** How each of the ways is gone. Safe for use by many threads. */
 public interface Ways {
@@ -11,28 +13,30 @@ public interface Ways {
     /**
      * Shows a device to the kernel.
      *
-     * @param before hears of what will be made, where it must be written down, before the kernel makes it
      * @throws IOException when the kernel refuses, with why; nothing is left then
      */
-    LocalDisk make(Via via, Offer offer, Keeper before) throws IOException;
+    LocalDisk make(Via via, Offer offer) throws IOException;
 
     /**
-     * Goes on serving a block device that an earlier daemon has left.
+     * Goes on serving what an earlier daemon has left.
      *
      * @throws IOException when the kernel refuses, with why
      */
     LocalDisk recover(AttachRecord record, Offer offer) throws IOException;
 
     /**
-     * Takes a recorded block device away from the kernel that no daemon serves; requests that wait fail. One that is gone is fine.
+     * The block devices that were made of a device, as far as the kernel knows whose they are, recorded or not: a daemon that is killed between
+     * making one and recording it leaves one that nobody has been told of.
+     *
+     * @param directory the device's directory
+     * @param socket where its NBD clients were served
+     */
+    List<AttachRecord> find(Path directory, Path socket) throws IOException;
+
+    /**
+     * Takes a block device away from the kernel that no daemon serves; requests that wait fail. One that is gone is fine.
      *
      * @throws IOException when the kernel refuses, with why
      */
     void remove(AttachRecord record) throws IOException;
-
-    /** Who writes a record down. */
-    @FunctionalInterface
-    interface Keeper {
-        void keep(AttachRecord record) throws IOException;
-    }
 }

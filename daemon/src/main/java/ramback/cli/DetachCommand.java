@@ -58,19 +58,22 @@ final class DetachCommand extends DeviceCommand {
         boolean isServed = daemon == ControlClient.State.ANSWERS;
         boolean isAttached = isServed && client.status().attached() != null;
         Parts parts = find(directory);
-        if (parts.isNone() && !isAttached) {
+        if (parts.isNone() && !isAttached && (isServed || isNothingUnrecorded(client, directory))) {
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is not attached, and nothing is left of it");
         }
         Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
         if (daemon == ControlClient.State.SILENT) {
             cutOff(client, parts, teardown);
         }
+        if (!isServed) {
+            teardown.removeWaiting(shell.ways());
+        }
         teardown.unmount();
         teardown.release(isServed);
         if (isServed) {
             client.detach();
         }
-        teardown.removeDead(shell.ways());
+        teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
         shell.say(client.name() + " is detached"
                 + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
@@ -81,6 +84,16 @@ final class DetachCommand extends DeviceCommand {
             return Parts.find(directory);
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot see what is attached: " + e.getMessage(), e);
+        }
+    }
+
+    private boolean isNothingUnrecorded(ControlClient client, Path directory) throws Refusal {
+        try {
+            return shell.ways()
+                    .find(directory, runDirectory().nbdSocket(client.name()))
+                    .isEmpty();
+        } catch (IOException e) {
+            return true; // who may not even ask has made none
         }
     }
 

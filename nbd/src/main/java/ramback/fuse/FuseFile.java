@@ -32,7 +32,11 @@ public record FuseFile(
     }
 
     public FuseFile {
-        if (name.isEmpty() || name.equals(".") || name.equals("..") || name.equals(Tree.DISK_NAME) || name.indexOf('/') >= 0) {
+        if (name.isEmpty()
+                || name.equals(".")
+                || name.equals("..")
+                || name.equals(Tree.DISK_NAME)
+                || name.indexOf('/') >= 0) {
             throw new IllegalArgumentException("a file named '" + name + "'");
         }
     }

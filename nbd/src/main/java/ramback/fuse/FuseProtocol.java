@@ -50,7 +50,6 @@ final class FuseProtocol {
     static final int INTERRUPT = 36;
     static final int DESTROY = 38;
     static final int IOCTL = 39;
-    static final int NOTIFY_REPLY = 41;
     static final int BATCH_FORGET = 42;
     static final int FALLOCATE = 43;
     static final int RENAME2 = 45;
@@ -129,11 +128,6 @@ final class FuseProtocol {
 
     /** struct fuse_dirent: 0 ino u64, 8 off u64, 16 namelen u32, 20 type u32, 24 name, padded to 8. */
     static final int DIRENT_NAME = 24;
-
-    /** A notification's code stands where a reply has its error; its unique is 0. */
-    static final int NOTIFY_RETRIEVE = 5;
-    /** struct fuse_notify_retrieve_out: 0 notify_unique u64, 8 node u64, 16 offset u64, 24 size u32. */
-    static final int NOTIFY_RETRIEVE_OUT_BYTES = 32;
 
     /** What a program asked for when it opened a file (open(2)). */
     static final int O_ACCMODE = 3;

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
@@ -23,8 +24,7 @@ import ramback.posix.PosixException;
 import ramback.posix.Vectors;
 
 /**
- * A connection with the kernel and the threads that serve it. Each request thread {@code fuse-N} has a session of the device
- * and a descriptor of its own, and beside it a reply thread {@code fuse-reply-N}. The last thread that ends closes the
+ * A connection with the kernel and the {@linkplain Lane lanes} that serve it. The last of their threads that ends closes the
  * descriptors, with which the kernel ends the connection.
  */
 final class FuseServer {
@@ -48,15 +48,12 @@ final class FuseServer {
 
     private static final Logger LOG = System.getLogger(FuseServer.class.getPackageName());
 
-    /** One request thread's share. */
-    private record Lane(int number, int fd, DeviceSession session, WaitingRequests waiting) {}
-
     private final int fd;
     private final TextFiles files = new TextFiles();
     private final List<Lane> lanes = new ArrayList<>();
     private final Arena arena = Arena.ofShared();
-    private final CountDownLatch ended = new CountDownLatch(1);
-    private int livingCount; // guarded by lanes
+    private final CountDownLatch allEnded = new CountDownLatch(1);
+    private final AtomicInteger livingCount = new AtomicInteger();
     private volatile boolean connected = true;
     private volatile boolean leaving;
 
@@ -90,7 +87,7 @@ final class FuseServer {
     private void open(Device device, int threadCount, boolean isNew) throws IOException, TooManySessionsException {
         for (int i = 0; i < threadCount; i++) {
             DeviceSession session = device.openSession();
-            lanes.add(new Lane(i, i == 0 ? fd : another(), session, new WaitingRequests(session.deferredCountMax())));
+            lanes.add(new Lane(i, i == 0 ? fd : another(), session));
         }
         if (isNew) {
             negotiate();
@@ -108,7 +105,7 @@ final class FuseServer {
     }
 
     private int payloadBytesMax() {
-        long stagingBytes = lanes.getFirst().session.staging().byteSize();
+        long stagingBytes = lanes.getFirst().session().staging().byteSize();
         return (int) Math.min(READ_BYTES_MAX, stagingBytes / PAGE_BYTES * PAGE_BYTES);
     }
 
@@ -133,10 +130,10 @@ final class FuseServer {
                 major = message.get(JAVA_INT, FuseProtocol.IN_HEADER_BYTES);
                 int minor = message.get(JAVA_INT, FuseProtocol.IN_HEADER_BYTES + 4);
                 long unique = message.get(JAVA_LONG, FuseProtocol.IN_UNIQUE);
-                if (major < FuseProtocol.MAJOR || major == FuseProtocol.MAJOR && minor < FuseProtocol.MINOR) {
+                if (major < FuseProtocol.MAJOR || (major == FuseProtocol.MAJOR && minor < FuseProtocol.MINOR)) {
                     reply(vector, message, unique, -Errno.EPROTO, 0);
-                    throw new FuseUnavailableException("the kernel's FUSE is " + major + "." + minor + ", " + FuseProtocol.MAJOR
-                            + "." + FuseProtocol.MINOR + " or newer is needed: Linux 5.4");
+                    throw new FuseUnavailableException("the kernel's FUSE is " + major + "." + minor + ", "
+                            + FuseProtocol.MAJOR + "." + FuseProtocol.MINOR + " or newer is needed: Linux 5.4");
                 }
                 answerInit(vector, message, unique);
             } while (major > FuseProtocol.MAJOR);
@@ -178,92 +175,29 @@ final class FuseServer {
 
     private void startThreads(Tree tree, long sizeBytes) {
         int payloadBytesMax = payloadBytesMax();
-        livingCount = lanes.size();
         for (Lane lane : lanes) {
-            Replies replies = new Replies(lane.fd, lane.session, arena);
-            Replies deferred = new Replies(lane.fd, lane.session, arena);
-            DiskRequests disk = new DiskRequests(lane.session, sizeBytes, lane.waiting, replies);
-            Requests requests =
-                    new Requests(lane.fd, lane.session, tree, files, disk, replies, payloadBytesMax, arena);
-            Thread replyThread = Thread.ofPlatform()
-                    .daemon()
-                    .name("fuse-reply-" + lane.number)
-                    .start(() -> runReplies(lane, new DeferredReplies(lane.session, lane.waiting, deferred)));
-            Thread.ofPlatform()
-                    .daemon()
-                    .name("fuse-" + lane.number)
-                    .start(() -> runRequests(lane, requests, replyThread));
+            lane.prepare(tree, files, sizeBytes, payloadBytesMax, arena);
         }
+        livingCount.set(lanes.size());
+        lanes.forEach(lane -> lane.start(this::ended));
     }
 
-    private void runRequests(Lane lane, Requests requests, Thread replyThread) {
-        try {
-            if (requests.run() == Requests.End.STOPPED && leaving) {
-                lane.waiting.awaitAnswered();
-            } else {
-                connected = false;
+    /** A lane's threads have ended; the last one takes the connection with it, unless it is left to another program. */
+    private void ended(boolean isDisconnected) {
+        if (isDisconnected) {
+            connected = false;
+        }
+        if (livingCount.decrementAndGet() > 0) {
+            if (!leaving) {
+                // The others would go on, but a lane that failed has requests that nobody answers.
+                lanes.forEach(Lane::stop);
             }
-        } catch (InterruptedException e) {
-            connected = false;
-        } catch (RuntimeException | Error e) {
-            connected = false;
-            LOG.log(Level.WARNING, "fuse-" + lane.number + ": closed by an internal error", e);
-            stopThreads();
-        } finally {
-            lane.session.close();
-            join(replyThread);
-            lane.session.release();
-            endedOne();
-        }
-    }
-
-    private void runReplies(Lane lane, DeferredReplies replies) {
-        try {
-            replies.run();
-        } catch (RuntimeException | Error e) {
-            connected = false;
-            LOG.log(Level.WARNING, "fuse-reply-" + lane.number + ": closed by an internal error", e);
-            stopThreads();
-        } finally {
-            lane.session.close();
-            lane.session.release();
-            lane.waiting.giveUp();
-        }
-    }
-
-    private void endedOne() {
-        synchronized (lanes) {
-            if (--livingCount > 0) {
-                return;
-            }
+            return;
         }
         files.close();
         closeDescriptors(leaving && connected);
         arena.close();
-        ended.countDown();
-    }
-
-    /**
-     * Asks each request thread to stop, by a message that the kernel sends on to one of them: nothing else wakes a thread
-     * that reads from /dev/fuse, and only it. (The kernel is asked for what it has in its page cache of the directory, which
-     * is nothing.)
-     */
-    private void stopThreads() {
-        try (Arena confined = Arena.ofConfined()) {
-            int lengthBytes = FuseProtocol.OUT_HEADER_BYTES + FuseProtocol.NOTIFY_RETRIEVE_OUT_BYTES;
-            MemorySegment message = confined.allocate(lengthBytes, Long.BYTES);
-            message.set(JAVA_INT, 0, lengthBytes);
-            message.set(JAVA_INT, 4, FuseProtocol.NOTIFY_RETRIEVE);
-            message.set(JAVA_LONG, FuseProtocol.OUT_HEADER_BYTES, Requests.STOP);
-            message.set(JAVA_LONG, FuseProtocol.OUT_HEADER_BYTES + 8, FuseProtocol.ROOT_NODE);
-            MemorySegment vector = confined.allocate(Vectors.BYTES, Long.BYTES);
-            Vectors.set(vector, 0, message.address(), lengthBytes);
-            synchronized (lanes) { // the descriptor is open as long as one of them lives
-                for (int i = 0; i < livingCount; i++) {
-                    Vectors.write(fd, vector.address(), 1);
-                }
-            }
-        }
+        allEnded.countDown();
     }
 
     /** Whether the kernel still sends requests. */
@@ -274,8 +208,7 @@ final class FuseServer {
     /** Ends the service: what is under way is dropped, and the connection with it. Waits until all threads have ended. */
     void stop() {
         connected = false;
-        lanes.forEach(lane -> lane.session.close());
-        stopThreads();
+        lanes.forEach(Lane::abort);
         awaitEnd();
     }
 
@@ -288,7 +221,7 @@ final class FuseServer {
     boolean leave() {
         leaving = true;
         files.leave();
-        stopThreads();
+        lanes.forEach(Lane::stop);
         awaitEnd();
         return connected;
     }
@@ -297,22 +230,8 @@ final class FuseServer {
         boolean interrupted = false;
         while (true) {
             try {
-                ended.await();
+                allEnded.await();
                 break;
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private static void join(Thread thread) {
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
             } catch (InterruptedException e) {
                 interrupted = true;
             }
@@ -327,9 +246,7 @@ final class FuseServer {
     /** Nothing was started: gives everything back. */
     private void abandon() {
         for (Lane lane : lanes) {
-            lane.session.close();
-            lane.session.release();
-            lane.session.release();
+            lane.abandon();
         }
         closeDescriptors(false);
         arena.close();
@@ -337,8 +254,8 @@ final class FuseServer {
 
     private void closeDescriptors(boolean keepsFirst) {
         for (Lane lane : lanes) {
-            if (lane.fd != fd) {
-                close(lane.fd);
+            if (lane.fd() != fd) {
+                close(lane.fd());
             }
         }
         if (!keepsFirst) {

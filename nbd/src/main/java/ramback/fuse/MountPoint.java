@@ -145,7 +145,8 @@ final class MountPoint {
         try {
             int process;
             try {
-                List<String> environment = List.of("_FUSE_COMMFD=" + Spawn.INHERITED_FD, "PATH=/usr/bin:/bin", "LC_ALL=C");
+                List<String> environment =
+                        List.of("_FUSE_COMMFD=" + Spawn.INHERITED_FD, "PATH=/usr/bin:/bin", "LC_ALL=C");
                 process = Spawn.start(helper, command, environment, passing.second(), telling.second());
             } finally {
                 Posix.close(passing.second());
@@ -160,7 +161,9 @@ final class MountPoint {
         }
         if (fd < 0) {
             throw new FuseUnavailableException("cannot mount on " + directory + ": "
-                    + (said.isBlank() ? HELPER + " failed" : said.strip().lines().findFirst().orElseThrow()));
+                    + (said.isBlank()
+                            ? HELPER + " failed"
+                            : said.strip().lines().findFirst().orElseThrow()));
         }
         return fd;
     }
@@ -184,7 +187,7 @@ final class MountPoint {
 
     private static Optional<Path> helper() {
         String path = System.getenv().getOrDefault("PATH", "");
-        return Stream.concat(Stream.of(path.split(":")), Stream.of("/usr/bin", "/bin"))
+        return Stream.concat(Stream.of(path.split(":", -1)), Stream.of("/usr/bin", "/bin"))
                 .filter(folder -> folder.startsWith("/"))
                 .map(folder -> Path.of(folder, HELPER))
                 .filter(Files::isExecutable)
@@ -192,7 +195,8 @@ final class MountPoint {
     }
 
     private static FuseUnavailableException noHelper() {
-        return new FuseUnavailableException("only root mounts without " + HELPER + ", which is not installed; install fuse3");
+        return new FuseUnavailableException(
+                "only root mounts without " + HELPER + ", which is not installed; install fuse3");
     }
 
     /** Why nothing can be mounted here, as far as that can be seen without trying. */
@@ -274,7 +278,7 @@ final class MountPoint {
     private record Entry(String device, String directory, String type) {
 
         static Entry of(String line) {
-            String[] fields = line.split(" ");
+            String[] fields = line.split(" ", -1);
             int separator = 6;
             while (!fields[separator].equals("-")) {
                 separator++;

@@ -116,8 +116,9 @@ final class Replies {
     /** The kernel forgets requests whose program was killed, and all of them when the directory is unmounted. */
     static void check(long unique, long result) {
         if (result < 0 && result != -Errno.ENOENT && result != -Errno.ENODEV && result != -Errno.EPIPE) {
-            LOG.log(Level.WARNING, () -> "fuse: the reply to request " + unique + " was not taken: "
-                    + Errno.name((int) -result));
+            LOG.log(
+                    Level.WARNING,
+                    () -> "fuse: the reply to request " + unique + " was not taken: " + Errno.name((int) -result));
         }
     }
 

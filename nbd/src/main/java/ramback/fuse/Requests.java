@@ -28,12 +28,9 @@ final class Requests {
     enum End {
         /** The directory is unmounted, or its connection was ended. */
         DISCONNECTED,
-        /** Somebody asked this thread to stop. */
+        /** Somebody asked for it. */
         STOPPED
     }
-
-    /** What a NOTIFY_REPLY carries as its unique number when it asks a request thread to stop. */
-    static final long STOP = 2;
 
     /** Header and WRITE's or READ's own fields: what is in front of a payload. */
     static final int HEAD_BYTES = FuseProtocol.IN_HEADER_BYTES + FuseProtocol.WRITE_IN_BYTES;
@@ -54,6 +51,7 @@ final class Requests {
     private final MemorySegment head;
     private final MemorySegment vectors;
     private final long vectorsAddress;
+    private volatile boolean stopping;
 
     /**
      * @param fd what the requests come from
@@ -84,22 +82,27 @@ final class Requests {
 
     /** Serves requests until that ends. */
     End run() {
-        while (true) {
-            long received = Vectors.read(fd, vectorsAddress, 2);
+        while (!stopping) {
+            long received = Vectors.readInterruptibly(fd, vectorsAddress, 2);
             if (received >= FuseProtocol.IN_HEADER_BYTES) {
-                if (!serve((int) received)) {
-                    return End.STOPPED;
-                }
+                serve((int) received);
             } else if (received == 0 || isEnd((int) -received)) {
                 return End.DISCONNECTED;
             }
-            // Otherwise the request was taken back while it was being received (ENOENT), or is too short to be answered.
+            // Otherwise somebody woke us, or the request was taken back while it was being received (ENOENT), or it is too
+            // short to be answered.
         }
+        return End.STOPPED;
+    }
+
+    /** Asks for the end; the thread must be woken besides, should it wait for a request. For any thread. */
+    void stop() {
+        stopping = true;
     }
 
     private static boolean isEnd(int errno) {
         return switch (errno) {
-            case Errno.ENOENT, Errno.EAGAIN, Errno.ENOMEM -> false;
+            case Errno.EINTR, Errno.ENOENT, Errno.EAGAIN, Errno.ENOMEM -> false;
             case Errno.ENODEV -> true;
             default -> {
                 if (errno > 0) {
@@ -110,8 +113,7 @@ final class Requests {
         };
     }
 
-    /** Serves a request; false when it asks to stop. */
-    private boolean serve(int receivedBytes) {
+    private void serve(int receivedBytes) {
         int opcode = head.get(JAVA_INT, FuseProtocol.IN_OPCODE);
         long unique = head.get(JAVA_LONG, FuseProtocol.IN_UNIQUE);
         long node = head.get(JAVA_LONG, FuseProtocol.IN_NODE);
@@ -122,8 +124,6 @@ final class Requests {
             read(unique, node);
         } else if (opcode == FuseProtocol.WRITE) {
             write(unique, node, receivedBytes - HEAD_BYTES);
-        } else if (opcode == FuseProtocol.NOTIFY_REPLY) {
-            return unique != STOP;
         } else {
             int restBytes = Math.min(receivedBytes, MESSAGE_BYTES_MAX) - HEAD_BYTES;
             if (restBytes > 0) {
@@ -131,7 +131,6 @@ final class Requests {
             }
             serveOther(opcode, unique, node, Math.min(receivedBytes, MESSAGE_BYTES_MAX));
         }
-        return true;
     }
 
     private static int argumentBytesMin(int opcode) {
@@ -233,9 +232,8 @@ final class Requests {
     // ---------------------------------------------------------------------------------------------------- the rest
 
     private void lookUp(long unique, long parent, int messageBytes) {
-        long found = parent == FuseProtocol.ROOT_NODE
-                ? tree.lookUp(head.asSlice(ARGUMENTS, messageBytes - ARGUMENTS))
-                : 0;
+        long found =
+                parent == FuseProtocol.ROOT_NODE ? tree.lookUp(head.asSlice(ARGUMENTS, messageBytes - ARGUMENTS)) : 0;
         if (found == 0) {
             replies.error(unique, Errno.ENOENT);
         } else {

@@ -5,17 +5,30 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.SocketChannel;
 import org.jspecify.annotations.Nullable;
 import ramback.backing.BackingOpenException;
 import ramback.backing.BackingOpenException.Reason;
 import ramback.protocol.Protocol;
 
 /**
- * The client's side of "Fixed newstyle negotiation": asks for structured replies and {@code base:allocation}, takes what of it there is,
- * and ends in the transmission phase. A server that does not know GO is asked with EXPORT_NAME. Reads exactly the bytes of each answer.
+ * The client's side of "Fixed newstyle negotiation": asks for structured replies and {@code base:allocation} if they are wanted, takes
+ * what of it there is, and ends in the transmission phase. A server that does not know GO is asked with EXPORT_NAME. Reads exactly the
+ * bytes of each answer, so that the connection may then be somebody else's. Used once, by one thread.
  */
-final class ClientHandshake {
+public final class ClientHandshake {
+
+    /** A connection on which a server waits for a client. Both calls are about all of the bytes, and fail when it takes too long. */
+    public interface ServerChannel {
+        /** Sends all that remains. */
+        void send(ByteBuffer from) throws IOException;
+
+        /**
+         * Receives all that is missing.
+         *
+         * @throws EOFException when the server has hung up
+         */
+        void receive(ByteBuffer into) throws IOException;
+    }
 
     /** No answer to an option that we send is longer. */
     private static final int ANSWER_BYTES_MAX = 64 << 10;
@@ -37,9 +50,8 @@ final class ClientHandshake {
     }
 
     private final RemoteUri uri;
-    private final Sockets sockets;
-    private final SocketChannel channel;
-    private final long deadlineNanos;
+    private final ServerChannel channel;
+    private final boolean wantsStructured;
     private final byte[] export;
 
     private boolean zeroesFollow;
@@ -50,11 +62,16 @@ final class ClientHandshake {
     private boolean structured;
     private long context = Terms.NO_CONTEXT;
 
-    ClientHandshake(RemoteUri uri, Sockets sockets, SocketChannel channel, long deadlineNanos) {
+    /**
+     * Prepares it; nothing is sent yet.
+     *
+     * @param uri whose export is asked for, and whose spelling is used in messages
+     * @param wantsStructured whether whoever has the connection then understands structured replies
+     */
+    public ClientHandshake(RemoteUri uri, ServerChannel channel, boolean wantsStructured) {
         this.uri = uri;
-        this.sockets = sockets;
         this.channel = channel;
-        this.deadlineNanos = deadlineNanos;
+        this.wantsStructured = wantsStructured;
         this.export = uri.export().getBytes(UTF_8);
     }
 
@@ -63,12 +80,13 @@ final class ClientHandshake {
      *
      * @throws BackingOpenException when the server refuses, with what the operator can do about it
      */
-    Terms run() throws IOException {
+    public Terms run() throws IOException {
         boolean isFixed = greet();
         if (!isFixed) {
             takeByExportName();
         } else {
-            structured = isTaken(ask(Protocol.OPT_STRUCTURED_REPLY, ByteBuffer.allocate(0)), "STRUCTURED_REPLY");
+            structured = wantsStructured
+                    && isTaken(ask(Protocol.OPT_STRUCTURED_REPLY, ByteBuffer.allocate(0)), "STRUCTURED_REPLY");
             if (structured) {
                 selectContext();
             }
@@ -295,12 +313,12 @@ final class ClientHandshake {
     }
 
     private void send(ByteBuffer message) throws IOException {
-        sockets.send(channel, message.flip(), deadlineNanos);
+        channel.send(message.flip());
     }
 
     private ByteBuffer receive(int lengthBytes) throws IOException {
         ByteBuffer bytes = ByteBuffer.allocate(lengthBytes);
-        sockets.receive(channel, bytes, deadlineNanos);
+        channel.receive(bytes);
         return bytes.flip();
     }
 }

@@ -574,7 +574,7 @@ final class Exchange implements AutoCloseable {
         SocketChannel channel = sockets.connect(uri.endpoint(), deadlineNanos);
         boolean isAgreed = false;
         try {
-            Terms agreed = new ClientHandshake(uri, sockets, channel, deadlineNanos).run();
+            Terms agreed = new ClientHandshake(uri, sockets.until(deadlineNanos, channel), true).run();
             agreed.check(uri, readOnly);
             String difference = before == null ? null : agreed.difference(before, readOnly);
             if (difference != null) {

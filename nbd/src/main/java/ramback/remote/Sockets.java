@@ -103,6 +103,21 @@ final class Sockets implements AutoCloseable {
         }
     }
 
+    /** One of them as a handshake sees it. */
+    ClientHandshake.ServerChannel until(long deadlineNanos, SocketChannel channel) {
+        return new ClientHandshake.ServerChannel() {
+            @Override
+            public void send(ByteBuffer from) throws IOException {
+                Sockets.this.send(channel, from, deadlineNanos);
+            }
+
+            @Override
+            public void receive(ByteBuffer into) throws IOException {
+                Sockets.this.receive(channel, into, deadlineNanos);
+            }
+        };
+    }
+
     private void await(SocketChannel channel, int operation, long deadlineNanos) throws IOException {
         channel.keyFor(selector).interestOps(operation);
         sleep(deadlineNanos);

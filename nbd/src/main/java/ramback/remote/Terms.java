@@ -15,10 +15,11 @@ import ramback.protocol.Protocol;
  * @param isStructured whether replies are structured
  * @param allocationContext the number of {@code base:allocation}, or {@link #NO_CONTEXT}
  */
-record Terms(
+public record Terms(
         long sizeBytes, int flags, int blockBytesMin, int blockBytesMax, boolean isStructured, long allocationContext) {
 
-    static final long NO_CONTEXT = -1;
+    /** What {@link #allocationContext} is where there is none. */
+    public static final long NO_CONTEXT = -1;
 
     /** The longest request that is made, of data: long enough to cost little, short enough that several are under way. */
     static final int DATA_BYTES_MAX = 256 << 10;
@@ -29,7 +30,8 @@ record Terms(
     private static final int NEEDED_TO_WRITE = Protocol.FLAG_SEND_FLUSH;
     private static final int USED_IF_THERE = Protocol.FLAG_SEND_WRITE_ZEROES;
 
-    boolean isReadOnly() {
+    /** Whether the server refuses writes. */
+    public boolean isReadOnly() {
         return (flags & Protocol.FLAG_READ_ONLY) != 0;
     }
 
@@ -38,7 +40,7 @@ record Terms(
     }
 
     /** Whether a FLUSH on one connection covers all of them. */
-    boolean allowsConnections() {
+    public boolean allowsConnections() {
         return (flags & Protocol.FLAG_CAN_MULTI_CONN) != 0;
     }
 
@@ -54,8 +56,12 @@ record Terms(
         return Math.min(ZERO_BYTES_MAX, blockBytesMax);
     }
 
-    /** Refuses an export that can't be an image, or not a writable one. */
-    void check(RemoteUri uri, boolean readOnly) throws BackingOpenException {
+    /**
+     * Refuses an export that can't be an image, or not a writable one.
+     *
+     * @throws BackingOpenException with what the operator can do about it
+     */
+    public void check(RemoteUri uri, boolean readOnly) throws BackingOpenException {
         if (sizeBytes < 1) {
             throw new BackingOpenException(
                     Reason.EMPTY, "export " + uri + " has " + sizeBytes + " bytes, 1 is the least; name another", null);

@@ -51,10 +51,10 @@ public final class RamDevice implements Device {
     public volatile boolean direct = true;
 
     /** What a thread does that has given a session back: a test may keep it there. */
-    volatile Runnable afterRelease = () -> {};
+    public volatile Runnable afterRelease = () -> {};
 
     /** Whether chunks that hold nothing but zeroes are told to be zeroes, and now and then one to be not loaded. */
-    volatile boolean tellsStates;
+    public volatile boolean tellsStates;
 
     /** The states of each chunk, as {@link Extent} has them; null: all hold data, and nothing else is told of them. */
     public volatile int @Nullable [] chunkStates;

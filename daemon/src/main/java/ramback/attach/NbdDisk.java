@@ -1,0 +1,76 @@
+package ramback.attach;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import ramback.kernelnbd.KernelNbd;
+import ramback.remote.RemoteUri;
+
+/**
+ * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of this generation,
+ * so that it is not even reconnected to one that has lost writes.
+ */
+record NbdDisk(int index, long exportGeneration) implements LocalDisk {
+
+    /** As with every other way, and in the image itself. */
+    private static final int SECTOR_BYTES = 512;
+
+    static NbdDisk make(Offer offer) throws IOException {
+        int index = KernelNbd.connect(
+                offer.socket(),
+                export(offer),
+                new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
+        return new NbdDisk(index, offer.exportGeneration());
+    }
+
+    static NbdDisk recover(AttachRecord record, Offer offer) throws IOException {
+        KernelNbd.reconnect(record.number(), offer.socket(), export(offer));
+        return new NbdDisk(record.number(), offer.exportGeneration());
+    }
+
+    private static String export(Offer offer) {
+        return offer.device().name() + "@" + offer.exportGeneration();
+    }
+
+    static List<AttachRecord> find(Path socket) throws IOException {
+        return KernelNbd.attached().stream()
+                .filter(attached -> isAt(attached.uri(), socket))
+                .map(attached -> new AttachRecord(Via.NBD, attached.index(), AttachRecord.UNKNOWN_GENERATION))
+                .toList();
+    }
+
+    private static boolean isAt(RemoteUri uri, Path socket) {
+        return uri.endpoint() instanceof RemoteUri.Unix(Path path) && path.equals(socket);
+    }
+
+    @Override
+    public Via via() {
+        return Via.NBD;
+    }
+
+    @Override
+    public Path path() {
+        return KernelNbd.path(index);
+    }
+
+    @Override
+    public Optional<AttachRecord> record() {
+        return Optional.of(new AttachRecord(Via.NBD, index, exportGeneration));
+    }
+
+    @Override
+    public boolean isAlive() {
+        return new BlockDevices(Path.of("/")).isConnected(index);
+    }
+
+    @Override
+    public void close() throws IOException {
+        KernelNbd.disconnect(index);
+    }
+
+    @Override
+    public Optional<AttachRecord> leave() {
+        return Optional.empty(); // the socket goes with the process
+    }
+}

@@ -1,0 +1,255 @@
+package ramback.attach;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+import ramback.engine.Refusal;
+
+/** The daemon's side, with ways that only note how they are gone; the kernel has none of their block devices. */
+class AttachmentsTest {
+
+    @TempDir
+    Path directory;
+
+    private final NotingWays ways = new NotingWays();
+
+    private static final class NotingWays implements Ways {
+
+        final List<String> done = new ArrayList<>();
+        final List<AttachRecord> unrecorded = new ArrayList<>();
+        String unavailable = "";
+        boolean isMaking = true;
+        boolean isAlive = true;
+
+        @Override
+        public String unavailable(Via via) {
+            return unavailable;
+        }
+
+        @Override
+        public LocalDisk make(Via via, Offer offer) throws IOException {
+            if (!isMaking) {
+                throw new IOException("the kernel has none");
+            }
+            return new Disk(via, offer.exportGeneration());
+        }
+
+        @Override
+        public LocalDisk recover(AttachRecord record, Offer offer) {
+            done.add("recover " + record.text());
+            return new Disk(record.via(), record.exportGeneration());
+        }
+
+        @Override
+        public List<AttachRecord> find(Path of, Path socket) {
+            return unrecorded;
+        }
+
+        @Override
+        public void remove(AttachRecord record) {
+            done.add("remove " + record.text());
+        }
+
+        /** Number 7 of its kind. */
+        private final class Disk implements LocalDisk {
+
+            private final Via via;
+            private final long generation;
+
+            Disk(Via via, long generation) {
+                this.via = via;
+                this.generation = generation;
+            }
+
+            @Override
+            public Via via() {
+                return via;
+            }
+
+            @Override
+            public Path path() {
+                return Path.of("/dev/" + via.word() + "7");
+            }
+
+            @Override
+            public Optional<AttachRecord> record() {
+                return Optional.of(new AttachRecord(via, 7, generation));
+            }
+
+            @Override
+            public boolean isAlive() {
+                return isAlive;
+            }
+
+            @Override
+            public void close() {
+                done.add("close " + via.word());
+            }
+
+            @Override
+            public Optional<AttachRecord> leave() {
+                done.add("leave " + via.word());
+                return via == Via.FUSE ? Optional.of(new AttachRecord(via, 33, generation)) : Optional.empty();
+            }
+        }
+    }
+
+    /** As much of a device as has a name. */
+    private static final class NamedDevice implements Device {
+        @Override
+        public String name() {
+            return "disk";
+        }
+
+        @Override
+        public long sizeBytes() {
+            return 4096;
+        }
+
+        @Override
+        public int chunkBytes() {
+            return 4096;
+        }
+
+        @Override
+        public boolean readOnly() {
+            return false;
+        }
+
+        @Override
+        public int sessionCountMax() {
+            return 1;
+        }
+
+        @Override
+        public DeviceSession openSession() {
+            throw new IllegalStateException();
+        }
+    }
+
+    private Attachments attachments(long exportGeneration) {
+        Offer offer = new Offer(
+                new NamedDevice(), directory, directory.resolve("nbd.sock"), exportGeneration, List.of());
+        return new Attachments(offer, ways, new Tools(Map.of()));
+    }
+
+    private String record() throws IOException {
+        Path file = directory.resolve("attachment");
+        return Files.exists(file) ? Files.readString(file).strip() : "";
+    }
+
+    @Test
+    void whatIsAttachedIsRecordedAndIsForgottenWithIt() throws Exception {
+        Attachments attachments = attachments(3);
+        assertThat(attachments.report()).isNull();
+        assertThat(attachments.attach(Via.UBLK).path()).isEqualTo(Path.of("/dev/ublk7"));
+        assertThat(record()).isEqualTo("ublk 7 3");
+        assertThat(attachments.report()).isNotNull();
+        attachments.detach();
+        assertThat(ways.done).containsExactly("close ublk");
+        assertThat(record()).isEmpty();
+        assertThat(attachments.report()).isNull();
+        attachments.detach();
+        assertThat(ways.done).hasSize(1);
+    }
+
+    @Test
+    void theSameWayAgainIsTheSameAndAnotherOneIsRefused() throws Exception {
+        Attachments attachments = attachments(0);
+        LocalDisk first = attachments.attach(Via.NBD);
+        assertThat(attachments.attach(Via.NBD)).isSameAs(first);
+        assertThatThrownBy(() -> attachments.attach(Via.FUSE))
+                .isInstanceOf(Refusal.class)
+                .hasMessage("disk is attached by nbd already (/dev/nbd7); 'ramback detach disk' first");
+    }
+
+    @Test
+    void whatWasTakenAwayByHandIsGivenUpAndMadeAgain() throws Exception {
+        Attachments attachments = attachments(0);
+        LocalDisk first = attachments.attach(Via.UBLK);
+        ways.isAlive = false;
+        assertThat(attachments.attach(Via.UBLK)).isNotSameAs(first);
+        assertThat(ways.done).containsExactly("close ublk");
+    }
+
+    @Test
+    void aWayThatCannotBeGoneIsRefusedWithTheReasonAndLeavesNothing() throws Exception {
+        Attachments attachments = attachments(0);
+        ways.unavailable = "no module; load it";
+        assertThatThrownBy(() -> attachments.attach(Via.NBD)).hasMessage("no nbd: no module; load it");
+        ways.unavailable = "";
+        ways.isMaking = false;
+        assertThatThrownBy(() -> attachments.attach(Via.NBD)).hasMessage("no nbd: the kernel has none");
+        assertThat(record()).isEmpty();
+        assertThat(attachments.report()).isNull();
+    }
+
+    @Test
+    void aStopIsRefusedAsLongAsItIsAttached() throws Exception {
+        Attachments attachments = attachments(0);
+        attachments.checkStop();
+        attachments.attach(Via.UBLK);
+        assertThatThrownBy(attachments::checkStop)
+                .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.kind()).isEqualTo(Refusal.Kind.PROTECTED))
+                .hasMessageContaining("'ramback detach disk' first");
+        attachments.detach();
+        attachments.checkStop();
+    }
+
+    @Test
+    void aDaemonThatStopsTakesItAwayAndAttachesNothingMore() throws Exception {
+        Attachments attachments = attachments(0);
+        attachments.attach(Via.UBLK);
+        attachments.close();
+        assertThat(ways.done).containsExactly("close ublk");
+        assertThat(record()).isEmpty();
+        assertThatThrownBy(() -> attachments.attach(Via.UBLK)).hasMessage("disk is stopping");
+    }
+
+    @Test
+    void aDaemonThatIsReplacedLeavesTheRecord() throws Exception {
+        Attachments attachments = attachments(5);
+        attachments.attach(Via.UBLK);
+        attachments.leave();
+        assertThat(ways.done).containsExactly("leave ublk");
+        assertThat(record()).isEqualTo("ublk 7 5");
+        assertThat(attachments.keptDescriptors()).isEmpty();
+    }
+
+    @Test
+    void ofFuseTheDescriptorGoesAlong() throws Exception {
+        Attachments attachments = attachments(5);
+        attachments.attach(Via.FUSE);
+        attachments.leave();
+        assertThat(record()).isEqualTo("fuse 33 5");
+        assertThat(attachments.keptDescriptors()).containsExactly(33);
+    }
+
+    @Test
+    void aRecordOfWhatIsGoneIsForgotten() throws Exception {
+        new AttachRecord(Via.UBLK, 9_999, 0).write(directory);
+        attachments(0).recover();
+        assertThat(ways.done).isEmpty();
+        assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void aBlockDeviceThatNobodyWasToldOfIsRemoved() {
+        ways.unrecorded.add(new AttachRecord(Via.UBLK, 4, AttachRecord.UNKNOWN_GENERATION));
+        Attachments attachments = attachments(0);
+        attachments.recover();
+        assertThat(ways.done).containsExactly("remove ublk 4 -1");
+        assertThat(attachments.report()).isNull();
+    }
+}

@@ -1,0 +1,502 @@
+package ramback.ublk;
+
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import ramback.device.Device;
+import ramback.device.DeviceSession;
+import ramback.device.TooManySessionsException;
+import ramback.posix.Errno;
+import ramback.posix.Posix;
+import ramback.posix.PosixException;
+
+/**
+ * A device as a block device of this machine, {@code /dev/ublkbN}, through the kernel's driver ublk_drv (Linux 6.5): no
+ * socket in between, and it outlives the process that serves it. Where that ends in whatever way but {@link #close}, requests wait
+ * until somebody {@link #recover recovers} it; those in flight are then served, some of them for a second time.
+ *
+ * <p>Needs CAP_SYS_ADMIN. Takes a session of the device, and two threads, for each of its queues. The methods are safe for use by many threads,
+ * {@link #close} and {@link #leave} one after the other.
+ */
+public final class UblkDevice implements AutoCloseable {
+
+    /** How many requests of each queue are in flight at most. */
+    static final int QUEUE_DEPTH = 128;
+
+    private static final Logger LOG = System.getLogger(UblkDevice.class.getPackageName());
+
+    private static final Path DEVICES = Path.of("/dev");
+    private static final String CHARACTER_DEVICE = "ublkc";
+    private static final String BLOCK_DEVICE = "ublkb";
+
+    private static final long FLAGS = DeviceInfo.F_USER_COPY
+            | DeviceInfo.F_USER_RECOVERY
+            | DeviceInfo.F_USER_RECOVERY_REISSUE
+            | DeviceInfo.F_CMD_IOCTL_ENCODE;
+
+    /** CAP_SYS_ADMIN of capabilities(7), in the mask of proc(5). */
+    private static final long CAP_SYS_ADMIN = 1L << 21;
+
+    /** How long requests in flight may take when the block device is stopped, before they fail. */
+    private static final Duration STOP_PATIENCE = Duration.ofSeconds(30);
+
+    /** How long is waited for those who still have a deleted device open. It goes with the last of them. */
+    private static final Duration DELETE_PATIENCE = Duration.ofSeconds(2);
+
+    /**
+     * How long is waited for the driver to have seen the end of who served a device. It needs some milliseconds, but where every
+     * tag was in flight, it looks only when a request has taken 30 s.
+     */
+    private static final Duration QUIESCE_PATIENCE = Duration.ofSeconds(90);
+
+    private static final long LOOK_NANOS = Duration.ofMillis(20).toNanos();
+
+    private final int id;
+    private final int fd;
+    private final QueueGroup group;
+    private final List<QueueServer> queues;
+    private final List<Thread> threads = Collections.synchronizedList(new ArrayList<>());
+    private boolean isEnded; // guarded by this
+
+    private UblkDevice(int id, int fd, QueueGroup group, List<QueueServer> queues) {
+        this.id = id;
+        this.fd = fd;
+        this.group = group;
+        this.queues = queues;
+    }
+
+    // ------------------------------------------------------------------------------------------------- what is there
+
+    /**
+     * Says in one line why there can be no such block device here, and what to do about it; empty where nothing speaks
+     * against it.
+     */
+    public static Optional<String> unavailable() {
+        if (!Files.exists(Control.PATH)) {
+            return Optional.of("there is no " + Control.PATH
+                    + ": load the kernel's module ublk_drv (modprobe ublk_drv; Linux 6.5 or newer)");
+        }
+        if (!mayAdministrate()) {
+            return Optional.of("ublk needs CAP_SYS_ADMIN: run as root");
+        }
+        try (Control control = new Control()) {
+            return missing(control.features());
+        } catch (PosixException e) {
+            return Optional.of(reason(e));
+        }
+    }
+
+    private static Optional<String> missing(long features) {
+        return (features & FLAGS) == FLAGS
+                ? Optional.empty()
+                : Optional.of("the kernel's ublk driver is too old (its features are 0x" + Long.toHexString(features)
+                        + ", 0x" + Long.toHexString(FLAGS) + " are needed): use Linux 6.5 or newer");
+    }
+
+    private static String reason(PosixException e) {
+        if (e.call().equals("io_uring_setup")) {
+            return "io_uring is not to be had (" + e.text() + "): look at sysctl kernel.io_uring_disabled";
+        }
+        if (e.call().equals("ublk GET_FEATURES")) {
+            return "the kernel's ublk driver is too old (" + e.text() + "): use Linux 6.5 or newer";
+        }
+        return e.call() + ": " + e.text();
+    }
+
+    private static boolean mayAdministrate() {
+        try (var lines = Files.lines(Path.of("/proc/self/status"))) {
+            return lines.filter(line -> line.startsWith("CapEff:"))
+                    .mapToLong(line -> Long.parseUnsignedLong(
+                            line.substring("CapEff:".length()).strip(), 16))
+                    .anyMatch(capabilities -> (capabilities & CAP_SYS_ADMIN) != 0);
+        } catch (IOException | NumberFormatException e) {
+            return true; // then the driver will say it
+        }
+    }
+
+    /**
+     * The ids of the block devices that were made for this owner, whoever serves them now, or nobody; empty where there is no
+     * such driver.
+     *
+     * @param owner as {@link #create} was told
+     */
+    public static List<Integer> find(String owner) throws UblkException {
+        if (!Files.exists(Control.PATH)) {
+            return List.of();
+        }
+        List<Integer> found = new ArrayList<>();
+        try (Control control = new Control();
+                DirectoryStream<Path> nodes =
+                        Files.newDirectoryStream(DEVICES, CHARACTER_DEVICE + "[0-9]*")) {
+            for (Path node : nodes) {
+                int candidate = Integer.parseInt(node.getFileName().toString().substring(CHARACTER_DEVICE.length()));
+                if (hasMark(control, candidate, DeviceInfo.markOf(owner))) {
+                    found.add(candidate);
+                }
+            }
+        } catch (IOException e) {
+            throw new UblkException("cannot look for ublk devices: " + e.getMessage(), e);
+        }
+        Collections.sort(found);
+        return found;
+    }
+
+    private static boolean hasMark(Control control, int id, long mark) throws PosixException {
+        try {
+            return control.info(id).mark() == mark;
+        } catch (PosixException e) {
+            if (Control.isGone(e)) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    /** Where the block device of an id is. */
+    public static Path pathOf(int id) {
+        return DEVICES.resolve(BLOCK_DEVICE + id);
+    }
+
+    // ------------------------------------------------------------------------------------------------- make, recover
+
+    /**
+     * Makes a block device; returns when it is there and its partitions are known. What fails leaves nothing behind.
+     *
+     * @param owner what tells this device from all others of this machine; kept by the kernel with the block device, as a checksum
+     * @param queueCount how many queues, 1 or more; the kernel takes no more than there are processors
+     * @throws UblkException when the driver refuses, or the device has too few sessions left
+     */
+    public static UblkDevice create(Device device, String owner, int queueCount) throws UblkException {
+        Parameters parameters = Parameters.of(device);
+        if (parameters.sizeBytes() == 0) {
+            throw new UblkException("device " + device.name() + " has " + device.sizeBytes()
+                    + " bytes; a block device needs a sector of 512 at least");
+        }
+        DeviceInfo wanted = new DeviceInfo(
+                queueCount,
+                QUEUE_DEPTH,
+                DeviceInfo.DEAD,
+                Parameters.REQUEST_BYTES_MAX,
+                DeviceInfo.ANY_ID,
+                0,
+                FLAGS,
+                DeviceInfo.markOf(owner));
+        try (Control control = new Control()) {
+            DeviceInfo info = control.add(wanted);
+            try {
+                if ((info.flags() & FLAGS) != FLAGS) {
+                    throw new UblkException(missing(info.flags()).orElseThrow());
+                }
+                control.setParameters(info.id(), parameters);
+                return serve(device, info, control::start);
+            } catch (IOException | RuntimeException | Error e) {
+                undo(info.id(), e);
+                throw e;
+            }
+        } catch (UblkException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new UblkException("no block device for " + device.name() + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Through a control device of its own: in the one that failed there may be a command that does not end. */
+    private static void undo(int id, Throwable failure) {
+        try (Control control = new Control()) {
+            control.delete(id, patience(DELETE_PATIENCE));
+        } catch (PosixException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    /**
+     * Serves a block device again that another process, or {@link #leave}, has left, with the requests that wait. What fails
+     * leaves it as it is.
+     *
+     * @param device of the same name and size, and with the same content
+     * @param owner as {@link #create} was told
+     * @param id what {@link #id()} was
+     * @throws UblkException when there is no such block device, when it is another one's, or somebody still serves it
+     */
+    public static UblkDevice recover(Device device, String owner, int id) throws UblkException {
+        try (Control control = new Control()) {
+            DeviceInfo info = control.info(id);
+            String which = pathOf(id) + " ";
+            if (info.mark() != DeviceInfo.markOf(owner)) {
+                throw new UblkException(which + "was not made for " + device.name() + ": attach that anew");
+            }
+            long sizeBytes = control.sizeBytes(id);
+            long wantedBytes = Parameters.of(device).sizeBytes();
+            if (sizeBytes != wantedBytes) {
+                throw new UblkException(which + "has " + sizeBytes + " bytes, " + device.name() + " has " + wantedBytes
+                        + " now: detach it and attach it anew");
+            }
+            beginRecovery(control, id);
+            return serve(device, info, control::endRecovery);
+        } catch (UblkException e) {
+            throw e;
+        } catch (PosixException e) {
+            throw new UblkException(
+                    Control.isGone(e)
+                            ? "there is no " + pathOf(id) + ": attach " + device.name() + " anew"
+                            : pathOf(id) + " is not recovered: " + e.getMessage(),
+                    e);
+        } catch (IOException e) {
+            throw new UblkException(pathOf(id) + " is not recovered: " + e.getMessage(), e);
+        }
+    }
+
+    private static void beginRecovery(Control control, int id) throws IOException {
+        BooleanSupplier goesOn = patience(QUIESCE_PATIENCE);
+        while (true) {
+            DeviceInfo info = control.info(id);
+            if (info.state() == DeviceInfo.DEAD) {
+                throw new UblkException(pathOf(id) + " was stopped: detach it and attach it anew");
+            }
+            try {
+                control.startRecovery(id);
+                return;
+            } catch (PosixException e) {
+                if (e.errno() == Errno.EINVAL && info.state() == DeviceInfo.QUIESCED) {
+                    return; // an earlier recovery was cut off before it had fetched anything
+                }
+                if (e.errno() != Errno.EBUSY) {
+                    throw e;
+                }
+            }
+            if (!goesOn.getAsBoolean()) {
+                throw new UblkException(pathOf(id) + " is still served, by process " + info.serverPid()
+                        + ": end that first");
+            }
+            LockSupport.parkNanos(LOOK_NANOS);
+        }
+    }
+
+    /** Answers true for so long. */
+    private static BooleanSupplier patience(Duration patience) {
+        long deadlineNanos = System.nanoTime() + patience.toNanos();
+        return () -> System.nanoTime() - deadlineNanos < 0;
+    }
+
+    /** The command that lets requests come, once all tags have been fetched. */
+    private interface Opening {
+        boolean open(int id, BooleanSupplier whileWaiting) throws PosixException;
+    }
+
+    private static UblkDevice serve(Device device, DeviceInfo info, Opening opening) throws IOException {
+        UblkDevice made = prepare(device, info);
+        try {
+            made.begin(opening);
+            return made;
+        } catch (IOException | RuntimeException | Error e) {
+            made.leave();
+            throw e;
+        }
+    }
+
+    /** Opens the character device and what each queue needs, and starts nothing yet. */
+    private static UblkDevice prepare(Device device, DeviceInfo info) throws IOException {
+        int fd = Posix.open(DEVICES.resolve(CHARACTER_DEVICE + info.id()), Posix.O_RDWR, 0);
+        QueueGroup group = new QueueGroup(info.queueCount());
+        List<QueueServer> queues = new ArrayList<>();
+        try {
+            for (int number = 0; number < info.queueCount(); number++) {
+                queues.add(prepareQueue(device, info, fd, number, group));
+            }
+            group.set(List.copyOf(queues));
+            return new UblkDevice(info.id(), fd, group, List.copyOf(queues));
+        } catch (IOException | RuntimeException | Error e) {
+            queues.forEach(QueueServer::discard);
+            Posix.close(fd);
+            throw e;
+        }
+    }
+
+    private static QueueServer prepareQueue(Device device, DeviceInfo info, int fd, int number, QueueGroup group)
+            throws IOException {
+        DeviceSession session = openSession(device, info.queueCount());
+        try {
+            RingQueue queue = new RingQueue(fd, number, info.depth());
+            return new QueueServer("ublk-" + info.id() + "-" + number, queue, session, group);
+        } catch (PosixException | RuntimeException | Error e) {
+            session.close();
+            session.release();
+            session.release();
+            throw e;
+        }
+    }
+
+    private static DeviceSession openSession(Device device, int queueCount) throws UblkException {
+        try {
+            return device.openSession();
+        } catch (TooManySessionsException e) {
+            throw new UblkException(
+                    "device " + device.name() + " has too few clients left for " + queueCount
+                            + " queues: raise --max-clients",
+                    e);
+        }
+    }
+
+    private void begin(Opening opening) throws IOException {
+        for (int number = 0; number < queues.size(); number++) {
+            QueueServer queue = queues.get(number);
+            start("ublk-reply-" + id + "-" + number, queue::runReplies);
+            start("ublk-" + id + "-" + number, queue::run);
+        }
+        awaitFetched();
+        checkFailure();
+        BooleanSupplier goesOn = () -> group.phase() != QueueGroup.Phase.LEAVING;
+        if (!opening.open(id, goesOn)) {
+            throw new UblkException("the requests of " + pathOf(id) + " cannot be served");
+        }
+        checkFailure();
+        group.enter(QueueGroup.Phase.SERVING);
+        checkFailure();
+    }
+
+    private void start(String name, Runnable task) {
+        Thread thread = Thread.ofPlatform().daemon().name(name).unstarted(task);
+        threads.add(thread);
+        thread.start();
+    }
+
+    private void awaitFetched() throws UblkException {
+        try {
+            group.awaitFetched();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new UblkException("interrupted", e);
+        }
+    }
+
+    private void checkFailure() throws UblkException {
+        Throwable failure = group.failure();
+        if (failure != null) {
+            throw new UblkException("the requests of " + pathOf(id) + " cannot be served: " + failure, failure);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------- while it is there
+
+    /** The number of the block device, by which it can be recovered or removed. */
+    public int id() {
+        return id;
+    }
+
+    /** Where the block device is. */
+    public Path path() {
+        return pathOf(id);
+    }
+
+    /** Whether requests are served; false once it was closed or left, was stopped by somebody else, or has failed. */
+    public boolean isAlive() {
+        return group.isAlive();
+    }
+
+    // ------------------------------------------------------------------------------------------------- end
+
+    /**
+     * Stops the block device, waits for what is in flight, 30 s at most, and deletes it. Who still has it open, as a mounted
+     * filesystem, gets errors from then on.
+     *
+     * @throws UblkException when the driver refuses; the threads have ended all the same
+     */
+    @Override
+    public synchronized void close() throws UblkException {
+        if (isEnded) {
+            return;
+        }
+        group.enter(QueueGroup.Phase.STOPPING);
+        try (Control control = new Control()) {
+            BooleanSupplier goesOn = patience(STOP_PATIENCE);
+            control.stop(id, () -> {
+                if (!goesOn.getAsBoolean()) {
+                    group.enter(QueueGroup.Phase.FAILING);
+                }
+                return true;
+            });
+        } catch (PosixException e) {
+            if (!Control.isGone(e)) {
+                throw new UblkException(path() + " is not stopped: " + e.getMessage(), e);
+            }
+        } finally {
+            end();
+        }
+        delete(id);
+    }
+
+    /**
+     * Ends the threads and leaves the block device, for the next process or {@link #recover}: requests wait, also those in
+     * flight. Does not wait for the device.
+     */
+    public synchronized void leave() {
+        if (!isEnded) {
+            end();
+        }
+    }
+
+    private void end() {
+        isEnded = true;
+        group.enter(QueueGroup.Phase.LEAVING);
+        boolean interrupted = false;
+        for (Thread thread : threads) {
+            while (thread.isAlive()) {
+                try {
+                    thread.join();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        try {
+            Posix.close(fd);
+        } catch (PosixException e) {
+            LOG.log(Level.WARNING, () -> path() + " is not closed: " + e.getMessage());
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /**
+     * Removes a block device that this program made and nobody serves: what waits for it fails. One that is not there is
+     * no error.
+     *
+     * @throws UblkException when it is none of this program's, or the driver refuses
+     */
+    public static void remove(int id) throws UblkException {
+        try (Control control = new Control()) {
+            if (!control.info(id).isOurs()) {
+                throw new UblkException(pathOf(id) + " was not made by ramback: remove it with what made it");
+            }
+        } catch (PosixException e) {
+            if (Control.isGone(e)) {
+                return;
+            }
+            throw new UblkException(pathOf(id) + " is not removed: " + e.getMessage(), e);
+        }
+        delete(id);
+    }
+
+    private static void delete(int id) throws UblkException {
+        try (Control control = new Control()) {
+            if (!control.delete(id, patience(DELETE_PATIENCE))) {
+                LOG.log(Level.INFO, () -> pathOf(id) + " goes when the last who has it open closes it");
+            }
+        } catch (PosixException e) {
+            if (!Control.isGone(e)) {
+                throw new UblkException(pathOf(id) + " is not deleted: " + e.getMessage(), e);
+            }
+        }
+    }
+}
