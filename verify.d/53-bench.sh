@@ -39,6 +39,11 @@ uses_as_a_device() {
     figures block
 }
 
+attaches() {
+    suite attach --only attach --match '^fio 4K read QD1$'
+    figures attach
+}
+
 counts_calls() {
     suite calls --only calls --match '^(4K read QD32|allocations in unsafe)' --peers none
     figures calls
@@ -94,6 +99,7 @@ else
 fi
 if [[ $(id -u) == 0 && -e /dev/fuse ]] && have mkfs.ext4; then
     check 'as a block device, with a filesystem' uses_as_a_device
+    check 'attached, against other block devices' attaches
 else
     skip 'as a block device, with a filesystem' 'needs root, /dev/fuse and mkfs.ext4'
 fi

@@ -42,6 +42,13 @@ def block(servers):
             assert all(positive(figure) for figure in turn.values()), (name, turn)
 
 
+def attach(ways):
+    assert set(ways) == {"ramback attach, FUSE", "nbdfuse over our NBD", "tmpfs file"}, list(ways)
+    for name, turns in ways.items():
+        for turn in turns:
+            assert set(turn) == {"fio 4K read QD1"} and all(positive(figure) for figure in turn.values()), (name, turn)
+
+
 def calls(lines):
     counted = lines.pop("4K read QD32")
     # More than one request at a time was there, so there are fewer calls than requests.
@@ -73,7 +80,7 @@ def main():
         said = json.load(file)
     assert positive(said["machine"]["memoryMib"]) and said["machine"]["revision"], said["machine"]
     assert said[part], f"nothing was measured: {said}"
-    {"serve": serve, "bare": bare, "block": block, "calls": calls}[part](said[part])
+    {"serve": serve, "bare": bare, "block": block, "attach": attach, "calls": calls}[part](said[part])
     tables(page)
 
 

@@ -110,11 +110,18 @@ def requests_per_second(shop, device, test, seconds):
 def turn_of(shop, server, tests, tar, seconds):
     """One server's turn at everything; returns a figure a test."""
     device, detach = shop.attach(server.uri)
+    found = measure(shop, device, tests, tar, seconds, server.settle)
+    detach()
+    return found
+
+
+def measure(shop, device, tests, tar, seconds, settle):
+    """Everything on one block device, each on a server that works on nothing else; returns a figure a test."""
     found = {}
     for test in tests:
         if isinstance(test, OnDevice):
             found[test.name] = requests_per_second(shop, device, test, seconds)
-            server.settle()
+            settle()
     if any(isinstance(test, OnFiles) for test in tests):
         run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", device)
         directory, unmount = shop.mount(device)
@@ -122,10 +129,9 @@ def turn_of(shop, server, tests, tar, seconds):
             if isinstance(test, OnFiles):
                 place = os.path.join(directory, str(len(found)))
                 os.mkdir(place)
-                server.settle()
+                settle()
                 found[test.name] = test.work(place, tar)
         unmount()
-    detach()
     return found
 
 

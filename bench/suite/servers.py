@@ -251,6 +251,13 @@ def ramback_command(shop, *arguments):
     return run(RAMBACK, *arguments, env={**os.environ, **ramback_environment(shop)})
 
 
+def ramback_attach(shop, name, via):
+    """Makes a block device of a device, as a user does; returns its path and what takes it apart again."""
+    stack = shop.enter_context(contextlib.ExitStack())
+    stack.callback(ramback_command, shop, "detach", name)
+    return ramback_command(shop, "attach", name, "--via", via).strip(), stack.close
+
+
 def ramback_stop(server):
     """Stops a device cleanly: everything it holds is in its image afterwards."""
     stop(server.process)
