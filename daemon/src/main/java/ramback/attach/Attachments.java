@@ -258,10 +258,13 @@ public final class Attachments {
     private void recover(AttachRecord record) {
         String path = record.via() == Via.FUSE ? offer.fuseDirectory().toString() : "/dev/" + record.diskName();
         try {
-            if (record.exportGeneration() == offer.exportGeneration()) {
-                disk = ways.recover(record, offer);
+            if (offer.goesOnFrom(record)) {
+                LocalDisk recovered = ways.recover(record, offer);
+                disk = recovered;
                 if (record.via() == Via.FUSE) {
                     forget(); // the descriptor is this process's alone
+                } else {
+                    recovered.record().ifPresent(this::keep); // it is of this life now
                 }
                 LOG.log(Level.INFO, path + " is served again");
                 return;
@@ -271,8 +274,8 @@ public final class Attachments {
             LOG.log(
                     Level.WARNING,
                     path
-                            + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
-                            + " not go on; unmount that, check its filesystem, then 'ramback attach " + name()
+                            + " was removed: it was of another image, or writes that it had been told of as done were lost, so"
+                            + " what was mounted of it must not go on; unmount that, check its filesystem, then 'ramback attach " + name()
                             + "' again");
         } catch (IOException e) {
             LOG.log(

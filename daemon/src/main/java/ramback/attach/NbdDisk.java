@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import ramback.engine.DeviceLife;
 import ramback.kernelnbd.KernelNbd;
 import ramback.remote.RemoteUri;
 
@@ -11,7 +12,7 @@ import ramback.remote.RemoteUri;
  * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of
  * this generation, so that it is not even reconnected to one that has lost writes.
  */
-record NbdDisk(int index, long exportGeneration) implements LocalDisk {
+record NbdDisk(int index, DeviceLife life) implements LocalDisk {
 
     /** As with every other way, and in the image itself. */
     private static final int SECTOR_BYTES = 512;
@@ -21,22 +22,22 @@ record NbdDisk(int index, long exportGeneration) implements LocalDisk {
                 offer.socket(),
                 export(offer),
                 new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
-        return new NbdDisk(index, offer.exportGeneration());
+        return new NbdDisk(index, offer.life());
     }
 
     static NbdDisk recover(AttachRecord record, Offer offer) throws IOException {
         KernelNbd.reconnect(record.number(), offer.socket(), export(offer));
-        return new NbdDisk(record.number(), offer.exportGeneration());
+        return new NbdDisk(record.number(), offer.life());
     }
 
     private static String export(Offer offer) {
-        return offer.device().name() + "@" + offer.exportGeneration();
+        return offer.device().name() + "@" + offer.life().exportGeneration();
     }
 
     static List<AttachRecord> find(Path socket) throws IOException {
         return KernelNbd.attached().stream()
                 .filter(attached -> isAt(attached.uri(), socket))
-                .map(attached -> new AttachRecord(Via.NBD, attached.index(), AttachRecord.UNKNOWN_GENERATION))
+                .map(attached -> new AttachRecord(Via.NBD, attached.index(), AttachRecord.UNKNOWN_LIFE))
                 .toList();
     }
 
@@ -56,7 +57,7 @@ record NbdDisk(int index, long exportGeneration) implements LocalDisk {
 
     @Override
     public Optional<AttachRecord> record() {
-        return Optional.of(new AttachRecord(Via.NBD, index, exportGeneration));
+        return Optional.of(new AttachRecord(Via.NBD, index, life));
     }
 
     @Override

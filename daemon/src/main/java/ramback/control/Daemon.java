@@ -245,7 +245,8 @@ public final class Daemon {
                 engine.device(),
                 options.runDirectory().of(name),
                 options.socket(),
-                engine.exportGeneration(),
+                engine.life(),
+                engine.generationBefore(),
                 ControlFiles.of(new Control(), options.screen()));
         return new Attachments(offer, options.ways(), new Tools(System.getenv()));
     }

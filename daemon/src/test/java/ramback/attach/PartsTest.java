@@ -89,7 +89,7 @@ class PartsTest {
 
     @Test
     void aRecordedBlockDeviceIsFoundAsLongAsItIsThere() throws IOException {
-        AttachRecord record = new AttachRecord(Via.UBLK, 2, 5);
+        AttachRecord record = new AttachRecord(Via.UBLK, 2, FakeMachine.life(5));
         record.write(directory);
         assertThat(parts().isNone()).isTrue();
         machine.disk("ublkb2", "259:4").mount("259:4", "/srv", "xfs", "/dev/ublkb2");
@@ -101,7 +101,7 @@ class PartsTest {
 
     @Test
     void aBlockDeviceOfNbdIsThereOnlyWhileItIsConnected() throws IOException {
-        new AttachRecord(Via.NBD, 0, 5).write(directory);
+        new AttachRecord(Via.NBD, 0, FakeMachine.life(5)).write(directory);
         machine.disk("nbd0", "43:0");
         assertThat(parts().isNone()).isTrue();
         machine.attribute("nbd0", "pid", "4711");
