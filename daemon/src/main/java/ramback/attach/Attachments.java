@@ -321,20 +321,33 @@ public final class Attachments {
             return;
         }
         Teardown teardown = teardown();
+        boolean isDone = isDone(() -> warnOf(teardown.cutOff()));
+        isDone &= isDone(teardown::removeLink);
+        isDone &= isDone(() -> warnOf(teardown.releaseAnyway()));
+        if (present != null) {
+            isDone &= isDone(() -> close(present));
+        }
+        isDone &= isDone(() -> teardown.removeDead(ways, offer.socket()));
+        if (isDone) {
+            LOG.log(Level.INFO, name() + " was detached for the stop: " + teardown.summary());
+        }
+    }
+
+    /** A part of the stop, which is tried whatever came of the part before. */
+    private interface Step {
+        void take() throws Refusal, InterruptedException;
+    }
+
+    private boolean isDone(Step step) {
         try {
-            warnOf(teardown.cutOff());
-            teardown.removeLink();
-            warnOf(teardown.releaseAnyway());
-            if (present != null) {
-                close(present);
-            }
-            teardown.removeDead(ways, offer.socket());
-        } catch (Refusal e) {
+            step.take();
+            return true;
+        } catch (Refusal | RuntimeException e) {
             LOG.log(Level.WARNING, "not everything of " + name() + " could be detached: " + e.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        LOG.log(Level.INFO, name() + " was detached for the stop: " + teardown.summary());
+        return false;
     }
 
     private void warnOf(List<String> lost) {

@@ -43,6 +43,7 @@ class AttachmentsTest {
         String unavailable = "";
         boolean isMaking = true;
         boolean isAlive = true;
+        boolean isBroken;
 
         @Override
         public String unavailable(Via via) {
@@ -107,6 +108,9 @@ class AttachmentsTest {
             @Override
             public void close() {
                 done.add("close " + via.word());
+                if (isBroken) {
+                    throw new IllegalStateException("broken");
+                }
             }
 
             @Override
@@ -235,6 +239,15 @@ class AttachmentsTest {
         assertThat(ways.done).containsExactly("close ublk");
         assertThat(record()).isEmpty();
         assertThatThrownBy(() -> attachments.attach(Via.UBLK)).hasMessage("disk is stopping");
+    }
+
+    @Test
+    void aStopIsNotKeptUpByWhatGoesWrongInIt() throws Exception {
+        Attachments attachments = attachments(0);
+        attachments.attach(Via.UBLK);
+        ways.isBroken = true;
+        attachments.close();
+        assertThat(ways.done).containsExactly("close ublk");
     }
 
     @Test

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,6 +48,17 @@ class ToolsTest {
         assertThat(result.isDone()).isTrue();
         assertThat(result.out()).hasSize(64 << 10);
         assertThat(result.err()).hasSize(64 << 10);
+    }
+
+    @Test
+    void aProgramThatDoesNotEndInTimeIsKilledAndHasFailed() throws Exception {
+        script("sleeper", "echo $$ >" + directory + "/pid; exec sleep 1000\n");
+        Tools hasty = new Tools(Map.of("PATH", directory.toString()), Duration.ofSeconds(1));
+        Tools.Result result = hasty.run("nobody", "sleeper");
+        assertThat(result.isDone()).isFalse();
+        assertThat(result.reason()).isEqualTo("sleeper did not end within 1 s");
+        long pid = Long.parseLong(Files.readString(directory.resolve("pid")).strip());
+        ProcessHandle.of(pid).ifPresent(process -> process.onExit().join());
     }
 
     @Test
