@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -46,6 +47,22 @@ record MountTable(List<Mount> mounts) {
     List<Mount> at(Path directory) {
         String name = directory.toString();
         return where(mount -> mount.directory().equals(name));
+    }
+
+    /**
+     * What lies over a mount, so that its directory leads elsewhere; none where it leads there, or the mount is gone.
+     */
+    Optional<Mount> coverOf(Mount mount) {
+        int at = mounts.indexOf(mount);
+        return at < 0
+                ? Optional.empty()
+                : mounts.subList(at + 1, mounts.size()).stream()
+                        .filter(later -> isCovering(later.directory(), mount.directory()))
+                        .findFirst();
+    }
+
+    private static boolean isCovering(String directory, String other) {
+        return other.equals(directory) || other.startsWith(directory.equals("/") ? "/" : directory + "/");
     }
 
     /** What satisfies a condition, in the order in which it was mounted. */

@@ -1,14 +1,13 @@
 package ramback.attach;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import ramback.engine.Refusal;
@@ -25,6 +24,10 @@ public final class Teardown {
 
     /** For how long those are waited for who open each new device for a moment, such as udev. */
     private static final int PASSING_POLLS_MAX = 150;
+
+    /** What is known of a block device that is taken though nobody who takes it is seen. */
+    private static final String CLAIMED =
+            "mounted where it can't be seen from here (a container, or a service with mounts of its own), or frozen";
 
     private final Path directory;
     private final String name;
@@ -73,23 +76,57 @@ public final class Teardown {
         Parts parts = parts();
         checkHolders(parts);
         for (Mount mount : MountTable.unmountable(parts.filesystems())) {
+            Optional<Mount> cover = coverOf(mount);
+            if (cover.isPresent()) {
+                throw failed(covered(mount, cover.get()) + "; unmount that, then 'ramback detach " + name + "' again");
+            }
+            sync(mount);
             Tools.Result result = tools.run("mount", "umount", mount.directory());
-            if (!result.isDone() && isMounted(mount)) {
+            if (isMounted(mount)) {
                 throw failed(inUse(mount, result) + "; then 'ramback detach " + name + "' again");
             }
             taken.add("unmounted " + mount.directory());
         }
     }
 
+    /**
+     * Has a filesystem written out: its unmounting does that only where no other mount namespace has it mounted too.
+     * Where it can't be, its unmounting fares no better, and says why.
+     */
+    private void sync(Mount mount) throws Refusal, InterruptedException {
+        tools.run("coreutils", "sync", "-f", mount.directory());
+    }
+
+    /** What lies over a mount, so that its directory leads to that instead. */
+    private static Optional<Mount> coverOf(Mount mount) throws Refusal {
+        try {
+            return MountTable.read(ROOT).coverOf(mount);
+        } catch (IOException e) {
+            throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
+        }
+    }
+
+    private static String covered(Mount mount, Mount cover) {
+        return cover.source() + " (" + cover.type() + ") is mounted on " + cover.directory() + ", over the "
+                + mount.type() + " of " + mount.source();
+    }
+
     /** As above, but who uses it loses it; returns what that was, a line each. */
     List<String> cutOff() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
         for (Mount mount : MountTable.unmountable(parts().filesystems())) {
-            if (tools.run("mount", "umount", mount.directory()).isDone()) {
+            Optional<Mount> cover = coverOf(mount);
+            if (cover.isPresent()) {
+                tools.run("coreutils", "sync"); // of everything: its own directory leads elsewhere
+                lost.add(covered(mount, cover.get()) + ", which can't be unmounted below it");
+                continue;
+            }
+            sync(mount);
+            tools.run("mount", "umount", mount.directory());
+            if (!isMounted(mount)) {
                 taken.add("unmounted " + mount.directory());
                 continue;
             }
-            tools.run("coreutils", "sync", "-f", mount.directory()); // of what it can still be given, nothing is lost
             Users users = Users.ofDirectory(ROOT, mount.directory());
             Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
             lost.add(mount.directory()
@@ -128,21 +165,30 @@ public final class Teardown {
     }
 
     private void checkHolders(Parts parts) throws Refusal {
+        List<String> holders = holders(parts);
+        if (!holders.isEmpty()) {
+            throw failed(holders.getFirst()
+                    + "; take that apart (swapoff, vgchange -an, cryptsetup close, mdadm --stop), then 'ramback detach "
+                    + name + "' again");
+        }
+    }
+
+    /** What else than filesystems was made of the device, a line each. */
+    private static List<String> holders(Parts parts) {
         BlockDevices blocks = new BlockDevices(ROOT);
+        List<String> found = new ArrayList<>();
         for (String disk : parts.disks()) {
             for (String member : blocks.family(disk)) {
                 if (blocks.isSwap(member)) {
-                    throw failed("/dev/" + member + " is in use as swap; 'swapoff /dev/" + member
-                            + "', then 'ramback detach " + name + "' again");
+                    found.add("/dev/" + member + " is in use as swap");
                 }
                 List<String> holders = blocks.holders(member);
                 if (!holders.isEmpty()) {
-                    throw failed("/dev/" + member + " is part of " + String.join(", ", holders)
-                            + "; take that apart (vgchange -an, cryptsetup close, mdadm --stop), then 'ramback detach "
-                            + name + "' again");
+                    found.add("/dev/" + member + " is part of " + String.join(", ", holders));
                 }
             }
         }
+        return found;
     }
 
     // -------------------------------------------------------------------------------------------- block devices
@@ -158,6 +204,7 @@ public final class Teardown {
             awaitNobody(disk);
             if (isServed) {
                 flush(disk);
+                awaitUnclaimed(disk);
             }
             if (isLoop(disk)) {
                 releaseLoop(disk);
@@ -174,11 +221,14 @@ public final class Teardown {
      */
     List<String> releaseAnyway() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
+        lost.addAll(holders(parts()));
         for (String disk : parts().disks()) {
             flush(disk);
             Users users = usersOf(disk);
             if (!users.isEmpty()) {
                 lost.add("/dev/" + disk + " is open in " + users.text());
+            } else if (isClaimed(disk)) {
+                lost.add("/dev/" + disk + " is still " + CLAIMED);
             }
             if (isLoop(disk)) {
                 tools.run("mount", "losetup", "-d", "/dev/" + disk);
@@ -229,11 +279,30 @@ public final class Teardown {
         return Users.ofDevices(ROOT, devices);
     }
 
-    private static void flush(String disk) {
-        try (FileChannel channel = FileChannel.open(Path.of("/dev", disk), StandardOpenOption.READ)) {
-            channel.force(true);
-        } catch (IOException e) {
-            // What it takes no more is lost already; whoever wrote it has heard of that from the kernel.
+    /**
+     * In a process of its own: one that serves the block device and is killed while it waits for it would never end.
+     * What it takes no more is lost already; whoever wrote it has heard of that from the kernel.
+     */
+    private void flush(String disk) throws Refusal, InterruptedException {
+        tools.run("coreutils", "sync", "/dev/" + disk);
+    }
+
+    /**
+     * Whether the kernel uses a disk or one of its partitions for something: as one that can be mounted anywhere, swap
+     * space, a part of another. Asked in a process of its own as well. Source: open(2), O_EXCL of a block device.
+     */
+    private boolean isClaimed(String disk) throws Refusal, InterruptedException {
+        Tools.Result result = tools.run("coreutils", "dd", "if=/dev/" + disk, "of=/dev/null", "iflag=excl", "count=0");
+        return !result.isDone() && result.err().contains("busy");
+    }
+
+    private void awaitUnclaimed(String disk) throws Refusal, InterruptedException {
+        for (int poll = 0; isClaimed(disk); poll++) {
+            if (poll == PASSING_POLLS_MAX) {
+                throw failed("/dev/" + disk + " is still " + CLAIMED + "; have it unmounted there, then 'ramback detach "
+                        + name + "' again");
+            }
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
         }
     }
 

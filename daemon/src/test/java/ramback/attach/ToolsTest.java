@@ -82,6 +82,19 @@ class ToolsTest {
     }
 
     @Test
+    void nothingIsFoundOnlyWhereItCanBeRead() throws Exception {
+        script("blkid", "exit 2\n");
+        Path empty = Files.write(directory.resolve("empty"), new byte[5 << 20]);
+        assertThat(Contents.of(empty, tools()).isNone()).isTrue();
+        assertThatThrownBy(() -> Contents.of(directory.resolve("gone"), tools()))
+                .isInstanceOf(Refusal.class)
+                .hasMessageContaining("cannot see what " + directory.resolve("gone") + " holds");
+        assertThatThrownBy(() -> Contents.of(directory, tools())).isInstanceOf(Refusal.class);
+        script("blkid", "echo 'blkid: error: input/output error' >&2; exit 2\n");
+        assertThatThrownBy(() -> Contents.of(empty, tools())).hasMessageEndingWith("input/output error");
+    }
+
+    @Test
     void whatBlkidPrintsIsRead() {
         assertThat(Contents.parse("DEVNAME=/dev/loop0\nUUID=x\nTYPE=ext4\nUSAGE=filesystem\n"))
                 .isEqualTo(new Contents("ext4", ""));
