@@ -24,8 +24,13 @@ record MountTable(List<Mount> mounts) {
      * @param root the machine's root directory
      */
     static MountTable read(Path root) throws IOException {
+        return readFile(root.resolve("proc/self/mountinfo"));
+    }
+
+    /** Reads any process's. */
+    static MountTable readFile(Path file) throws IOException {
         // Names of directories are bytes; those that are no UTF-8 are none of ours.
-        String text = new String(Files.readAllBytes(root.resolve("proc/self/mountinfo")), UTF_8);
+        String text = new String(Files.readAllBytes(file), UTF_8);
         List<Mount> mounts = new ArrayList<>();
         for (String line : text.split("\n", -1)) {
             if (!line.isEmpty()) {

@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -109,6 +110,17 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     }
 
     private static List<Mount> filesystems(Path root, MountTable mounts, BlockDevices blocks, List<String> disks) {
+        return mounts.where(isOf(root, blocks, disks));
+    }
+
+    /** Who sees something of the device mounted, in whichever mount namespace; this process not. */
+    Users usersOfMounts(Path root) {
+        return disks.isEmpty()
+                ? Users.NONE
+                : Users.ofMounts(root, isOf(root, new BlockDevices(root), disks));
+    }
+
+    private static Predicate<Mount> isOf(Path root, BlockDevices blocks, List<String> disks) {
         Set<String> numbers = new HashSet<>();
         Set<String> sources = new HashSet<>();
         for (String disk : disks) {
@@ -117,9 +129,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
                 sources.add("/dev/" + member);
             }
         }
-        return mounts.where(mount -> numbers.contains(mount.major() + ":" + mount.minor())
+        return mount -> numbers.contains(mount.major() + ":" + mount.minor())
                 // btrfs, for one, is on several devices and has a number of its own.
-                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source()))));
+                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source())));
     }
 
     private static String realSource(Path root, String source) {

@@ -11,7 +11,9 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import ramback.engine.Refusal;
+import ramback.posix.Errno;
 import ramback.posix.Posix;
+import ramback.posix.PosixException;
 
 /**
  * Takes an attached device apart, from what is mounted down to the FUSE directory, and says what it took. Each step
@@ -27,7 +29,7 @@ public final class Teardown {
 
     /** What is known of a block device that is taken though nobody who takes it is seen. */
     private static final String CLAIMED =
-            "mounted where it can't be seen from here (a container, or a service with mounts of its own), or frozen";
+            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen";
 
     private final Path directory;
     private final String name;
@@ -216,19 +218,47 @@ public final class Teardown {
     }
 
     /**
+     * Makes sure that nobody has the device's file open, as who needs no block device has it.
+     *
+     * @throws Refusal when somebody has, who is named
+     */
+    public void checkFile() throws Refusal, InterruptedException {
+        Users users = usersOfFile();
+        for (int poll = 0; !users.isEmpty() && poll < PASSING_POLLS_MAX; poll++) {
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            users = usersOfFile();
+        }
+        if (!users.isEmpty()) {
+            throw failed(fuseDirectory() + " is in use by " + users.text() + "; let them leave it, then 'ramback detach "
+                    + name + "' again");
+        }
+    }
+
+    private String fuseDirectory() {
+        return Parts.real(directory).resolve(Parts.FUSE_DIRECTORY).toString();
+    }
+
+    private Users usersOfFile() throws Refusal {
+        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(ROOT, fuseDirectory());
+    }
+
+    /**
      * As above, but who has one open loses it; the loop device goes when the last of them closes it. Returns what
      * that was, a line each.
      */
     List<String> releaseAnyway() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
         lost.addAll(holders(parts()));
+        Users elsewhere = usersElsewhere();
+        if (!elsewhere.isEmpty()) {
+            tools.run("coreutils", "sync"); // of everything: their directories can't be named here
+            lost.add("something of it is still " + seenBy(elsewhere));
+        }
         for (String disk : parts().disks()) {
             flush(disk);
             Users users = usersOf(disk);
             if (!users.isEmpty()) {
                 lost.add("/dev/" + disk + " is open in " + users.text());
-            } else if (isClaimed(disk)) {
-                lost.add("/dev/" + disk + " is still " + CLAIMED);
             }
             if (isLoop(disk)) {
                 tools.run("mount", "losetup", "-d", "/dev/" + disk);
@@ -236,6 +266,10 @@ public final class Teardown {
             }
         }
         forgetLoop();
+        Users users = usersOfFile();
+        if (!users.isEmpty()) {
+            lost.add(fuseDirectory() + " is in use by " + users.text());
+        }
         return lost;
     }
 
@@ -289,18 +323,33 @@ public final class Teardown {
 
     /**
      * Whether the kernel uses a disk or one of its partitions for something: as one that can be mounted anywhere, swap
-     * space, a part of another. Asked in a process of its own as well. Source: open(2), O_EXCL of a block device.
+     * space, a part of another. Not for the process that serves it, which would write it out to itself at the close.
+     * Source: open(2), O_EXCL of a block device.
      */
-    private boolean isClaimed(String disk) throws Refusal, InterruptedException {
-        Tools.Result result = tools.run("coreutils", "dd", "if=/dev/" + disk, "of=/dev/null", "iflag=excl", "count=0");
-        return !result.isDone() && result.err().contains("busy");
+    private static boolean isClaimed(String disk) {
+        try {
+            Posix.close(Posix.open(Path.of("/dev", disk), Posix.O_RDONLY | Posix.O_NONBLOCK | Posix.O_EXCL, 0));
+            return false;
+        } catch (PosixException e) {
+            return e.errno() == Errno.EBUSY;
+        }
+    }
+
+    /** Who has something of the device mounted, also in a mount namespace of its own. */
+    private Users usersElsewhere() throws Refusal {
+        return parts().usersOfMounts(ROOT);
+    }
+
+    private static String seenBy(Users elsewhere) {
+        return "mounted where " + elsewhere.text() + " sees it (a container, or a service with mounts of its own)";
     }
 
     private void awaitUnclaimed(String disk) throws Refusal, InterruptedException {
         for (int poll = 0; isClaimed(disk); poll++) {
             if (poll == PASSING_POLLS_MAX) {
-                throw failed("/dev/" + disk + " is still " + CLAIMED + "; have it unmounted there, then 'ramback detach "
-                        + name + "' again");
+                Users elsewhere = usersElsewhere();
+                throw failed("/dev/" + disk + " is still " + (elsewhere.isEmpty() ? CLAIMED : seenBy(elsewhere))
+                        + "; have it unmounted there, then 'ramback detach " + name + "' again");
             }
             TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
         }

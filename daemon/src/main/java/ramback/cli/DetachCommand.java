@@ -73,6 +73,7 @@ final class DetachCommand extends DeviceCommand {
         teardown.unmount();
         teardown.release(isServed);
         if (isServed) {
+            teardown.checkFile();
             client.detach();
             parts.record().ifPresent(record -> teardown.add("removed /dev/" + record.diskName()));
         }

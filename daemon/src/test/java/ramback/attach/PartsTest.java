@@ -79,6 +79,17 @@ class PartsTest {
     }
 
     @Test
+    void whoSeesItMountedIsFoundInOtherMountNamespaces() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9);
+        Path process = Files.createDirectories(machine.root.resolve("proc/4711"));
+        Files.writeString(process.resolve("comm"), "container\n");
+        Files.writeString(process.resolve("mountinfo"), "9 1 7:4 / /srv rw - ext4 /dev/loop4 rw\n");
+        assertThat(parts().usersOfMounts(machine.root).isEmpty()).isTrue();
+        Files.writeString(process.resolve("mountinfo"), "9 1 7:3 / /srv rw - ext4 /dev/loop3 rw\n");
+        assertThat(parts().usersOfMounts(machine.root).text()).isEqualTo("container (pid 4711)");
+    }
+
+    @Test
     void aLoopDeviceWhoseFileCanNotBeNamedAnyMoreIsFoundByItsLife() throws IOException {
         Files.writeString(directory.resolve("loop"), "loop3 9\n");
         machine.loop("loop3", "7:3", "/disk", 9);
