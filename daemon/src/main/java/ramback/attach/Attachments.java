@@ -54,7 +54,7 @@ public final class Attachments {
      * rest stays.
      */
     public static void sweep(Path directory, String name) {
-        try {
+        try (AttachLock _ = AttachLock.take(directory)) {
             new Teardown(directory, name, new Tools(System.getenv())).sweep();
         } catch (Refusal e) {
             LOG.log(Level.WARNING, e.getMessage());
@@ -217,7 +217,8 @@ public final class Attachments {
      * Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost.
      */
     public synchronized void recover() {
-        try {
+        // Somebody who takes apart what was left sees no daemon, and must not meet one half-way.
+        try (AttachLock _ = AttachLock.take(offer.directory())) {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
             Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
             removeUnrecorded(record);

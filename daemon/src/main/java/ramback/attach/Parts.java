@@ -52,10 +52,11 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         MountTable mounts = MountTable.read(root);
         BlockDevices blocks = new BlockDevices(root);
         Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
-        List<String> disks = new ArrayList<>(loops(blocks, real));
+        List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
+        List<String> disks = new ArrayList<>(loops(blocks, real, !fuse.isEmpty()));
         record.ifPresent(found -> disks.add(found.diskName()));
         return new Parts(
-                mounts.at(real.resolve(FUSE_DIRECTORY)),
+                fuse,
                 List.copyOf(disks),
                 disks.isEmpty() ? List.of() : filesystems(root, mounts, blocks, disks),
                 record);
@@ -83,11 +84,15 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         };
     }
 
-    private static List<String> loops(BlockDevices blocks, Path directory) throws IOException {
+    /**
+     * @param isMounted whether the FUSE directory is mounted here: where it is not, a loop device whose file has its
+     *     name is one of another mount namespace
+     */
+    private static List<String> loops(BlockDevices blocks, Path directory, boolean isMounted) throws IOException {
         String file = directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
         String noted = notedLoop(directory);
         return blocks.loops().stream()
-                .filter(loop -> file.equals(blocks.backingFile(loop))
+                .filter(loop -> (isMounted && file.equals(blocks.backingFile(loop)))
                         // Of a mount that was taken away lazily the kernel names files from that mount's own root.
                         || noted.equals(loop + " " + blocks.sequence(loop)))
                 .toList();

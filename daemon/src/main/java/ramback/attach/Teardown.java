@@ -382,7 +382,7 @@ public final class Teardown {
 
     private boolean isOursOrStale(Path link) throws IOException, Refusal {
         String disk = Files.readSymbolicLink(link).getFileName().toString();
-        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isInUse(disk);
+        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isRamback(disk);
     }
 
     // ----------------------------------------------------------------------------------------- without the daemon

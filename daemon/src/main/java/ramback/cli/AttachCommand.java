@@ -14,6 +14,7 @@ import ramback.attach.AttachLock;
 import ramback.attach.AttachedDisk;
 import ramback.attach.Contents;
 import ramback.attach.Loop;
+import ramback.attach.Parts;
 import ramback.attach.StableName;
 import ramback.attach.Teardown;
 import ramback.attach.Tools;
@@ -136,6 +137,9 @@ final class AttachCommand extends DeviceCommand {
             Made made = before == null ? make(client, ways, tools) : present(client, before, ways);
             Path device = blockDevice(directory, made, status, tools);
             Path named = isRoot() ? StableName.give(status.name(), device) : device;
+            if (isRoot() && named.equals(device)) {
+                shell.warn(Parts.link(status.name()) + " is another device's or can't be made: use " + device);
+            }
             if (mkfs != null) {
                 format(status.name(), device, tools);
             }
@@ -219,7 +223,7 @@ final class AttachCommand extends DeviceCommand {
     /** The block device: with FUSE that is made here, for root. */
     private Path blockDevice(Path directory, Made made, StatusReport status, Tools tools)
             throws Refusal, InterruptedException {
-        boolean isFile = made.via() == Via.FUSE && !made.path().startsWith("/dev");
+        boolean isFile = made.via() == Via.FUSE && Files.isRegularFile(made.path());
         if (!isFile || !isRoot()) {
             return made.path();
         }

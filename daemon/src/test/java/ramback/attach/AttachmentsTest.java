@@ -330,6 +330,7 @@ class AttachmentsTest {
     @Test
     void whatIsLeftOfAFuseDirectoryIsReportedAndMustBeDetachedFirst() throws Exception {
         machine.loop("loop3", "7:3", directory.toRealPath() + "/fuse/disk", 9)
+                .mount("0:41", directory.toRealPath() + "/fuse", "fuse", "ramback")
                 .mount("7:3", "/mnt", "ext4", "/dev/loop3");
         Attachments attachments = attachments(0);
         attachments.recover();

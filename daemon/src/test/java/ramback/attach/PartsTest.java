@@ -70,6 +70,7 @@ class PartsTest {
         Files.createDirectories(machine.root.resolve("dev/ramback"));
         Files.createSymbolicLink(machine.root.resolve("dev/ramback/disk"), Path.of("/dev/loop3"));
         machine.loop("loop3", "7:3", file(), 9)
+                .mount("0:41", directory + "/fuse", "fuse", "ramback")
                 .partition("loop3", "loop3p1", "259:0")
                 .mount("259:0", "/one", "ext4", "/dev/loop3p1")
                 .mount("0:50", "/two", "btrfs", "/dev/loop3")
@@ -79,8 +80,26 @@ class PartsTest {
     }
 
     @Test
-    void whoSeesItMountedIsFoundInOtherMountNamespaces() throws IOException {
+    void aLoopDeviceOfAnotherMountNamespaceIsNoneOfOurs() throws IOException {
         machine.loop("loop3", "7:3", file(), 9);
+        assertThat(parts()).isEqualTo(Parts.NONE);
+    }
+
+    @Test
+    void aStrangersDiskDoesNotKeepTheStableName() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9);
+        Path link = StableName.give(machine.root, "disk", Path.of("/dev/loop3"));
+        machine.attribute("loop3", "loop/backing_file", "/srv/other.raw");
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+        assertThat(Files.readSymbolicLink(link)).isEqualTo(Path.of("/dev/loop4"));
+        machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").attribute("nbd0", "backend", "somebody");
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/nbd0"))).isEqualTo(link);
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+    }
+
+    @Test
+    void whoSeesItMountedIsFoundInOtherMountNamespaces() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9).mount("0:41", directory + "/fuse", "fuse", "ramback");
         Path process = Files.createDirectories(machine.root.resolve("proc/4711"));
         Files.writeString(process.resolve("comm"), "container\n");
         Files.writeString(process.resolve("mountinfo"), "9 1 7:4 / /srv rw - ext4 /dev/loop4 rw\n");
