@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import ramback.engine.DeviceLife;
 import ramback.kernelnbd.KernelNbd;
 import ramback.remote.RemoteUri;
@@ -16,6 +17,11 @@ record NbdDisk(int index, DeviceLife life) implements LocalDisk {
 
     /** As with every other way, and in the image itself. */
     private static final int SECTOR_BYTES = 512;
+
+    /** For as long as somebody is waited for who only looks, such as udev: 3 s. */
+    private static final int CLOSE_POLLS_MAX = 150;
+
+    private static final long CLOSE_POLL_NANOS = 20_000_000;
 
     static NbdDisk make(Offer offer) throws IOException {
         int index = KernelNbd.connect(
@@ -67,7 +73,15 @@ record NbdDisk(int index, DeviceLife life) implements LocalDisk {
 
     @Override
     public void close() throws IOException {
-        KernelNbd.disconnect(index);
+        if (KernelNbd.disconnect(index)) {
+            return;
+        }
+        for (int poll = 0; isAlive(); poll++) {
+            if (poll == CLOSE_POLLS_MAX) {
+                throw new IOException("somebody still has it open; it goes with the last of them");
+            }
+            LockSupport.parkNanos(CLOSE_POLL_NANOS);
+        }
     }
 
     @Override

@@ -271,6 +271,11 @@ final class AttachCommand extends DeviceCommand {
         if (!result.isDone()) {
             throw new Refusal(Refusal.Kind.FAILED, result.reason());
         }
+        if (!status.process().ioFlusher()) {
+            shell.warn("when memory is short, the daemon of " + status.name() + " can wait for writes to " + target
+                    + " that wait for it, and both hang: the kernel has not let it be an I/O flusher; start it as root, or"
+                    + " by the service, to rule that out");
+        }
     }
 
     private static Path real(@Nullable Path directory) throws Refusal {
