@@ -89,9 +89,7 @@ public record AttachRecord(Via via, int number, DeviceLife life) {
         try {
             int number = Integer.parseInt(words[1]);
             DeviceLife life = new DeviceLife(
-                    UUID.fromString(words[2]),
-                    Long.parseUnsignedLong(words[3], HEXADECIMAL),
-                    Long.parseLong(words[4]));
+                    UUID.fromString(words[2]), Long.parseUnsignedLong(words[3], HEXADECIMAL), Long.parseLong(words[4]));
             return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, life));
         } catch (IllegalArgumentException e) {
             return Optional.empty();

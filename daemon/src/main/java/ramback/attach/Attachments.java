@@ -276,7 +276,8 @@ public final class Attachments {
                     Level.WARNING,
                     path
                             + " was removed: it was of another image, or writes that it had been told of as done were lost, so"
-                            + " what was mounted of it must not go on; unmount that, check its filesystem, then 'ramback attach " + name()
+                            + " what was mounted of it must not go on; unmount that, check its filesystem, then 'ramback attach "
+                            + name()
                             + "' again");
         } catch (IOException e) {
             LOG.log(

@@ -36,8 +36,7 @@ public record Contents(String filesystem, String partitionTable) {
             case 0 -> parse(result.out());
             case NOTHING_FOUND -> nothing(blockDevice, result);
             case SEVERAL_FOUND -> new Contents("mixture of filesystems", "");
-            default ->
-                throw unreadable(blockDevice, result.reason());
+            default -> throw unreadable(blockDevice, result.reason());
         };
     }
 

@@ -120,9 +120,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
 
     /** Who sees something of the device mounted, in whichever mount namespace; this process not. */
     Users usersOfMounts(Path root) {
-        return disks.isEmpty()
-                ? Users.NONE
-                : Users.ofMounts(root, isOf(root, new BlockDevices(root), disks));
+        return disks.isEmpty() ? Users.NONE : Users.ofMounts(root, isOf(root, new BlockDevices(root), disks));
     }
 
     private static Predicate<Mount> isOf(Path root, BlockDevices blocks, List<String> disks) {

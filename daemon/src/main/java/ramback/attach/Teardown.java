@@ -229,8 +229,8 @@ public final class Teardown {
             users = usersOfFile();
         }
         if (!users.isEmpty()) {
-            throw failed(fuseDirectory() + " is in use by " + users.text() + "; let them leave it, then 'ramback detach "
-                    + name + "' again");
+            throw failed(fuseDirectory() + " is in use by " + users.text()
+                    + "; let them leave it, then 'ramback detach " + name + "' again");
         }
     }
 

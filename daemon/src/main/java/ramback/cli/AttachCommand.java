@@ -273,8 +273,8 @@ final class AttachCommand extends DeviceCommand {
         }
         if (!status.process().ioFlusher()) {
             shell.warn("when memory is short, the daemon of " + status.name() + " can wait for writes to " + target
-                    + " that wait for it, and both hang: the kernel has not let it be an I/O flusher; start it as root, or"
-                    + " by the service, to rule that out");
+                    + " that wait for it, and both hang: the kernel has not let it be an I/O flusher ('ramback status "
+                    + status.name() + "' says why)");
         }
     }
 

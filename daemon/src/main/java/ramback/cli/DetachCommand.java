@@ -1,5 +1,7 @@
 package ramback.cli;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -28,6 +30,9 @@ import ramback.engine.Refusal;
         })
 final class DetachCommand extends DeviceCommand {
 
+    /** How often a daemon that says nothing is asked again, each time for as long as an answer may take. */
+    private static final int MORE_QUESTIONS = 5;
+
     @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
     private @Nullable String name;
 
@@ -53,7 +58,7 @@ final class DetachCommand extends DeviceCommand {
     }
 
     private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
-        ControlClient.State daemon = client.state();
+        ControlClient.State daemon = stateOf(client);
         if (daemon == ControlClient.State.PASSING) {
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
         }
@@ -80,6 +85,29 @@ final class DetachCommand extends DeviceCommand {
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
         shell.say(client.name() + " is detached" + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
+    }
+
+    /**
+     * As it is when it has had time: one that only was swapped out, or suspended with its machine, is not cut off. For
+     * one that cannot run there is no use in that.
+     */
+    private ControlClient.State stateOf(ControlClient client) throws Refusal {
+        ControlClient.State state = client.state();
+        for (int more = 0; more < MORE_QUESTIONS && state == ControlClient.State.SILENT && canRun(client); more++) {
+            state = client.state();
+        }
+        return state;
+    }
+
+    /** Whether the daemon's process is neither stopped, nor dead, nor waiting for what no signal ends. */
+    private boolean canRun(ControlClient client) {
+        try {
+            String stat = Files.readString(
+                    Path.of("/proc", String.valueOf(runDirectory().pid(client.name())), "stat"), ISO_8859_1);
+            return "RS".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) >= 0;
+        } catch (IOException | IndexOutOfBoundsException e) {
+            return false;
+        }
     }
 
     private static Parts find(Path directory) throws Refusal {

@@ -52,6 +52,7 @@ final class Attachment {
     private final DeviceLife life;
     /** The generation that the image was left in; where nothing says so, this one's. */
     private final long generationBefore;
+
     private @Nullable StateFile state;
 
     private Attachment(

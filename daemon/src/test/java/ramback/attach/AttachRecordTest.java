@@ -27,8 +27,19 @@ class AttachRecordTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"", "ublk", "ublk 1", "ublk 1 0", "ublk -1 0-0-1-0-2 ab 0", "ublk x 0-0-1-0-2 ab 0", "ublk 1 y ab 0", "ublk 1 0-0-1-0-2 y 0",
-        "ublk 1 0-0-1-0-2 ab y", "loop 1 0-0-1-0-2 ab 0", "ublk 1 0-0-1-0-2 ab 0 0"})
+            strings = {
+                "",
+                "ublk",
+                "ublk 1",
+                "ublk 1 0",
+                "ublk -1 0-0-1-0-2 ab 0",
+                "ublk x 0-0-1-0-2 ab 0",
+                "ublk 1 y ab 0",
+                "ublk 1 0-0-1-0-2 y 0",
+                "ublk 1 0-0-1-0-2 ab y",
+                "loop 1 0-0-1-0-2 ab 0",
+                "ublk 1 0-0-1-0-2 ab 0 0"
+            })
     void whatMakesNoSenseIsNoRecord(String line) {
         assertThat(AttachRecord.parse(line)).isEmpty();
     }
@@ -48,8 +59,10 @@ class AttachRecordTest {
 
     @Test
     void aDescriptorIsInheritedOnlyWhereItIsOneOfFuse() {
-        assertThat(new AttachRecord(Via.FUSE, 0, FakeMachine.life(0)).isInherited()).isFalse();
-        assertThat(new AttachRecord(Via.FUSE, 1 << 20, FakeMachine.life(0)).isInherited()).isFalse();
+        assertThat(new AttachRecord(Via.FUSE, 0, FakeMachine.life(0)).isInherited())
+                .isFalse();
+        assertThat(new AttachRecord(Via.FUSE, 1 << 20, FakeMachine.life(0)).isInherited())
+                .isFalse();
     }
 
     private static String text(int number) {
