@@ -105,7 +105,7 @@ final class DetachCommand extends DeviceCommand {
             String stat = Files.readString(
                     Path.of("/proc", String.valueOf(runDirectory().pid(client.name())), "stat"), ISO_8859_1);
             return "RS".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) >= 0;
-        } catch (IOException | IndexOutOfBoundsException e) {
+        } catch (IOException | Refusal | IndexOutOfBoundsException e) {
             return false;
         }
     }
