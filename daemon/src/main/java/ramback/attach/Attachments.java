@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
 
 /**
@@ -274,17 +275,24 @@ public final class Attachments {
             forget();
             LOG.log(
                     Level.WARNING,
-                    path
-                            + " was removed: it was of another image, or writes that it had been told of as done were lost, so"
-                            + " what was mounted of it must not go on; unmount that, check its filesystem, then 'ramback attach "
-                            + name()
-                            + "' again");
+                    path + " was removed: " + whyNot(record.life())
+                            + ", so what was mounted of it must not go on; unmount that, check its filesystem, then"
+                            + " 'ramback attach " + name() + "' again");
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
                     path + " cannot be served again: " + e.getMessage() + "; 'ramback detach " + name()
                             + "' removes it");
         }
+    }
+
+    private String whyNot(DeviceLife told) {
+        if (!told.device().equals(offer.life().device())) {
+            return "it is of another image";
+        }
+        return told.exportGeneration() == offer.life().exportGeneration()
+                ? "its image was served without it since"
+                : "writes that it had been told of as done were lost";
     }
 
     /** Another daemon takes the device over: the block device stays, and what uses it waits. */
