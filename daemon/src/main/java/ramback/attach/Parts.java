@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+import ramback.remote.RemoteUri;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -37,6 +39,8 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** Where stable names of block devices are made. */
     static final String LINKS = "dev/ramback";
 
+    private static final String SOCKET = "nbd.sock";
+
     /** Nothing at all. */
     static final Parts NONE = new Parts(List.of(), List.of(), List.of(), Optional.empty());
 
@@ -51,7 +55,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         Path real = real(directory);
         MountTable mounts = MountTable.read(root);
         BlockDevices blocks = new BlockDevices(root);
-        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
+        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, real, found));
         List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
         List<String> disks = new ArrayList<>(loops(blocks, real, !fuse.isEmpty()));
         record.ifPresent(found -> disks.add(found.diskName()));
@@ -76,12 +80,34 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    private static boolean isThere(BlockDevices blocks, AttachRecord record) {
+    private static boolean isThere(BlockDevices blocks, Path directory, AttachRecord record) {
         return switch (record.via()) {
             case UBLK -> blocks.isInUse(record.diskName());
-            case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
+            case NBD ->
+                blocks.isConnected(record.number()) // the others of its kind are idle
+                        && isServedFrom(directory, blocks.attribute(record.diskName(), "backend"));
             case FUSE -> false;
         };
+    }
+
+    /**
+     * Whether a block device of the kernel's NBD client may be this device: a number is soon another's.
+     *
+     * @param backend whose it is, or null where the kernel doesn't say (before 5.14)
+     */
+    private static boolean isServedFrom(Path directory, @Nullable String backend) {
+        if (backend == null) {
+            return true;
+        }
+        try {
+            RemoteUri uri = RemoteUri.parse(backend);
+            return uri.export().startsWith(directory.getFileName() + "@")
+                    && uri.endpoint() instanceof RemoteUri.Unix(Path socket)
+                    // One that lies where sockets lie by themselves says of which directory it is.
+                    && (!socket.endsWith(SOCKET) || directory.equals(real(socket.resolveSibling(""))));
+        } catch (IllegalArgumentException e) {
+            return false; // another program's
+        }
     }
 
     /**

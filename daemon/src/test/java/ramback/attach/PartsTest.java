@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -95,6 +96,24 @@ class PartsTest {
         machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").attribute("nbd0", "backend", "somebody");
         assertThat(StableName.give(machine.root, "disk", Path.of("/dev/nbd0"))).isEqualTo(link);
         assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+    }
+
+    @Test
+    void aRecordOfAnNbdThatIsAnothersByNowIsNone() throws IOException {
+        new AttachRecord(Via.NBD, 0, FakeMachine.life(0)).write(directory);
+        String name = directory.getFileName().toString();
+        machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").mount("43:0", "/srv", "ext4", "/dev/nbd0");
+        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=" + directory + "/nbd.sock");
+        assertThat(parts().disks()).containsExactly("nbd0");
+        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=/elsewhere.sock");
+        assertThat(parts().disks()).containsExactly("nbd0");
+        for (String others : List.of(
+                "nbd+unix:///" + name + "@0?socket=/other/" + name + "/nbd.sock",
+                "nbd+unix:///other@0?socket=/elsewhere.sock",
+                "somebody")) {
+            machine.attribute("nbd0", "backend", others);
+            assertThat(parts()).isEqualTo(Parts.NONE);
+        }
     }
 
     @Test
