@@ -33,6 +33,11 @@ final class DetachCommand extends DeviceCommand {
     /** How often a daemon that says nothing is asked again, each time for as long as an answer may take. */
     private static final int MORE_QUESTIONS = 5;
 
+    private static final String RUNNING = "RS";
+
+    /** Killed, and yet not gone: some thread of it waits in the kernel, perhaps for the block device it served. */
+    private static final char ZOMBIE = 'Z';
+
     @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
     private @Nullable String name;
 
@@ -101,12 +106,17 @@ final class DetachCommand extends DeviceCommand {
 
     /** Whether the daemon's process is neither stopped, nor dead, nor waiting for what no signal ends. */
     private boolean canRun(ControlClient client) {
+        return RUNNING.indexOf(processState(client)) >= 0;
+    }
+
+    /** The state of the daemon's process as proc_pid_stat(5) has it, or '?'. */
+    private char processState(ControlClient client) {
         try {
             String stat = Files.readString(
                     Path.of("/proc", String.valueOf(runDirectory().pid(client.name())), "stat"), ISO_8859_1);
-            return "RS".indexOf(stat.charAt(stat.lastIndexOf(')') + 2)) >= 0;
+            return stat.charAt(stat.lastIndexOf(')') + 2);
         } catch (IOException | Refusal | IndexOutOfBoundsException e) {
-            return false;
+            return '?';
         }
     }
 
@@ -130,7 +140,7 @@ final class DetachCommand extends DeviceCommand {
 
     /** Nothing can be unmounted as long as a daemon that says nothing is waited for. */
     private void cutOff(ControlClient client, Parts parts, Teardown teardown) throws Refusal, InterruptedException {
-        if (!parts.via().equals(java.util.Optional.of(Via.FUSE))) {
+        if (!parts.via().equals(java.util.Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
                     "the daemon of " + client.name()
