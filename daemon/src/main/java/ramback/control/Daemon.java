@@ -220,16 +220,20 @@ public final class Daemon {
             if (options.http() != null) {
                 http = serveHttp(options.http());
             }
+            ControlServer control = awaitStart(controlStart);
+            // Whoever is told anything by this daemon is told what it goes on with.
+            Attachments attachments = attachments(engine);
+            attachments.recover();
             serving = new Serving(
                     engine,
                     nbd,
-                    awaitStart(controlStart),
+                    control,
                     http,
                     NbdUri.ofUnixSocket(name, options.socket()),
                     tcpUri,
                     tlsKeys,
                     report(protection, engine.memory()),
-                    attachments(engine));
+                    attachments);
             dashboard.start();
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
@@ -243,7 +247,6 @@ public final class Daemon {
             }
         }
         watch.start();
-        serving().attachments().recover();
     }
 
     private Attachments attachments(Engine engine) {
