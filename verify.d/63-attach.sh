@@ -460,7 +460,8 @@ torn_away() { # the loop device, under load
     attach crash --via fuse --mount mnt --mkfs ext4
     $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 3 >crash.out 2>&1 &
     worker=$!
-    wait_for 30 test -e mnt/data.sqlite
+    # Both kinds of work: one that begins after the unmount would work in the directory below.
+    wait_for 30 eval '[[ -e mnt/data.sqlite && -n $(ls mnt/files) ]]'
     umount -l mnt
     losetup -d "$(loop_of crash)" # it goes with the last who has it open
     wait "$worker"
