@@ -102,7 +102,7 @@ busy() {
     attach disk --via fuse --mount mnt --mkfs ext4
     (cd mnt && exec sleep 600) &
     holder=$!
-    wait_for 10 test "$(readlink "/proc/$holder/cwd" || true)" = "$WORK/mnt" || true
+    wait_for 10 eval '[[ $(readlink "/proc/$holder/cwd") == */mnt ]]'
     refuses 1 "$WORK/mnt is in use by .*\\(pid $holder\\)" ramback detach disk
     kill "$holder"
     wait "$holder" || true
@@ -114,6 +114,45 @@ busy() {
     nothing_attached disk
 }
 check 'who uses it is named, and keeps it' busy
+
+file_held() {
+    local file
+    file=$(attach disk --via fuse >/dev/null && echo "$RUN/disk/fuse/disk")
+    losetup -d "$(loop_of disk)"
+    exec {held}<"$file"
+    refuses 1 "/disk/fuse is in use by .*\\(pid [0-9]+\\)" ramback detach disk
+    head -c 512 <&"$held" >/dev/null
+    exec {held}<&-
+    ramback detach disk
+    nothing_attached disk
+}
+check 'who has the file open keeps it' file_held
+
+covered() {
+    attach disk --via fuse --mount mnt
+    mount -t tmpfs over mnt
+    touch mnt/somebodys
+    refuses 1 "over \\(tmpfs\\) is mounted on $WORK/mnt" ramback detach disk
+    test -e mnt/somebodys
+    umount mnt
+    ramback detach disk
+    nothing_attached disk
+}
+check 'what lies over its filesystem is not unmounted in its place' covered
+
+elsewhere() {
+    local holder
+    attach disk --via fuse --mount mnt
+    unshare -m --propagation private sleep 600 &
+    holder=$!
+    wait_for 10 eval '[[ $(readlink "/proc/$holder/ns/mnt") != $(readlink /proc/self/ns/mnt) ]]'
+    refuses 1 "is still mounted where .*\\(pid $holder\\)" ramback detach disk
+    kill "$holder"
+    wait "$holder" || true
+    ramback detach disk
+    nothing_attached disk
+}
+check 'it is not detached while another mount namespace has it mounted' elsewhere
 down disk
 
 # --- the files of 2008 ---
@@ -421,7 +460,8 @@ torn_away() { # the loop device, under load
     attach crash --via fuse --mount mnt --mkfs ext4
     $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 3 >crash.out 2>&1 &
     worker=$!
-    wait_for 30 test -e mnt/data.sqlite
+    # Both kinds of work: one that begins after the unmount would work in the directory below.
+    wait_for 30 eval '[[ -e mnt/data.sqlite && -n $(ls mnt/files) ]]'
     umount -l mnt
     losetup -d "$(loop_of crash)" # it goes with the last who has it open
     wait "$worker"

@@ -1,14 +1,22 @@
 package ramback.attach;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import ramback.engine.DeviceLife;
 
 /**
  * {@code RUNDIR/NAME/attachment}: which block device of the kernel is this device, written before anybody hears of
@@ -18,16 +26,19 @@ import java.util.Optional;
  * @param via how
  * @param number which: N of {@code /dev/ublkbN} or {@code /dev/nbdN}; of FUSE the descriptor that the process goes on
  *     with
- * @param exportGeneration how often a start had gone on without acknowledged writes by then: after one more the block
- *     device must not go on
+ * @param life of the device that it was told of: where the next start does not go on from it, the block device must not
+ *     go on
  */
-public record AttachRecord(Via via, int number, long exportGeneration) {
+public record AttachRecord(Via via, int number, DeviceLife life) {
 
     private static final FileAttribute<?> OWNER_ONLY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
 
     /** Of a block device that is not recorded: nobody has been told of it. */
-    static final long UNKNOWN_GENERATION = -1;
+    static final DeviceLife UNKNOWN_LIFE = new DeviceLife(new UUID(0, 0), 0, -1);
+
+    private static final int WORD_COUNT = 5;
+    private static final int HEXADECIMAL = 16;
 
     private static final Path FUSE_DEVICE = Path.of("/dev/fuse");
 
@@ -72,14 +83,15 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
     /** Reads what {@link #text} wrote. */
     static Optional<AttachRecord> parse(String line) {
         String[] words = line.split(" ", -1);
-        if (words.length != 3) {
+        if (words.length != WORD_COUNT) {
             return Optional.empty();
         }
         try {
             int number = Integer.parseInt(words[1]);
-            long generation = Long.parseLong(words[2]);
-            return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, generation));
-        } catch (NumberFormatException e) {
+            DeviceLife life = new DeviceLife(
+                    UUID.fromString(words[2]), Long.parseUnsignedLong(words[3], HEXADECIMAL), Long.parseLong(words[4]));
+            return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, life));
+        } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
     }
@@ -91,7 +103,8 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
 
     /** The record as its file has it. */
     String text() {
-        return via.word() + " " + number + " " + exportGeneration;
+        return via.word() + " " + number + " " + life.device() + " " + Long.toHexString(life.generation()) + " "
+                + life.exportGeneration();
     }
 
     /** Writes the record, whole or not at all. */
@@ -102,8 +115,11 @@ public record AttachRecord(Via via, int number, long exportGeneration) {
     static void write(Path file, String line) throws IOException {
         Path next = file.resolveSibling(file.getFileName() + ".new");
         Files.deleteIfExists(next);
-        Files.createFile(next, OWNER_ONLY);
-        Files.write(next, List.of(line));
+        // Through the channel that made it: by its name somebody else's link could be written through.
+        try (SeekableByteChannel channel = Files.newByteChannel(
+                next, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), OWNER_ONLY)) {
+            channel.write(ByteBuffer.wrap((line + "\n").getBytes(UTF_8)));
+        }
         Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
 

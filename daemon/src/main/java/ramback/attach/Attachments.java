@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
 
 /**
@@ -54,7 +55,7 @@ public final class Attachments {
      * rest stays.
      */
     public static void sweep(Path directory, String name) {
-        try {
+        try (AttachLock _ = AttachLock.take(directory)) {
             new Teardown(directory, name, new Tools(System.getenv())).sweep();
         } catch (Refusal e) {
             LOG.log(Level.WARNING, e.getMessage());
@@ -217,7 +218,8 @@ public final class Attachments {
      * Goes on with what the daemon before has left: a recorded block device is served again, unless writes were lost.
      */
     public synchronized void recover() {
-        try {
+        // Somebody who takes apart what was left sees no daemon, and must not meet one half-way.
+        try (AttachLock _ = AttachLock.take(offer.directory())) {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
             Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
             removeUnrecorded(record);
@@ -258,10 +260,13 @@ public final class Attachments {
     private void recover(AttachRecord record) {
         String path = record.via() == Via.FUSE ? offer.fuseDirectory().toString() : "/dev/" + record.diskName();
         try {
-            if (record.exportGeneration() == offer.exportGeneration()) {
-                disk = ways.recover(record, offer);
+            if (offer.goesOnFrom(record)) {
+                LocalDisk recovered = ways.recover(record, offer);
+                disk = recovered;
                 if (record.via() == Via.FUSE) {
                     forget(); // the descriptor is this process's alone
+                } else {
+                    recovered.record().ifPresent(this::keep); // it is of this life now
                 }
                 LOG.log(Level.INFO, path + " is served again");
                 return;
@@ -270,16 +275,24 @@ public final class Attachments {
             forget();
             LOG.log(
                     Level.WARNING,
-                    path
-                            + " was removed: writes that it had been told of as done were lost, so what was mounted of it must"
-                            + " not go on; unmount that, check its filesystem, then 'ramback attach " + name()
-                            + "' again");
+                    path + " was removed: " + whyNot(record.life())
+                            + ", so what was mounted of it must not go on; unmount that, check its filesystem, then"
+                            + " 'ramback attach " + name() + "' again");
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
                     path + " cannot be served again: " + e.getMessage() + "; 'ramback detach " + name()
                             + "' removes it");
         }
+    }
+
+    private String whyNot(DeviceLife told) {
+        if (!told.device().equals(offer.life().device())) {
+            return "it is of another image";
+        }
+        return told.exportGeneration() == offer.life().exportGeneration()
+                ? "its image was served without it since"
+                : "writes that it had been told of as done were lost";
     }
 
     /** Another daemon takes the device over: the block device stays, and what uses it waits. */
@@ -318,20 +331,33 @@ public final class Attachments {
             return;
         }
         Teardown teardown = teardown();
+        boolean isDone = isDone(() -> warnOf(teardown.cutOff()));
+        isDone &= isDone(teardown::removeLink);
+        isDone &= isDone(() -> warnOf(teardown.releaseAnyway()));
+        if (present != null) {
+            isDone &= isDone(() -> close(present));
+        }
+        isDone &= isDone(() -> teardown.removeDead(ways, offer.socket()));
+        if (isDone) {
+            LOG.log(Level.INFO, name() + " was detached for the stop: " + teardown.summary());
+        }
+    }
+
+    /** A part of the stop, which is tried whatever came of the part before. */
+    private interface Step {
+        void take() throws Refusal, InterruptedException;
+    }
+
+    private boolean isDone(Step step) {
         try {
-            warnOf(teardown.cutOff());
-            teardown.removeLink();
-            warnOf(teardown.releaseAnyway());
-            if (present != null) {
-                close(present);
-            }
-            teardown.removeDead(ways, offer.socket());
-        } catch (Refusal e) {
+            step.take();
+            return true;
+        } catch (Refusal | RuntimeException e) {
             LOG.log(Level.WARNING, "not everything of " + name() + " could be detached: " + e.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        LOG.log(Level.INFO, name() + " was detached for the stop: " + teardown.summary());
+        return false;
     }
 
     private void warnOf(List<String> lost) {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import ramback.remote.RemoteUri;
 
 /**
  * The machine's block devices, as {@code /sys} has them at the moment of each call. Source: the kernel's
@@ -47,6 +48,19 @@ final class BlockDevices {
             return backingFile(name) != null;
         }
         return name.startsWith("nbd") ? attribute(name, "pid") != null : Files.isDirectory(disks.resolve(name));
+    }
+
+    /**
+     * Whether a disk of this name may be a Ramback device, of whichever directory: where the kernel doesn't say whose
+     * it is, any may be.
+     */
+    boolean isRamback(String name) {
+        if (name.startsWith("loop")) {
+            String file = backingFile(name);
+            return file != null && file.endsWith("/" + Parts.FUSE_DISK);
+        }
+        String backend = attribute(name, "backend");
+        return isInUse(name) && (!name.startsWith("nbd") || backend == null || RemoteUri.isMeant(backend));
     }
 
     /** Whether a block device of the kernel's NBD client has a server, or had one and waits for it. */

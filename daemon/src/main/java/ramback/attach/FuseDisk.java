@@ -7,12 +7,13 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
 import ramback.device.TooManySessionsException;
+import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
 import ramback.fuse.FuseDirectory;
 import ramback.fuse.FuseFile;
 
 /** A device as a file in a FUSE directory. */
-record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDisk {
+record FuseDisk(FuseDirectory served, DeviceLife life) implements LocalDisk {
 
     static FuseDisk make(Offer offer) throws IOException {
         Path directory = offer.fuseDirectory();
@@ -21,7 +22,7 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
                     directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         }
         try {
-            return new FuseDisk(FuseDirectory.mount(offer.device(), directory, files(offer)), offer.exportGeneration());
+            return new FuseDisk(FuseDirectory.mount(offer.device(), directory, files(offer)), offer.life());
         } catch (IOException e) {
             Files.deleteIfExists(directory);
             throw e;
@@ -35,7 +36,7 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
         try {
             return new FuseDisk(
                     FuseDirectory.resume(record.number(), offer.device(), offer.fuseDirectory(), files(offer)),
-                    offer.exportGeneration());
+                    offer.life());
         } catch (TooManySessionsException e) {
             throw tooMany(e);
         }
@@ -91,6 +92,6 @@ record FuseDisk(FuseDirectory served, long exportGeneration) implements LocalDis
 
     @Override
     public Optional<AttachRecord> leave() {
-        return served.leave().map(fd -> new AttachRecord(Via.FUSE, fd, exportGeneration));
+        return served.leave().map(fd -> new AttachRecord(Via.FUSE, fd, life));
     }
 }

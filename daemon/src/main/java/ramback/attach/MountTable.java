@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -23,8 +24,13 @@ record MountTable(List<Mount> mounts) {
      * @param root the machine's root directory
      */
     static MountTable read(Path root) throws IOException {
+        return readFile(root.resolve("proc/self/mountinfo"));
+    }
+
+    /** Reads any process's. */
+    static MountTable readFile(Path file) throws IOException {
         // Names of directories are bytes; those that are no UTF-8 are none of ours.
-        String text = new String(Files.readAllBytes(root.resolve("proc/self/mountinfo")), UTF_8);
+        String text = new String(Files.readAllBytes(file), UTF_8);
         List<Mount> mounts = new ArrayList<>();
         for (String line : text.split("\n", -1)) {
             if (!line.isEmpty()) {
@@ -46,6 +52,22 @@ record MountTable(List<Mount> mounts) {
     List<Mount> at(Path directory) {
         String name = directory.toString();
         return where(mount -> mount.directory().equals(name));
+    }
+
+    /**
+     * What lies over a mount, so that its directory leads elsewhere; none where it leads there, or the mount is gone.
+     */
+    Optional<Mount> coverOf(Mount mount) {
+        int at = mounts.indexOf(mount);
+        return at < 0
+                ? Optional.empty()
+                : mounts.subList(at + 1, mounts.size()).stream()
+                        .filter(later -> isCovering(later.directory(), mount.directory()))
+                        .findFirst();
+    }
+
+    private static boolean isCovering(String directory, String other) {
+        return other.equals(directory) || other.startsWith(directory.equals("/") ? "/" : directory + "/");
     }
 
     /** What satisfies a condition, in the order in which it was mounted. */

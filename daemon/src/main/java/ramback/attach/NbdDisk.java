@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import ramback.engine.DeviceLife;
 import ramback.kernelnbd.KernelNbd;
 import ramback.remote.RemoteUri;
 
@@ -11,32 +13,37 @@ import ramback.remote.RemoteUri;
  * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of
  * this generation, so that it is not even reconnected to one that has lost writes.
  */
-record NbdDisk(int index, Path socket, long exportGeneration) implements LocalDisk {
+record NbdDisk(int index, Path socket, DeviceLife life) implements LocalDisk {
 
     /** As with every other way, and in the image itself. */
     private static final int SECTOR_BYTES = 512;
+
+    /** For as long as somebody is waited for who only looks, such as udev: 3 s. */
+    private static final int CLOSE_POLLS_MAX = 150;
+
+    private static final long CLOSE_POLL_NANOS = 20_000_000;
 
     static NbdDisk make(Offer offer) throws IOException {
         int index = KernelNbd.connect(
                 offer.socket(),
                 export(offer),
                 new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
-        return new NbdDisk(index, offer.socket(), offer.exportGeneration());
+        return new NbdDisk(index, offer.socket(), offer.life());
     }
 
     static NbdDisk recover(AttachRecord record, Offer offer) throws IOException {
         KernelNbd.reconnect(record.number(), offer.socket(), export(offer));
-        return new NbdDisk(record.number(), offer.socket(), offer.exportGeneration());
+        return new NbdDisk(record.number(), offer.socket(), offer.life());
     }
 
     private static String export(Offer offer) {
-        return offer.device().name() + "@" + offer.exportGeneration();
+        return offer.device().name() + "@" + offer.life().exportGeneration();
     }
 
     static List<AttachRecord> find(Path socket) throws IOException {
         return KernelNbd.attached().stream()
                 .filter(attached -> isAt(attached.uri(), socket))
-                .map(attached -> new AttachRecord(Via.NBD, attached.index(), AttachRecord.UNKNOWN_GENERATION))
+                .map(attached -> new AttachRecord(Via.NBD, attached.index(), AttachRecord.UNKNOWN_LIFE))
                 .toList();
     }
 
@@ -56,7 +63,7 @@ record NbdDisk(int index, Path socket, long exportGeneration) implements LocalDi
 
     @Override
     public Optional<AttachRecord> record() {
-        return Optional.of(new AttachRecord(Via.NBD, index, exportGeneration));
+        return Optional.of(new AttachRecord(Via.NBD, index, life));
     }
 
     @Override
@@ -66,7 +73,15 @@ record NbdDisk(int index, Path socket, long exportGeneration) implements LocalDi
 
     @Override
     public void close() throws IOException {
-        KernelNbd.disconnect(index, socket);
+        if (KernelNbd.disconnect(index, socket)) {
+            return;
+        }
+        for (int poll = 0; isAlive(); poll++) {
+            if (poll == CLOSE_POLLS_MAX) {
+                throw new IOException("somebody still has it open; it goes with the last of them");
+            }
+            LockSupport.parkNanos(CLOSE_POLL_NANOS);
+        }
     }
 
     @Override

@@ -8,6 +8,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+import ramback.remote.RemoteUri;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -36,6 +39,8 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** Where stable names of block devices are made. */
     static final String LINKS = "dev/ramback";
 
+    private static final String SOCKET = "nbd.sock";
+
     /** Nothing at all. */
     static final Parts NONE = new Parts(List.of(), List.of(), List.of(), Optional.empty());
 
@@ -50,11 +55,12 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         Path real = real(directory);
         MountTable mounts = MountTable.read(root);
         BlockDevices blocks = new BlockDevices(root);
-        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
-        List<String> disks = new ArrayList<>(loops(blocks, real));
+        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, real, found));
+        List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
+        List<String> disks = new ArrayList<>(loops(blocks, real, !fuse.isEmpty()));
         record.ifPresent(found -> disks.add(found.diskName()));
         return new Parts(
-                mounts.at(real.resolve(FUSE_DIRECTORY)),
+                fuse,
                 List.copyOf(disks),
                 disks.isEmpty() ? List.of() : filesystems(root, mounts, blocks, disks),
                 record);
@@ -74,19 +80,45 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    private static boolean isThere(BlockDevices blocks, AttachRecord record) {
+    private static boolean isThere(BlockDevices blocks, Path directory, AttachRecord record) {
         return switch (record.via()) {
             case UBLK -> blocks.isInUse(record.diskName());
-            case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
+            case NBD ->
+                blocks.isConnected(record.number()) // the others of its kind are idle
+                        && isServedFrom(directory, blocks.attribute(record.diskName(), "backend"));
             case FUSE -> false;
         };
     }
 
-    private static List<String> loops(BlockDevices blocks, Path directory) throws IOException {
+    /**
+     * Whether a block device of the kernel's NBD client may be this device: a number is soon another's.
+     *
+     * @param backend whose it is, or null where the kernel doesn't say (before 5.14)
+     */
+    private static boolean isServedFrom(Path directory, @Nullable String backend) {
+        if (backend == null) {
+            return true;
+        }
+        try {
+            RemoteUri uri = RemoteUri.parse(backend);
+            return uri.export().startsWith(directory.getFileName() + "@")
+                    && uri.endpoint() instanceof RemoteUri.Unix(Path socket)
+                    // One that lies where sockets lie by themselves says of which directory it is.
+                    && (!socket.endsWith(SOCKET) || directory.equals(real(socket.resolveSibling(""))));
+        } catch (IllegalArgumentException e) {
+            return false; // another program's
+        }
+    }
+
+    /**
+     * @param isMounted whether the FUSE directory is mounted here: where it is not, a loop device whose file has its
+     *     name is one of another mount namespace
+     */
+    private static List<String> loops(BlockDevices blocks, Path directory, boolean isMounted) throws IOException {
         String file = directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
         String noted = notedLoop(directory);
         return blocks.loops().stream()
-                .filter(loop -> file.equals(blocks.backingFile(loop))
+                .filter(loop -> (isMounted && file.equals(blocks.backingFile(loop)))
                         // Of a mount that was taken away lazily the kernel names files from that mount's own root.
                         || noted.equals(loop + " " + blocks.sequence(loop)))
                 .toList();
@@ -109,6 +141,15 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     }
 
     private static List<Mount> filesystems(Path root, MountTable mounts, BlockDevices blocks, List<String> disks) {
+        return mounts.where(isOf(root, blocks, disks));
+    }
+
+    /** Who sees something of the device mounted, in whichever mount namespace; this process not. */
+    Users usersOfMounts(Path root) {
+        return disks.isEmpty() ? Users.NONE : Users.ofMounts(root, isOf(root, new BlockDevices(root), disks));
+    }
+
+    private static Predicate<Mount> isOf(Path root, BlockDevices blocks, List<String> disks) {
         Set<String> numbers = new HashSet<>();
         Set<String> sources = new HashSet<>();
         for (String disk : disks) {
@@ -117,9 +158,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
                 sources.add("/dev/" + member);
             }
         }
-        return mounts.where(mount -> numbers.contains(mount.major() + ":" + mount.minor())
+        return mount -> numbers.contains(mount.major() + ":" + mount.minor())
                 // btrfs, for one, is on several devices and has a number of its own.
-                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source()))));
+                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source())));
     }
 
     private static String realSource(Path root, String source) {

@@ -41,6 +41,6 @@ public final class StableName {
         }
         Path target = Files.readSymbolicLink(link);
         return target.equals(blockDevice)
-                || !new BlockDevices(root).isInUse(target.getFileName().toString());
+                || !new BlockDevices(root).isRamback(target.getFileName().toString());
     }
 }

@@ -1,18 +1,19 @@
 package ramback.attach;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import ramback.engine.Refusal;
+import ramback.posix.Errno;
 import ramback.posix.Posix;
+import ramback.posix.PosixException;
 
 /**
  * Takes an attached device apart, from what is mounted down to the FUSE directory, and says what it took. Each step
@@ -25,6 +26,10 @@ public final class Teardown {
 
     /** For how long those are waited for who open each new device for a moment, such as udev. */
     private static final int PASSING_POLLS_MAX = 150;
+
+    /** What is known of a block device that is taken though nobody who takes it is seen. */
+    private static final String CLAIMED =
+            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen";
 
     private final Path directory;
     private final String name;
@@ -73,23 +78,57 @@ public final class Teardown {
         Parts parts = parts();
         checkHolders(parts);
         for (Mount mount : MountTable.unmountable(parts.filesystems())) {
+            Optional<Mount> cover = coverOf(mount);
+            if (cover.isPresent()) {
+                throw failed(covered(mount, cover.get()) + "; unmount that, then 'ramback detach " + name + "' again");
+            }
+            sync(mount);
             Tools.Result result = tools.run("mount", "umount", mount.directory());
-            if (!result.isDone() && isMounted(mount)) {
+            if (isMounted(mount)) {
                 throw failed(inUse(mount, result) + "; then 'ramback detach " + name + "' again");
             }
             taken.add("unmounted " + mount.directory());
         }
     }
 
+    /**
+     * Has a filesystem written out: its unmounting does that only where no other mount namespace has it mounted too.
+     * Where it can't be, its unmounting fares no better, and says why.
+     */
+    private void sync(Mount mount) throws Refusal, InterruptedException {
+        tools.run("coreutils", "sync", "-f", mount.directory());
+    }
+
+    /** What lies over a mount, so that its directory leads to that instead. */
+    private static Optional<Mount> coverOf(Mount mount) throws Refusal {
+        try {
+            return MountTable.read(ROOT).coverOf(mount);
+        } catch (IOException e) {
+            throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
+        }
+    }
+
+    private static String covered(Mount mount, Mount cover) {
+        return cover.source() + " (" + cover.type() + ") is mounted on " + cover.directory() + ", over the "
+                + mount.type() + " of " + mount.source();
+    }
+
     /** As above, but who uses it loses it; returns what that was, a line each. */
     List<String> cutOff() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
         for (Mount mount : MountTable.unmountable(parts().filesystems())) {
-            if (tools.run("mount", "umount", mount.directory()).isDone()) {
+            Optional<Mount> cover = coverOf(mount);
+            if (cover.isPresent()) {
+                tools.run("coreutils", "sync"); // of everything: its own directory leads elsewhere
+                lost.add(covered(mount, cover.get()) + ", which can't be unmounted below it");
+                continue;
+            }
+            sync(mount);
+            tools.run("mount", "umount", mount.directory());
+            if (!isMounted(mount)) {
                 taken.add("unmounted " + mount.directory());
                 continue;
             }
-            tools.run("coreutils", "sync", "-f", mount.directory()); // of what it can still be given, nothing is lost
             Users users = Users.ofDirectory(ROOT, mount.directory());
             Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
             lost.add(mount.directory()
@@ -128,21 +167,30 @@ public final class Teardown {
     }
 
     private void checkHolders(Parts parts) throws Refusal {
+        List<String> holders = holders(parts);
+        if (!holders.isEmpty()) {
+            throw failed(holders.getFirst()
+                    + "; take that apart (swapoff, vgchange -an, cryptsetup close, mdadm --stop), then 'ramback detach "
+                    + name + "' again");
+        }
+    }
+
+    /** What else than filesystems was made of the device, a line each. */
+    private static List<String> holders(Parts parts) {
         BlockDevices blocks = new BlockDevices(ROOT);
+        List<String> found = new ArrayList<>();
         for (String disk : parts.disks()) {
             for (String member : blocks.family(disk)) {
                 if (blocks.isSwap(member)) {
-                    throw failed("/dev/" + member + " is in use as swap; 'swapoff /dev/" + member
-                            + "', then 'ramback detach " + name + "' again");
+                    found.add("/dev/" + member + " is in use as swap");
                 }
                 List<String> holders = blocks.holders(member);
                 if (!holders.isEmpty()) {
-                    throw failed("/dev/" + member + " is part of " + String.join(", ", holders)
-                            + "; take that apart (vgchange -an, cryptsetup close, mdadm --stop), then 'ramback detach "
-                            + name + "' again");
+                    found.add("/dev/" + member + " is part of " + String.join(", ", holders));
                 }
             }
         }
+        return found;
     }
 
     // -------------------------------------------------------------------------------------------- block devices
@@ -158,6 +206,7 @@ public final class Teardown {
             awaitNobody(disk);
             if (isServed) {
                 flush(disk);
+                awaitUnclaimed(disk);
             }
             if (isLoop(disk)) {
                 releaseLoop(disk);
@@ -169,11 +218,42 @@ public final class Teardown {
     }
 
     /**
+     * Makes sure that nobody has the device's file open, as who needs no block device has it.
+     *
+     * @throws Refusal when somebody has, who is named
+     */
+    public void checkFile() throws Refusal, InterruptedException {
+        Users users = usersOfFile();
+        for (int poll = 0; !users.isEmpty() && poll < PASSING_POLLS_MAX; poll++) {
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            users = usersOfFile();
+        }
+        if (!users.isEmpty()) {
+            throw failed(fuseDirectory() + " is in use by " + users.text()
+                    + "; let them leave it, then 'ramback detach " + name + "' again");
+        }
+    }
+
+    private String fuseDirectory() {
+        return Parts.real(directory).resolve(Parts.FUSE_DIRECTORY).toString();
+    }
+
+    private Users usersOfFile() throws Refusal {
+        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(ROOT, fuseDirectory());
+    }
+
+    /**
      * As above, but who has one open loses it; the loop device goes when the last of them closes it. Returns what
      * that was, a line each.
      */
     List<String> releaseAnyway() throws Refusal, InterruptedException {
         List<String> lost = new ArrayList<>();
+        lost.addAll(holders(parts()));
+        Users elsewhere = usersElsewhere();
+        if (!elsewhere.isEmpty()) {
+            tools.run("coreutils", "sync"); // of everything: their directories can't be named here
+            lost.add("something of it is still " + seenBy(elsewhere));
+        }
         for (String disk : parts().disks()) {
             flush(disk);
             Users users = usersOf(disk);
@@ -186,6 +266,10 @@ public final class Teardown {
             }
         }
         forgetLoop();
+        Users users = usersOfFile();
+        if (!users.isEmpty()) {
+            lost.add(fuseDirectory() + " is in use by " + users.text());
+        }
         return lost;
     }
 
@@ -229,11 +313,45 @@ public final class Teardown {
         return Users.ofDevices(ROOT, devices);
     }
 
-    private static void flush(String disk) {
-        try (FileChannel channel = FileChannel.open(Path.of("/dev", disk), StandardOpenOption.READ)) {
-            channel.force(true);
-        } catch (IOException e) {
-            // What it takes no more is lost already; whoever wrote it has heard of that from the kernel.
+    /**
+     * In a process of its own: one that serves the block device and is killed while it waits for it would never end.
+     * What it takes no more is lost already; whoever wrote it has heard of that from the kernel.
+     */
+    private void flush(String disk) throws Refusal, InterruptedException {
+        tools.run("coreutils", "sync", "/dev/" + disk);
+    }
+
+    /**
+     * Whether the kernel uses a disk or one of its partitions for something: as one that can be mounted anywhere, swap
+     * space, a part of another. Not for the process that serves it, which would write it out to itself at the close.
+     * Source: open(2), O_EXCL of a block device.
+     */
+    private static boolean isClaimed(String disk) {
+        try {
+            Posix.close(Posix.open(Path.of("/dev", disk), Posix.O_RDONLY | Posix.O_NONBLOCK | Posix.O_EXCL, 0));
+            return false;
+        } catch (PosixException e) {
+            return e.errno() == Errno.EBUSY;
+        }
+    }
+
+    /** Who has something of the device mounted, also in a mount namespace of its own. */
+    private Users usersElsewhere() throws Refusal {
+        return parts().usersOfMounts(ROOT);
+    }
+
+    private static String seenBy(Users elsewhere) {
+        return "mounted where " + elsewhere.text() + " sees it (a container, or a service with mounts of its own)";
+    }
+
+    private void awaitUnclaimed(String disk) throws Refusal, InterruptedException {
+        for (int poll = 0; isClaimed(disk); poll++) {
+            if (poll == PASSING_POLLS_MAX) {
+                Users elsewhere = usersElsewhere();
+                throw failed("/dev/" + disk + " is still " + (elsewhere.isEmpty() ? CLAIMED : seenBy(elsewhere))
+                        + "; have it unmounted there, then 'ramback detach " + name + "' again");
+            }
+            TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
         }
     }
 
@@ -264,7 +382,7 @@ public final class Teardown {
 
     private boolean isOursOrStale(Path link) throws IOException, Refusal {
         String disk = Files.readSymbolicLink(link).getFileName().toString();
-        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isInUse(disk);
+        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isRamback(disk);
     }
 
     // ----------------------------------------------------------------------------------------- without the daemon

@@ -6,11 +6,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 
@@ -26,11 +29,24 @@ public final class Tools {
     private static final List<String> USUAL =
             List.of("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin");
 
+    /** Longer than any machine runs. */
+    private static final Duration NO_LIMIT = Duration.ofDays(36_500);
+
+    /** As timeout(1) ends. */
+    private static final int TIMED_OUT = 124;
+
     private final Map<String, String> environment;
+    private final Duration limit;
 
     /** @param environment of which PATH says where to look first */
     public Tools(Map<String, String> environment) {
+        this(environment, NO_LIMIT);
+    }
+
+    /** @param limit for how long a program is waited for; then it is killed, and has failed */
+    public Tools(Map<String, String> environment, Duration limit) {
         this.environment = environment;
+        this.limit = limit;
     }
 
     /**
@@ -82,7 +98,7 @@ public final class Tools {
     }
 
     /**
-     * Runs a program to its end, however long that takes, without standard input.
+     * Runs a program to its end, or as long as there is time, without standard input.
      *
      * @param source who has it, for the refusal: a package
      * @throws Refusal when there is no such program
@@ -102,32 +118,49 @@ public final class Tools {
         builder.environment().put("PATH", String.join(":", searched()));
         try {
             Process process = builder.start();
-            Reading err = new Reading(process.getErrorStream());
-            Thread reader = Thread.ofPlatform().daemon().name("attach-tool").start(err);
-            String out = read(process.getInputStream());
-            reader.join();
-            return new Result(process.waitFor(), out, err.text);
+            Reading out = Reading.begin(process.getInputStream());
+            Reading err = Reading.begin(process.getErrorStream());
+            if (!process.waitFor(limit)) {
+                // One that hangs in the kernel doesn't even die: nothing more of it is waited for.
+                process.destroyForcibly();
+                return new Result(TIMED_OUT, "", program + " did not end within " + limit.toSeconds() + " s");
+            }
+            return new Result(process.exitValue(), out.await(), err.await());
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot run " + file + ": " + e.getMessage(), e);
         }
     }
 
-    /** Standard error, read beside standard output: a program that is not listened to waits. */
+    /** An output, read beside the other one: a program that is not listened to waits. */
     private static final class Reading implements Runnable {
 
         private final InputStream stream;
-        private String text = "";
+        private final CompletableFuture<String> text = new CompletableFuture<>();
 
-        Reading(InputStream stream) {
+        private Reading(InputStream stream) {
             this.stream = stream;
+        }
+
+        static Reading begin(InputStream stream) {
+            Reading reading = new Reading(stream);
+            Thread.ofPlatform().daemon().name("attach-tool").start(reading);
+            return reading;
+        }
+
+        String await() throws InterruptedException {
+            try {
+                return text.get();
+            } catch (ExecutionException e) {
+                return "";
+            }
         }
 
         @Override
         public void run() {
             try {
-                text = read(stream);
+                text.complete(read(stream));
             } catch (IOException e) {
-                text = "";
+                text.completeExceptionally(e);
             }
         }
     }

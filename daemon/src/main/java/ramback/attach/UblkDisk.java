@@ -4,29 +4,28 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import ramback.engine.DeviceLife;
 import ramback.ublk.UblkDevice;
 
 /** A device as a block device of the ublk driver. */
-record UblkDisk(UblkDevice served, long exportGeneration) implements LocalDisk {
+record UblkDisk(UblkDevice served, DeviceLife life) implements LocalDisk {
 
     /** More would be more sessions of the device than more speed. */
     private static final int QUEUE_COUNT_MAX = 4;
 
     static UblkDisk make(Offer offer) throws IOException {
         int queueCount = Math.min(QUEUE_COUNT_MAX, Runtime.getRuntime().availableProcessors());
-        return new UblkDisk(
-                UblkDevice.create(offer.device(), ownerOf(offer.directory()), queueCount), offer.exportGeneration());
+        return new UblkDisk(UblkDevice.create(offer.device(), ownerOf(offer.directory()), queueCount), offer.life());
     }
 
     static UblkDisk recover(AttachRecord record, Offer offer) throws IOException {
         return new UblkDisk(
-                UblkDevice.recover(offer.device(), ownerOf(offer.directory()), record.number()),
-                offer.exportGeneration());
+                UblkDevice.recover(offer.device(), ownerOf(offer.directory()), record.number()), offer.life());
     }
 
     static List<AttachRecord> find(Path directory) throws IOException {
         return UblkDevice.find(ownerOf(directory)).stream()
-                .map(id -> new AttachRecord(Via.UBLK, id, AttachRecord.UNKNOWN_GENERATION))
+                .map(id -> new AttachRecord(Via.UBLK, id, AttachRecord.UNKNOWN_LIFE))
                 .toList();
     }
 
@@ -47,7 +46,7 @@ record UblkDisk(UblkDevice served, long exportGeneration) implements LocalDisk {
 
     @Override
     public Optional<AttachRecord> record() {
-        return Optional.of(new AttachRecord(Via.UBLK, served.id(), exportGeneration));
+        return Optional.of(new AttachRecord(Via.UBLK, served.id(), life));
     }
 
     @Override

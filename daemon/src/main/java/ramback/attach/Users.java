@@ -20,6 +20,8 @@ record Users(List<String> names) {
     /** As many as a line can name. */
     private static final int NAMED_MAX = 3;
 
+    static final Users NONE = new Users(List.of());
+
     private static final List<String> LINKS = List.of("cwd", "root", "exe");
 
     /** Who has one of these block devices open. */
@@ -33,13 +35,32 @@ record Users(List<String> names) {
         return search(root, target -> target.equals(directory) || target.startsWith(directory + "/"));
     }
 
+    /** Who sees such a mount, as far as this process may look. */
+    static Users ofMounts(Path root, Predicate<Mount> isMeant) {
+        return searchProcesses(root, process -> sees(process, isMeant));
+    }
+
+    private static boolean sees(Path process, Predicate<Mount> isMeant) {
+        try {
+            return !MountTable.readFile(process.resolve("mountinfo"))
+                    .where(isMeant)
+                    .isEmpty();
+        } catch (IOException e) {
+            return false; // it ended, or is none of ours to look at
+        }
+    }
+
     private static Users search(Path root, Predicate<String> isMeant) {
+        return searchProcesses(root, process -> uses(process, isMeant));
+    }
+
+    private static Users searchProcesses(Path root, Predicate<Path> isMeant) {
         List<String> names = new ArrayList<>();
         String own = Long.toString(ProcessHandle.current().pid());
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(root.resolve("proc"), "[0-9]*")) {
             for (Path process : processes) {
                 String pid = process.getFileName().toString();
-                if (!pid.equals(own) && uses(process, isMeant)) {
+                if (!pid.equals(own) && isMeant.test(process)) {
                     names.add(nameOf(process) + " (pid " + pid + ")");
                 }
             }

@@ -14,6 +14,7 @@ import ramback.attach.AttachLock;
 import ramback.attach.AttachedDisk;
 import ramback.attach.Contents;
 import ramback.attach.Loop;
+import ramback.attach.Parts;
 import ramback.attach.StableName;
 import ramback.attach.Teardown;
 import ramback.attach.Tools;
@@ -136,6 +137,9 @@ final class AttachCommand extends DeviceCommand {
             Made made = before == null ? make(client, ways, tools) : present(client, before, ways);
             Path device = blockDevice(directory, made, status, tools);
             Path named = isRoot() ? StableName.give(status.name(), device) : device;
+            if (isRoot() && named.equals(device)) {
+                shell.warn(Parts.link(status.name()) + " is another device's or can't be made: use " + device);
+            }
             if (mkfs != null) {
                 format(status.name(), device, tools);
             }
@@ -219,7 +223,7 @@ final class AttachCommand extends DeviceCommand {
     /** The block device: with FUSE that is made here, for root. */
     private Path blockDevice(Path directory, Made made, StatusReport status, Tools tools)
             throws Refusal, InterruptedException {
-        boolean isFile = made.via() == Via.FUSE && !made.path().startsWith("/dev");
+        boolean isFile = made.via() == Via.FUSE && Files.isRegularFile(made.path());
         if (!isFile || !isRoot()) {
             return made.path();
         }
@@ -266,6 +270,11 @@ final class AttachCommand extends DeviceCommand {
                 "mount", "mount", "-o", status.readOnly() ? "ro" : "rw", device.toString(), target.toString());
         if (!result.isDone()) {
             throw new Refusal(Refusal.Kind.FAILED, result.reason());
+        }
+        if (!status.process().ioFlusher()) {
+            shell.warn("when memory is short, the daemon of " + status.name() + " can wait for writes to " + target
+                    + " that wait for it, and both hang: the kernel has not let it be an I/O flusher ('ramback status "
+                    + status.name() + "' says why)");
         }
     }
 

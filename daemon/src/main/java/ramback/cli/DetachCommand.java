@@ -1,5 +1,7 @@
 package ramback.cli;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -28,6 +30,14 @@ import ramback.engine.Refusal;
         })
 final class DetachCommand extends DeviceCommand {
 
+    /** How often a daemon that says nothing is asked again, each time for as long as an answer may take. */
+    private static final int MORE_QUESTIONS = 5;
+
+    private static final String RUNNING = "RS";
+
+    /** Killed, and yet not gone: some thread of it waits in the kernel, perhaps for the block device it served. */
+    private static final char ZOMBIE = 'Z';
+
     @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = NAME_HELP)
     private @Nullable String name;
 
@@ -53,7 +63,7 @@ final class DetachCommand extends DeviceCommand {
     }
 
     private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
-        ControlClient.State daemon = client.state();
+        ControlClient.State daemon = stateOf(client);
         if (daemon == ControlClient.State.PASSING) {
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
         }
@@ -73,12 +83,41 @@ final class DetachCommand extends DeviceCommand {
         teardown.unmount();
         teardown.release(isServed);
         if (isServed) {
+            teardown.checkFile();
             client.detach();
             parts.record().ifPresent(record -> teardown.add("removed /dev/" + record.diskName()));
         }
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
         shell.say(client.name() + " is detached" + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
+    }
+
+    /**
+     * As it is when it has had time: one that only was swapped out, or suspended with its machine, is not cut off. For
+     * one that cannot run there is no use in that.
+     */
+    private ControlClient.State stateOf(ControlClient client) throws Refusal {
+        ControlClient.State state = client.state();
+        for (int more = 0; more < MORE_QUESTIONS && state == ControlClient.State.SILENT && canRun(client); more++) {
+            state = client.state();
+        }
+        return state;
+    }
+
+    /** Whether the daemon's process is neither stopped, nor dead, nor waiting for what no signal ends. */
+    private boolean canRun(ControlClient client) {
+        return RUNNING.indexOf(processState(client)) >= 0;
+    }
+
+    /** The state of the daemon's process as proc_pid_stat(5) has it, or '?'. */
+    private char processState(ControlClient client) {
+        try {
+            String stat = Files.readString(
+                    Path.of("/proc", String.valueOf(runDirectory().pid(client.name())), "stat"), ISO_8859_1);
+            return stat.charAt(stat.lastIndexOf(')') + 2);
+        } catch (IOException | Refusal | IndexOutOfBoundsException e) {
+            return '?';
+        }
     }
 
     private static Parts find(Path directory) throws Refusal {
@@ -101,7 +140,7 @@ final class DetachCommand extends DeviceCommand {
 
     /** Nothing can be unmounted as long as a daemon that says nothing is waited for. */
     private void cutOff(ControlClient client, Parts parts, Teardown teardown) throws Refusal, InterruptedException {
-        if (!parts.via().equals(java.util.Optional.of(Via.FUSE))) {
+        if (!parts.via().equals(java.util.Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
                     "the daemon of " + client.name()

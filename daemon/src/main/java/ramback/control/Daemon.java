@@ -1,11 +1,13 @@
 package ramback.control;
 
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.net.InetSocketAddress;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -71,6 +73,11 @@ public final class Daemon {
             Host host,
             Ways ways,
             Function<StatusReport, List<String>> screen) {}
+
+    private static final System.Logger LOG = System.getLogger(Daemon.class.getName());
+
+    /** For how long a program that takes an attached block device apart is waited for at most. */
+    private static final Duration TOOL_LIMIT = Duration.ofMinutes(2);
 
     /** The longest name of an image, in characters, that clients are told; a file's is never longer. */
     private static final int IMAGE_NAME_MAX = 255;
@@ -213,16 +220,20 @@ public final class Daemon {
             if (options.http() != null) {
                 http = serveHttp(options.http());
             }
+            ControlServer control = awaitStart(controlStart);
+            // Whoever is told anything by this daemon is told what it goes on with.
+            Attachments attachments = attachments(engine);
+            attachments.recover();
             serving = new Serving(
                     engine,
                     nbd,
-                    awaitStart(controlStart),
+                    control,
                     http,
                     NbdUri.ofUnixSocket(name, options.socket()),
                     tcpUri,
                     tlsKeys,
                     report(protection, engine.memory()),
-                    attachments(engine));
+                    attachments);
             dashboard.start();
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot serve " + name + ": " + RunDirectory.reason(e), e);
@@ -236,7 +247,6 @@ public final class Daemon {
             }
         }
         watch.start();
-        serving().attachments().recover();
     }
 
     private Attachments attachments(Engine engine) {
@@ -245,9 +255,10 @@ public final class Daemon {
                 engine.device(),
                 options.runDirectory().of(name),
                 options.socket(),
-                engine.exportGeneration(),
+                engine.life(),
+                engine.generationBefore(),
                 ControlFiles.of(new Control(), options.screen()));
-        return new Attachments(offer, options.ways(), new Tools(System.getenv()));
+        return new Attachments(offer, options.ways(), new Tools(System.getenv(), TOOL_LIMIT));
     }
 
     private void tellDashboard(StatusReport now) {
@@ -360,11 +371,7 @@ public final class Daemon {
      */
     public void stop(boolean isSucceeded, boolean keepsMemory) throws Refusal {
         Serving running = serving();
-        if (isSucceeded) {
-            running.attachments().leave();
-        } else {
-            running.attachments().close();
-        }
+        detach(running, isSucceeded);
         running.nbd().close();
         long beginNanos = System.nanoTime();
         try {
@@ -383,6 +390,19 @@ public final class Daemon {
             closeHttp(running);
             running.control().close();
             directory.close();
+        }
+    }
+
+    /** Whatever the kernel and its programs do here: what is in memory is carried to the image all the same. */
+    private static void detach(Serving running, boolean isSucceeded) {
+        try {
+            if (isSucceeded) {
+                running.attachments().leave();
+            } else {
+                running.attachments().close();
+            }
+        } catch (RuntimeException | Error e) {
+            LOG.log(Level.ERROR, "an attached block device was not taken apart for the stop", e);
         }
     }
 

@@ -49,7 +49,10 @@ final class Attachment {
     private final Mode mode;
     private final LeftImage left;
     private final List<Blocks> suspect;
-    private final long exportGeneration;
+    private final DeviceLife life;
+    /** The generation that the image was left in; where nothing says so, this one's. */
+    private final long generationBefore;
+
     private @Nullable StateFile state;
 
     private Attachment(
@@ -63,7 +66,8 @@ final class Attachment {
             Mode mode,
             LeftImage left,
             List<Blocks> suspect,
-            long exportGeneration,
+            DeviceLife life,
+            long generationBefore,
             @Nullable StateFile state) {
         this.image = image;
         this.log = log;
@@ -75,7 +79,8 @@ final class Attachment {
         this.mode = mode;
         this.left = left;
         this.suspect = suspect;
-        this.exportGeneration = exportGeneration;
+        this.life = life;
+        this.generationBefore = generationBefore;
         this.state = state;
     }
 
@@ -169,6 +174,7 @@ final class Attachment {
             throws Refusal {
         Image image = found.image();
         if (options.readOnly()) {
+            DeviceLife readOnlyLife = readOnlyLife(found);
             return new Attachment(
                     image,
                     new NoJournal(),
@@ -180,7 +186,8 @@ final class Attachment {
                     options.startMode(),
                     found.left(),
                     suspectOf(found),
-                    exportGenerationOf(found),
+                    readOnlyLife,
+                    readOnlyLife.generation(),
                     null);
         }
         boolean keepsJournal = found.decision() != StartDecision.START_ORDINARY;
@@ -230,7 +237,8 @@ final class Attachment {
                     options.startMode(),
                     found.left(),
                     state.suspect(),
-                    state.exportGeneration(),
+                    lifeOf(state),
+                    generationBefore(found, state),
                     state);
             isComplete = true;
             return attachment;
@@ -242,6 +250,23 @@ final class Attachment {
                 takeBack(found, isStateWritten, journal, isMade);
             }
         }
+    }
+
+    private static DeviceLife lifeOf(StateFile state) {
+        return new DeviceLife(state.deviceId(), state.generation(), state.exportGeneration());
+    }
+
+    /** Nothing is written down of it: where the image has no state file it is never met again. */
+    private static DeviceLife readOnlyLife(Findings found) {
+        StateFile state = found.state();
+        return state == null
+                ? new DeviceLife(UUID.randomUUID(), generation(), exportGenerationOf(found))
+                : new DeviceLife(state.deviceId(), state.generation(), exportGenerationOf(found));
+    }
+
+    private static long generationBefore(Findings found, StateFile now) {
+        StateFile before = found.state();
+        return before == null ? now.generation() : before.generation();
     }
 
     private static long exportGenerationOf(Findings found) {
@@ -372,7 +397,8 @@ final class Attachment {
                     log.isSuspended() ? Mode.UNSAFE : Mode.ofWord(state.mode()).orElse(options.mode()),
                     found.left(),
                     state.suspect(),
-                    state.exportGeneration(),
+                    lifeOf(state),
+                    state.generation(),
                     state);
             isComplete = true;
             return attachment;
@@ -564,7 +590,17 @@ final class Attachment {
 
     /** How often a start had to go on without acknowledged writes. */
     long exportGeneration() {
-        return exportGeneration;
+        return life.exportGeneration();
+    }
+
+    /** Which device it is, and how far it has come. */
+    DeviceLife life() {
+        return life;
+    }
+
+    /** The generation that the image was left in before. */
+    long generationBefore() {
+        return generationBefore;
     }
 
     /** What the image held at its clean stop; where that is not known, that nothing is. */

@@ -406,6 +406,16 @@ public final class Engine implements AutoCloseable {
         return attachment.exportGeneration();
     }
 
+    /** Which device this is, and how far it has come. */
+    public DeviceLife life() {
+        return attachment.life();
+    }
+
+    /** The generation that its image was left in before this start. */
+    public long generationBefore() {
+        return attachment.generationBefore();
+    }
+
     /** The device to export. */
     public Device device() {
         return device;

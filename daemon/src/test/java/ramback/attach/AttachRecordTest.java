@@ -21,12 +21,25 @@ class AttachRecordTest {
 
     @Property
     void whatIsWrittenIsRead(@ForAll @IntRange(min = 0) int number, @ForAll long generation, @ForAll boolean isUblk) {
-        AttachRecord record = new AttachRecord(isUblk ? Via.UBLK : Via.NBD, number, generation);
+        AttachRecord record = new AttachRecord(isUblk ? Via.UBLK : Via.NBD, number, FakeMachine.life(generation));
         assertThat(AttachRecord.parse(record.text())).contains(record);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "ublk", "ublk 1", "ublk -1 0", "ublk x 0", "ublk 1 y", "loop 1 0", "ublk 1 0 0"})
+    @ValueSource(
+            strings = {
+                "",
+                "ublk",
+                "ublk 1",
+                "ublk 1 0",
+                "ublk -1 0-0-1-0-2 ab 0",
+                "ublk x 0-0-1-0-2 ab 0",
+                "ublk 1 y ab 0",
+                "ublk 1 0-0-1-0-2 y 0",
+                "ublk 1 0-0-1-0-2 ab y",
+                "loop 1 0-0-1-0-2 ab 0",
+                "ublk 1 0-0-1-0-2 ab 0 0"
+            })
     void whatMakesNoSenseIsNoRecord(String line) {
         assertThat(AttachRecord.parse(line)).isEmpty();
     }
@@ -34,9 +47,9 @@ class AttachRecordTest {
     @Test
     void aRecordIsItsOwnersAloneReplacedWholeAndRemoved() throws IOException {
         assertThat(AttachRecord.read(directory)).isEmpty();
-        new AttachRecord(Via.UBLK, 1, 0).write(directory);
-        new AttachRecord(Via.NBD, 12, 3).write(directory);
-        assertThat(AttachRecord.read(directory)).contains(new AttachRecord(Via.NBD, 12, 3));
+        new AttachRecord(Via.UBLK, 1, FakeMachine.life(0)).write(directory);
+        new AttachRecord(Via.NBD, 12, FakeMachine.life(3)).write(directory);
+        assertThat(AttachRecord.read(directory)).contains(new AttachRecord(Via.NBD, 12, FakeMachine.life(3)));
         Path file = directory.resolve("attachment");
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
                 .isEqualTo("rw-------");
@@ -46,13 +59,19 @@ class AttachRecordTest {
 
     @Test
     void aDescriptorIsInheritedOnlyWhereItIsOneOfFuse() {
-        assertThat(new AttachRecord(Via.FUSE, 0, 0).isInherited()).isFalse();
-        assertThat(new AttachRecord(Via.FUSE, 1 << 20, 0).isInherited()).isFalse();
+        assertThat(new AttachRecord(Via.FUSE, 0, FakeMachine.life(0)).isInherited())
+                .isFalse();
+        assertThat(new AttachRecord(Via.FUSE, 1 << 20, FakeMachine.life(0)).isInherited())
+                .isFalse();
+    }
+
+    private static String text(int number) {
+        return new AttachRecord(Via.UBLK, number, FakeMachine.life(0)).text();
     }
 
     @Test
     void aFileOfSeveralLinesIsNoRecord() throws IOException {
-        Files.writeString(directory.resolve("attachment"), "ublk 1 0\nublk 2 0\n");
+        Files.writeString(directory.resolve("attachment"), text(1) + "\n" + text(2) + "\n");
         assertThat(AttachRecord.read(directory)).isEmpty();
     }
 }

@@ -10,11 +10,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
+import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
 
 /** The daemon's side, with ways that only note how they are gone; the kernel has none of their block devices. */
@@ -41,6 +43,7 @@ class AttachmentsTest {
         String unavailable = "";
         boolean isMaking = true;
         boolean isAlive = true;
+        boolean isBroken;
 
         @Override
         public String unavailable(Via via) {
@@ -52,13 +55,13 @@ class AttachmentsTest {
             if (!isMaking) {
                 throw new IOException("the kernel has none");
             }
-            return new Disk(via, offer.exportGeneration());
+            return new Disk(via, offer.life());
         }
 
         @Override
         public LocalDisk recover(AttachRecord record, Offer offer) {
             done.add("recover " + record.text());
-            return new Disk(record.via(), record.exportGeneration());
+            return new Disk(record.via(), offer.life());
         }
 
         @Override
@@ -75,11 +78,11 @@ class AttachmentsTest {
         private final class Disk implements LocalDisk {
 
             private final Via via;
-            private final long generation;
+            private final DeviceLife life;
 
-            Disk(Via via, long generation) {
+            Disk(Via via, DeviceLife life) {
                 this.via = via;
-                this.generation = generation;
+                this.life = life;
             }
 
             @Override
@@ -94,7 +97,7 @@ class AttachmentsTest {
 
             @Override
             public Optional<AttachRecord> record() {
-                return Optional.of(new AttachRecord(via, 7, generation));
+                return Optional.of(new AttachRecord(via, 7, life));
             }
 
             @Override
@@ -105,12 +108,15 @@ class AttachmentsTest {
             @Override
             public void close() {
                 done.add("close " + via.word());
+                if (isBroken) {
+                    throw new IllegalStateException("broken");
+                }
             }
 
             @Override
             public Optional<AttachRecord> leave() {
                 done.add("leave " + via.word());
-                return via == Via.FUSE ? Optional.of(new AttachRecord(via, 33, generation)) : Optional.empty();
+                return via == Via.FUSE ? Optional.of(new AttachRecord(via, 33, life)) : Optional.empty();
             }
         }
     }
@@ -149,9 +155,17 @@ class AttachmentsTest {
     }
 
     private Attachments attachments(long exportGeneration) {
-        Offer offer =
-                new Offer(new NamedDevice(), directory, directory.resolve("nbd.sock"), exportGeneration, List.of());
+        return attachments(FakeMachine.life(exportGeneration), 0);
+    }
+
+    private Attachments attachments(DeviceLife life, long generationBefore) {
+        Offer offer = new Offer(
+                new NamedDevice(), directory, directory.resolve("nbd.sock"), life, generationBefore, List.of());
         return new Attachments(root, offer, ways, new Tools(Map.of()));
+    }
+
+    private static String text(String disk, long exportGeneration) {
+        return disk + " 00000000-0000-0001-0000-000000000002 ab " + exportGeneration;
     }
 
     private String record() throws IOException {
@@ -164,7 +178,7 @@ class AttachmentsTest {
         Attachments attachments = attachments(3);
         assertThat(attachments.report()).isNull();
         assertThat(attachments.attach(Via.UBLK).path()).isEqualTo(Path.of("/dev/ublk7"));
-        assertThat(record()).isEqualTo("ublk 7 3");
+        assertThat(record()).isEqualTo(text("ublk 7", 3));
         assertThat(attachments.report()).isNotNull();
         attachments.detach();
         assertThat(ways.done).containsExactly("close ublk");
@@ -228,12 +242,21 @@ class AttachmentsTest {
     }
 
     @Test
+    void aStopIsNotKeptUpByWhatGoesWrongInIt() throws Exception {
+        Attachments attachments = attachments(0);
+        attachments.attach(Via.UBLK);
+        ways.isBroken = true;
+        attachments.close();
+        assertThat(ways.done).containsExactly("close ublk");
+    }
+
+    @Test
     void aDaemonThatIsReplacedLeavesTheRecord() throws Exception {
         Attachments attachments = attachments(5);
         attachments.attach(Via.UBLK);
         attachments.leave();
         assertThat(ways.done).containsExactly("leave ublk");
-        assertThat(record()).isEqualTo("ublk 7 5");
+        assertThat(record()).isEqualTo(text("ublk 7", 5));
         assertThat(attachments.keptDescriptors()).isEmpty();
     }
 
@@ -242,13 +265,13 @@ class AttachmentsTest {
         Attachments attachments = attachments(5);
         attachments.attach(Via.FUSE);
         attachments.leave();
-        assertThat(record()).isEqualTo("fuse 33 5");
+        assertThat(record()).isEqualTo(text("fuse 33", 5));
         assertThat(attachments.keptDescriptors()).containsExactly(33);
     }
 
     @Test
     void aRecordOfWhatIsGoneIsForgotten() throws Exception {
-        new AttachRecord(Via.UBLK, 9_999, 0).write(directory);
+        new AttachRecord(Via.UBLK, 9_999, FakeMachine.life(0)).write(directory);
         attachments(0).recover();
         assertThat(ways.done).isEmpty();
         assertThat(record()).isEmpty();
@@ -256,29 +279,58 @@ class AttachmentsTest {
 
     @Test
     void aRecordedBlockDeviceIsServedAgain() throws Exception {
-        new AttachRecord(Via.UBLK, 7, 2).write(directory);
-        ways.unrecorded.add(new AttachRecord(Via.UBLK, 7, AttachRecord.UNKNOWN_GENERATION));
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
+        ways.unrecorded.add(new AttachRecord(Via.UBLK, 7, AttachRecord.UNKNOWN_LIFE));
         machine.disk("ublkb7", "259:0");
         Attachments attachments = attachments(2);
         attachments.recover();
-        assertThat(ways.done).containsExactly("recover ublk 7 2");
-        assertThat(record()).isEqualTo("ublk 7 2");
+        assertThat(ways.done).containsExactly(text("recover ublk 7", 2));
+        assertThat(record()).isEqualTo(text("ublk 7", 2));
         assertThat(attachments.report()).isEqualTo(new AttachedDisk("ublk", "/dev/ublkb7", List.of(), false));
     }
 
     @Test
     void oneThatKnowsOfWritesThatWereLostIsRemovedInstead() throws Exception {
-        new AttachRecord(Via.UBLK, 7, 2).write(directory);
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
         machine.disk("ublkb7", "259:0");
         Attachments attachments = attachments(3);
         attachments.recover();
-        assertThat(ways.done).containsExactly("remove ublk 7 2");
+        assertThat(ways.done).containsExactly(text("remove ublk 7", 2));
         assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void oneOfAnotherImageUnderTheSameNameIsRemovedInstead() throws Exception {
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(0)).write(directory);
+        machine.disk("ublkb7", "259:0");
+        attachments(new DeviceLife(UUID.randomUUID(), 0xcd, 0), 0xab).recover();
+        assertThat(ways.done).containsExactly(text("remove ublk 7", 0));
+        assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void oneThatMissedAWholeLifeOfItsImageIsRemovedInstead() throws Exception {
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(0)).write(directory);
+        machine.disk("ublkb7", "259:0");
+        attachments(new DeviceLife(FakeMachine.life(0).device(), 0xcd, 0), 0xcc).recover();
+        assertThat(ways.done).containsExactly(text("remove ublk 7", 0));
+    }
+
+    @Test
+    void oneOfTheLifeBeforeIsServedAgain() throws Exception {
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(0)).write(directory);
+        machine.disk("ublkb7", "259:0");
+        DeviceLife next = new DeviceLife(FakeMachine.life(0).device(), 0xcd, 0);
+        attachments(next, FakeMachine.life(0).generation()).recover();
+        assertThat(ways.done).containsExactly(text("recover ublk 7", 0));
+        // Where this life ends the next one knows it as the one before.
+        assertThat(AttachRecord.read(directory)).map(AttachRecord::life).contains(next);
     }
 
     @Test
     void whatIsLeftOfAFuseDirectoryIsReportedAndMustBeDetachedFirst() throws Exception {
         machine.loop("loop3", "7:3", directory.toRealPath() + "/fuse/disk", 9)
+                .mount("0:41", directory.toRealPath() + "/fuse", "fuse", "ramback")
                 .mount("7:3", "/mnt", "ext4", "/dev/loop3");
         Attachments attachments = attachments(0);
         attachments.recover();
@@ -290,10 +342,10 @@ class AttachmentsTest {
 
     @Test
     void aBlockDeviceThatNobodyWasToldOfIsRemoved() {
-        ways.unrecorded.add(new AttachRecord(Via.UBLK, 4, AttachRecord.UNKNOWN_GENERATION));
+        ways.unrecorded.add(new AttachRecord(Via.UBLK, 4, AttachRecord.UNKNOWN_LIFE));
         Attachments attachments = attachments(0);
         attachments.recover();
-        assertThat(ways.done).containsExactly("remove ublk 4 -1");
+        assertThat(ways.done).containsExactly("remove ublk 4 00000000-0000-0000-0000-000000000000 0 -1");
         assertThat(attachments.report()).isNull();
     }
 }

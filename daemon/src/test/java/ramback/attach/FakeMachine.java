@@ -5,6 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
+import ramback.engine.DeviceLife;
 
 /** A root directory with as much of {@code /proc}, {@code /sys} and {@code /dev} as is looked at. */
 final class FakeMachine {
@@ -18,6 +20,11 @@ final class FakeMachine {
         Files.createDirectories(root.resolve("sys/block"));
         Files.createDirectories(root.resolve("sys/class/block"));
         writeMounts();
+    }
+
+    /** Of one and the same device, all of one start but for what was lost. */
+    static DeviceLife life(long exportGeneration) {
+        return new DeviceLife(new UUID(1, 2), 0xab, exportGeneration);
     }
 
     private void writeMounts() throws IOException {

@@ -79,4 +79,14 @@ class MountTest {
     private static Mount at(int id, String directory) {
         return new Mount(id, 7, 0, "/", directory, "ext4", "/dev/loop0");
     }
+
+    @Test
+    void whatWasMountedLaterThereOrAboveLiesOverAMount() {
+        MountTable table = new MountTable(
+                List.of(at(1, "/"), at(2, "/a/b"), at(3, "/a/bc"), at(4, "/a/b/c"), at(5, "/a/b"), at(6, "/a")));
+        assertThat(table.coverOf(at(2, "/a/b"))).contains(at(5, "/a/b"));
+        assertThat(table.coverOf(at(3, "/a/bc"))).contains(at(6, "/a"));
+        assertThat(table.coverOf(at(6, "/a"))).isEmpty();
+        assertThat(table.coverOf(at(7, "/a"))).isEmpty();
+    }
 }

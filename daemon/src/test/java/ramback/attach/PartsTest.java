@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -70,12 +71,60 @@ class PartsTest {
         Files.createDirectories(machine.root.resolve("dev/ramback"));
         Files.createSymbolicLink(machine.root.resolve("dev/ramback/disk"), Path.of("/dev/loop3"));
         machine.loop("loop3", "7:3", file(), 9)
+                .mount("0:41", directory + "/fuse", "fuse", "ramback")
                 .partition("loop3", "loop3p1", "259:0")
                 .mount("259:0", "/one", "ext4", "/dev/loop3p1")
                 .mount("0:50", "/two", "btrfs", "/dev/loop3")
                 .mount("0:51", "/three", "btrfs", "/dev/ramback/disk")
                 .mount("7:4", "/other", "ext4", "/dev/loop4");
         assertThat(parts().mountPoints()).containsExactly("/one", "/two", "/three");
+    }
+
+    @Test
+    void aLoopDeviceOfAnotherMountNamespaceIsNoneOfOurs() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9);
+        assertThat(parts()).isEqualTo(Parts.NONE);
+    }
+
+    @Test
+    void aStrangersDiskDoesNotKeepTheStableName() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9);
+        Path link = StableName.give(machine.root, "disk", Path.of("/dev/loop3"));
+        machine.attribute("loop3", "loop/backing_file", "/srv/other.raw");
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+        assertThat(Files.readSymbolicLink(link)).isEqualTo(Path.of("/dev/loop4"));
+        machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").attribute("nbd0", "backend", "somebody");
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/nbd0"))).isEqualTo(link);
+        assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
+    }
+
+    @Test
+    void aRecordOfAnNbdThatIsAnothersByNowIsNone() throws IOException {
+        new AttachRecord(Via.NBD, 0, FakeMachine.life(0)).write(directory);
+        String name = directory.getFileName().toString();
+        machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").mount("43:0", "/srv", "ext4", "/dev/nbd0");
+        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=" + directory + "/nbd.sock");
+        assertThat(parts().disks()).containsExactly("nbd0");
+        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=/elsewhere.sock");
+        assertThat(parts().disks()).containsExactly("nbd0");
+        for (String others : List.of(
+                "nbd+unix:///" + name + "@0?socket=/other/" + name + "/nbd.sock",
+                "nbd+unix:///other@0?socket=/elsewhere.sock",
+                "somebody")) {
+            machine.attribute("nbd0", "backend", others);
+            assertThat(parts()).isEqualTo(Parts.NONE);
+        }
+    }
+
+    @Test
+    void whoSeesItMountedIsFoundInOtherMountNamespaces() throws IOException {
+        machine.loop("loop3", "7:3", file(), 9).mount("0:41", directory + "/fuse", "fuse", "ramback");
+        Path process = Files.createDirectories(machine.root.resolve("proc/4711"));
+        Files.writeString(process.resolve("comm"), "container\n");
+        Files.writeString(process.resolve("mountinfo"), "9 1 7:4 / /srv rw - ext4 /dev/loop4 rw\n");
+        assertThat(parts().usersOfMounts(machine.root).isEmpty()).isTrue();
+        Files.writeString(process.resolve("mountinfo"), "9 1 7:3 / /srv rw - ext4 /dev/loop3 rw\n");
+        assertThat(parts().usersOfMounts(machine.root).text()).isEqualTo("container (pid 4711)");
     }
 
     @Test
@@ -89,7 +138,7 @@ class PartsTest {
 
     @Test
     void aRecordedBlockDeviceIsFoundAsLongAsItIsThere() throws IOException {
-        AttachRecord record = new AttachRecord(Via.UBLK, 2, 5);
+        AttachRecord record = new AttachRecord(Via.UBLK, 2, FakeMachine.life(5));
         record.write(directory);
         assertThat(parts().isNone()).isTrue();
         machine.disk("ublkb2", "259:4").mount("259:4", "/srv", "xfs", "/dev/ublkb2");
@@ -101,7 +150,7 @@ class PartsTest {
 
     @Test
     void aBlockDeviceOfNbdIsThereOnlyWhileItIsConnected() throws IOException {
-        new AttachRecord(Via.NBD, 0, 5).write(directory);
+        new AttachRecord(Via.NBD, 0, FakeMachine.life(5)).write(directory);
         machine.disk("nbd0", "43:0");
         assertThat(parts().isNone()).isTrue();
         machine.attribute("nbd0", "pid", "4711");

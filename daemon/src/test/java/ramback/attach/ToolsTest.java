@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -50,6 +51,17 @@ class ToolsTest {
     }
 
     @Test
+    void aProgramThatDoesNotEndInTimeIsKilledAndHasFailed() throws Exception {
+        script("sleeper", "echo $$ >" + directory + "/pid; exec sleep 1000\n");
+        Tools hasty = new Tools(Map.of("PATH", directory.toString()), Duration.ofSeconds(1));
+        Tools.Result result = hasty.run("nobody", "sleeper");
+        assertThat(result.isDone()).isFalse();
+        assertThat(result.reason()).isEqualTo("sleeper did not end within 1 s");
+        long pid = Long.parseLong(Files.readString(directory.resolve("pid")).strip());
+        ProcessHandle.of(pid).ifPresent(process -> process.onExit().join());
+    }
+
+    @Test
     void aProgramThatIsMissingIsNamedWithWhoHasIt() {
         assertThatThrownBy(() -> tools().run("the package", "no-such-program"))
                 .isInstanceOf(Refusal.class)
@@ -67,6 +79,19 @@ class ToolsTest {
                 .isEqualTo("mount: /mnt: wrong fs type, bad option, bad superblock on /dev/loop0.");
         assertThat(new Tools.Result(1, "", "a\nb\n\n").reason()).isEqualTo("b");
         assertThat(new Tools.Result(7, "", "").reason()).isEqualTo("it ended with exit code 7 and said nothing");
+    }
+
+    @Test
+    void nothingIsFoundOnlyWhereItCanBeRead() throws Exception {
+        script("blkid", "exit 2\n");
+        Path empty = Files.write(directory.resolve("empty"), new byte[5 << 20]);
+        assertThat(Contents.of(empty, tools()).isNone()).isTrue();
+        assertThatThrownBy(() -> Contents.of(directory.resolve("gone"), tools()))
+                .isInstanceOf(Refusal.class)
+                .hasMessageContaining("cannot see what " + directory.resolve("gone") + " holds");
+        assertThatThrownBy(() -> Contents.of(directory, tools())).isInstanceOf(Refusal.class);
+        script("blkid", "echo 'blkid: error: input/output error' >&2; exit 2\n");
+        assertThatThrownBy(() -> Contents.of(empty, tools())).hasMessageEndingWith("input/output error");
     }
 
     @Test
