@@ -47,7 +47,7 @@ public final class Attachments {
     }
 
     private Teardown teardown() {
-        return new Teardown(offer.directory(), name(), tools);
+        return new Teardown(root, offer.directory(), name(), tools);
     }
 
     /**
@@ -225,8 +225,11 @@ public final class Attachments {
             removeUnrecorded(record);
             if (record.isPresent()) {
                 recover(record.get());
-            } else if (found.isPresent()) {
-                forget();
+            } else {
+                teardown().forgetGone().ifPresent(this::logGone);
+                if (found.isPresent()) {
+                    forget();
+                }
             }
             isLeft = disk == null && !parts().isNone();
         } catch (IOException | Refusal e) {
@@ -240,6 +243,10 @@ public final class Attachments {
                             + " is left from before, and whoever uses it gets errors; 'ramback detach " + name()
                             + "' takes it apart");
         }
+    }
+
+    private void logGone(String what) {
+        LOG.log(Level.INFO, name() + " is not attached any more: " + what);
     }
 
     private void removeUnrecorded(Optional<AttachRecord> record) {

@@ -9,8 +9,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
-import ramback.remote.RemoteUri;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -39,8 +37,6 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** Where stable names of block devices are made. */
     static final String LINKS = "dev/ramback";
 
-    private static final String SOCKET = "nbd.sock";
-
     /** Nothing at all. */
     static final Parts NONE = new Parts(List.of(), List.of(), List.of(), Optional.empty());
 
@@ -55,7 +51,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         Path real = real(directory);
         MountTable mounts = MountTable.read(root);
         BlockDevices blocks = new BlockDevices(root);
-        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, real, found));
+        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
         List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
         List<String> disks = new ArrayList<>(loops(blocks, real, !fuse.isEmpty()));
         record.ifPresent(found -> disks.add(found.diskName()));
@@ -80,34 +76,14 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    private static boolean isThere(BlockDevices blocks, Path directory, AttachRecord record) {
-        return switch (record.via()) {
+    /** Whether a recorded block device is there, and not another one of its number. */
+    static boolean isThere(BlockDevices blocks, AttachRecord record) {
+        boolean isUsed = switch (record.via()) {
             case UBLK -> blocks.isInUse(record.diskName());
-            case NBD ->
-                blocks.isConnected(record.number()) // the others of its kind are idle
-                        && isServedFrom(directory, blocks.attribute(record.diskName(), "backend"));
+            case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
             case FUSE -> false;
         };
-    }
-
-    /**
-     * Whether a block device of the kernel's NBD client may be this device: a number is soon another's.
-     *
-     * @param backend whose it is, or null where the kernel doesn't say (before 5.14)
-     */
-    private static boolean isServedFrom(Path directory, @Nullable String backend) {
-        if (backend == null) {
-            return true;
-        }
-        try {
-            RemoteUri uri = RemoteUri.parse(backend);
-            return uri.export().startsWith(directory.getFileName() + "@")
-                    && uri.endpoint() instanceof RemoteUri.Unix(Path socket)
-                    // One that lies where sockets lie by themselves says of which directory it is.
-                    && (!socket.endsWith(SOCKET) || directory.equals(real(socket.resolveSibling(""))));
-        } catch (IllegalArgumentException e) {
-            return false; // another program's
-        }
+        return isUsed && record.disk().equals(blocks.life(record.diskName()));
     }
 
     /**
@@ -120,7 +96,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         return blocks.loops().stream()
                 .filter(loop -> (isMounted && file.equals(blocks.backingFile(loop)))
                         // Of a mount that was taken away lazily the kernel names files from that mount's own root.
-                        || noted.equals(loop + " " + blocks.sequence(loop)))
+                        || noted.equals(loop + " " + blocks.life(loop)))
                 .toList();
     }
 
@@ -134,9 +110,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
 
     /** Notes which loop device was made over the device's file. */
     public static void noteLoop(Path directory, String loop) throws IOException {
-        String sequence = new BlockDevices(Path.of("/")).sequence(loop);
-        if (!sequence.isEmpty()) {
-            AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + sequence);
+        String life = new BlockDevices(Path.of("/")).life(loop);
+        if (!life.isEmpty()) {
+            AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + life);
         }
     }
 

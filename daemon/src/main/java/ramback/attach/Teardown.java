@@ -21,7 +21,6 @@ import ramback.posix.PosixException;
  */
 public final class Teardown {
 
-    private static final Path ROOT = Path.of("/");
     private static final long POLL_MILLIS = 20;
 
     /** For how long those are waited for who open each new device for a moment, such as udev. */
@@ -31,6 +30,7 @@ public final class Teardown {
     private static final String CLAIMED =
             "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen";
 
+    private final Path root;
     private final Path directory;
     private final String name;
     private final Tools tools;
@@ -41,6 +41,12 @@ public final class Teardown {
      * @param name the device's name
      */
     public Teardown(Path directory, String name, Tools tools) {
+        this(Path.of("/"), directory, name, tools);
+    }
+
+    /** @param root the machine's root directory */
+    Teardown(Path root, Path directory, String name, Tools tools) {
+        this.root = root;
         this.directory = directory;
         this.name = name;
         this.tools = tools;
@@ -53,7 +59,7 @@ public final class Teardown {
 
     private Parts parts() throws Refusal {
         try {
-            return Parts.find(ROOT, directory);
+            return Parts.find(root, directory);
         } catch (IOException e) {
             throw failed("cannot see what there is of " + name + ": " + e.getMessage(), e);
         }
@@ -100,9 +106,9 @@ public final class Teardown {
     }
 
     /** What lies over a mount, so that its directory leads to that instead. */
-    private static Optional<Mount> coverOf(Mount mount) throws Refusal {
+    private Optional<Mount> coverOf(Mount mount) throws Refusal {
         try {
-            return MountTable.read(ROOT).coverOf(mount);
+            return MountTable.read(root).coverOf(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
@@ -129,7 +135,7 @@ public final class Teardown {
                 taken.add("unmounted " + mount.directory());
                 continue;
             }
-            Users users = Users.ofDirectory(ROOT, mount.directory());
+            Users users = Users.ofDirectory(root, mount.directory());
             Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
             lost.add(mount.directory()
                     + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
@@ -139,22 +145,22 @@ public final class Teardown {
         return lost;
     }
 
-    private static boolean isMounted(Mount mount) throws Refusal {
+    private boolean isMounted(Mount mount) throws Refusal {
         try {
-            return MountTable.read(ROOT).mounts().contains(mount);
+            return MountTable.read(root).mounts().contains(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
     }
 
-    private static String inUse(Mount mount, Tools.Result result) throws Refusal {
-        Users users = Users.ofDirectory(ROOT, mount.directory());
+    private String inUse(Mount mount, Tools.Result result) throws Refusal {
+        Users users = Users.ofDirectory(root, mount.directory());
         if (!users.isEmpty()) {
             return mount.directory() + " is in use by " + users.text() + "; let them leave it";
         }
         List<String> below;
         try {
-            below = MountTable.read(ROOT).where(other -> other.directory().startsWith(mount.directory() + "/")).stream()
+            below = MountTable.read(root).where(other -> other.directory().startsWith(mount.directory() + "/")).stream()
                     .map(Mount::directory)
                     .toList();
         } catch (IOException e) {
@@ -176,8 +182,8 @@ public final class Teardown {
     }
 
     /** What else than filesystems was made of the device, a line each. */
-    private static List<String> holders(Parts parts) {
-        BlockDevices blocks = new BlockDevices(ROOT);
+    private List<String> holders(Parts parts) {
+        BlockDevices blocks = new BlockDevices(root);
         List<String> found = new ArrayList<>();
         for (String disk : parts.disks()) {
             for (String member : blocks.family(disk)) {
@@ -239,7 +245,7 @@ public final class Teardown {
     }
 
     private Users usersOfFile() throws Refusal {
-        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(ROOT, fuseDirectory());
+        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(root, fuseDirectory());
     }
 
     /**
@@ -307,10 +313,10 @@ public final class Teardown {
         }
     }
 
-    private static Users usersOf(String disk) {
-        List<Path> devices = new BlockDevices(ROOT)
+    private Users usersOf(String disk) {
+        List<Path> devices = new BlockDevices(root)
                 .family(disk).stream().map(member -> Path.of("/dev", member)).toList();
-        return Users.ofDevices(ROOT, devices);
+        return Users.ofDevices(root, devices);
     }
 
     /**
@@ -337,7 +343,7 @@ public final class Teardown {
 
     /** Who has something of the device mounted, also in a mount namespace of its own. */
     private Users usersElsewhere() throws Refusal {
-        return parts().usersOfMounts(ROOT);
+        return parts().usersOfMounts(root);
     }
 
     private static String seenBy(Users elsewhere) {
@@ -365,7 +371,7 @@ public final class Teardown {
 
     /** Removes the stable name, if it is ours or leads nowhere. */
     public void removeLink() throws Refusal {
-        Path link = Parts.link(name);
+        Path link = Parts.link(root, name);
         try {
             if (Files.isSymbolicLink(link) && isOursOrStale(link)) {
                 Files.deleteIfExists(link);
@@ -382,7 +388,7 @@ public final class Teardown {
 
     private boolean isOursOrStale(Path link) throws IOException, Refusal {
         String disk = Files.readSymbolicLink(link).getFileName().toString();
-        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isRamback(disk);
+        return parts().disks().contains(disk) || !new BlockDevices(root).isRamback(disk);
     }
 
     // ----------------------------------------------------------------------------------------- without the daemon
@@ -455,6 +461,26 @@ public final class Teardown {
             Files.deleteIfExists(directory.resolve(Parts.FUSE_DIRECTORY));
         } catch (IOException e) {
             throw failed("cannot remove what is left of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Forgets a recorded block device that is gone, or another's by now; that one is not touched.
+     *
+     * @return what has become of it; empty where none is recorded, or it is there
+     */
+    public Optional<String> forgetGone() throws Refusal {
+        try {
+            Optional<AttachRecord> gone = AttachRecord.read(directory).filter(record -> record.via() != Via.FUSE);
+            if (gone.isEmpty() || parts().record().isPresent()) {
+                return Optional.empty();
+            }
+            AttachRecord.remove(directory);
+            String disk = gone.get().diskName();
+            return Optional.of("/dev/" + disk
+                    + (new BlockDevices(root).isInUse(disk) ? " is another's by now" : " is there no more"));
+        } catch (IOException e) {
+            throw failed("cannot see or remove the record of " + name + ": " + e.getMessage(), e);
         }
     }
 

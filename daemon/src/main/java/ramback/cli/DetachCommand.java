@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
@@ -70,10 +71,17 @@ final class DetachCommand extends DeviceCommand {
         boolean isServed = daemon == ControlClient.State.ANSWERS;
         boolean isAttached = isServed && client.status().attached() != null;
         Parts parts = find(directory);
+        Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
+        Optional<String> gone = teardown.forgetGone();
+        gone.ifPresent(
+                what -> shell.note("only the record of " + client.name() + " as a block device is removed: " + what));
         if (parts.isNone() && !isAttached && (isServed || isNothingUnrecorded(client, directory))) {
+            if (gone.isPresent()) {
+                forget(client, isServed);
+                return;
+            }
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is not attached, and nothing is left of it");
         }
-        Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
         if (daemon == ControlClient.State.SILENT) {
             cutOff(client, parts, teardown);
         }
@@ -90,6 +98,14 @@ final class DetachCommand extends DeviceCommand {
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
         shell.say(client.name() + " is detached" + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
+    }
+
+    /** A daemon that still takes itself for attached learns that it is not. */
+    private void forget(ControlClient client, boolean isServed) throws Refusal {
+        if (isServed) {
+            client.detach();
+        }
+        shell.say(client.name() + " is detached");
     }
 
     /**
@@ -140,7 +156,7 @@ final class DetachCommand extends DeviceCommand {
 
     /** Nothing can be unmounted as long as a daemon that says nothing is waited for. */
     private void cutOff(ControlClient client, Parts parts, Teardown teardown) throws Refusal, InterruptedException {
-        if (!parts.via().equals(java.util.Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
+        if (!parts.via().equals(Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
                     "the daemon of " + client.name()

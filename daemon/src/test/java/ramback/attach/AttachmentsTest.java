@@ -278,6 +278,17 @@ class AttachmentsTest {
     }
 
     @Test
+    void aRecordOfWhatIsAnothersByNowIsForgottenAndThatIsNotTouched() throws Exception {
+        machine.disk("ublkb7", "259:0").attribute("ublkb7", "diskseq", "8");
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(0), "7@").write(directory);
+        Attachments attachments = attachments(0);
+        attachments.recover();
+        assertThat(ways.done).isEmpty();
+        assertThat(record()).isEmpty();
+        assertThat(attachments.report()).isNull();
+    }
+
+    @Test
     void aRecordedBlockDeviceIsServedAgain() throws Exception {
         new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
         ways.unrecorded.add(new AttachRecord(Via.UBLK, 7, AttachRecord.UNKNOWN_LIFE));
