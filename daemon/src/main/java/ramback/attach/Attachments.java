@@ -146,14 +146,16 @@ public final class Attachments {
      * Takes the device away from the kernel, after whoever asks has unmounted and released it; fine when there is
      * none.
      *
+     * @return whether there was one
      * @throws Refusal when the kernel keeps it
      */
-    public synchronized void detach() throws Refusal {
+    public synchronized boolean detach() throws Refusal {
         LocalDisk present = disk;
         if (present != null) {
             close(present);
         }
         isLeft = isLeft && !parts().isNone();
+        return present != null;
     }
 
     private void close(LocalDisk present) throws Refusal {

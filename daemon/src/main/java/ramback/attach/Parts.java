@@ -91,13 +91,17 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
      *     name is one of another mount namespace
      */
     private static List<String> loops(BlockDevices blocks, Path directory, boolean isMounted) throws IOException {
-        String file = directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
+        String file = fileOf(directory);
         String noted = notedLoop(directory);
         return blocks.loops().stream()
                 .filter(loop -> (isMounted && file.equals(blocks.backingFile(loop)))
                         // Of a mount that was taken away lazily the kernel names files from that mount's own root.
                         || noted.equals(loop + " " + blocks.life(loop)))
                 .toList();
+    }
+
+    private static String fileOf(Path directory) {
+        return directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
     }
 
     private static String notedLoop(Path directory) {
@@ -108,9 +112,21 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    /** Notes which loop device was made over the device's file. */
+    /**
+     * Notes which loop device was made over the device's file.
+     *
+     * @throws IOException when it is over another one by now
+     */
     public static void noteLoop(Path directory, String loop) throws IOException {
-        String life = new BlockDevices(Path.of("/")).life(loop);
+        noteLoop(Path.of("/"), directory, loop);
+    }
+
+    static void noteLoop(Path root, Path directory, String loop) throws IOException {
+        BlockDevices blocks = new BlockDevices(root);
+        String life = blocks.life(loop);
+        if (!fileOf(real(directory)).equals(blocks.backingFile(loop)) || !life.equals(blocks.life(loop))) {
+            throw new IOException("it was taken away meanwhile");
+        }
         if (!life.isEmpty()) {
             AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + life);
         }

@@ -57,13 +57,13 @@ final class DetachCommand extends DeviceCommand {
                     "no device named " + client.name() + " (looked in " + runDirectory.path()
                             + "); 'ramback ls' shows what runs");
         }
-        try (AttachLock _ = AttachLock.take(directory)) {
-            detach(client, directory);
+        try (AttachLock lock = AttachLock.take(directory)) {
+            detach(client, directory, new Tools(shell.environment()).holding(lock));
         }
         return ExitCode.OK;
     }
 
-    private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
+    private void detach(ControlClient client, Path directory, Tools tools) throws Refusal, InterruptedException {
         ControlClient.State daemon = stateOf(client);
         if (daemon == ControlClient.State.PASSING) {
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
@@ -71,13 +71,17 @@ final class DetachCommand extends DeviceCommand {
         boolean isServed = daemon == ControlClient.State.ANSWERS;
         boolean isAttached = isServed && client.status().attached() != null;
         Parts parts = find(directory);
-        Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
+        Teardown teardown = new Teardown(directory, client.name(), tools);
         Optional<String> gone = teardown.forgetGone();
         gone.ifPresent(
                 what -> shell.note("only the record of " + client.name() + " as a block device is removed: " + what));
         if (parts.isNone() && !isAttached && (isServed || isNothingUnrecorded(client, directory))) {
+            if (isServed) {
+                // Waits for what an attach, whose command was killed, still has it make; and takes that away.
+                client.detach();
+            }
             if (gone.isPresent()) {
-                forget(client, isServed);
+                shell.say(client.name() + " is detached");
                 return;
             }
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is not attached, and nothing is left of it");
@@ -98,14 +102,6 @@ final class DetachCommand extends DeviceCommand {
         teardown.removeDead(shell.ways(), runDirectory().nbdSocket(client.name()));
         teardown.removeLink();
         shell.say(client.name() + " is detached" + (teardown.taken().isEmpty() ? "" : ": " + teardown.summary()));
-    }
-
-    /** A daemon that still takes itself for attached learns that it is not. */
-    private void forget(ControlClient client, boolean isServed) throws Refusal {
-        if (isServed) {
-            client.detach();
-        }
-        shell.say(client.name() + " is detached");
     }
 
     /**

@@ -597,8 +597,9 @@ public final class Daemon {
 
         @Override
         public void detach() throws Refusal {
-            running().attachments().detach();
-            watch.done("detach", "it is not attached to this machine any more");
+            if (running().attachments().detach()) {
+                watch.done("detach", "it is not attached to this machine any more");
+            }
         }
 
         @Override
