@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -49,7 +51,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
      */
     public static Parts find(Path root, Path directory) throws IOException {
         Path real = real(directory);
-        MountTable mounts = MountTable.read(root);
+        MountTable mounts = mountTable(root);
         BlockDevices blocks = new BlockDevices(root);
         Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
         List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
@@ -65,6 +67,11 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** As above, on this machine. */
     public static Parts find(Path directory) throws IOException {
         return find(Path.of("/"), directory);
+    }
+
+    /** That of this process's mount namespace. */
+    static MountTable mountTable(Path root) throws IOException {
+        return MountTable.read(root.resolve("proc/self/mountinfo"));
     }
 
     /** The kernel names files by their real paths. */
@@ -150,9 +157,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
                 sources.add("/dev/" + member);
             }
         }
-        return mount -> numbers.contains(mount.major() + ":" + mount.minor())
+        return mount -> numbers.contains(mount.device())
                 // btrfs, for one, is on several devices and has a number of its own.
-                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source())));
+                || (mount.what().startsWith("/dev/") && sources.contains(realSource(root, mount.what())));
     }
 
     private static String realSource(Path root, String source) {
@@ -198,7 +205,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
 
     /** Where something of it is mounted. */
     public List<String> mountPoints() {
-        return filesystems.stream().map(Mount::directory).distinct().toList();
+        return filesystems.stream().map(Mount::where).distinct().toList();
     }
 
     /** The stable name of a device of this name. */

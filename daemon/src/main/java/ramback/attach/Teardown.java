@@ -12,6 +12,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import ramback.engine.Refusal;
 import ramback.posix.Errno;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
@@ -89,11 +91,11 @@ public final class Teardown {
                 throw failed(covered(mount, cover.get()) + "; unmount that, then 'ramback detach " + name + "' again");
             }
             sync(mount);
-            Tools.Result result = tools.run("mount", "umount", mount.directory());
+            Tools.Result result = tools.run("mount", "umount", mount.where());
             if (isMounted(mount)) {
                 throw failed(inUse(mount, result) + "; then 'ramback detach " + name + "' again");
             }
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
     }
 
@@ -102,21 +104,21 @@ public final class Teardown {
      * Where it can't be, its unmounting fares no better, and says why.
      */
     private void sync(Mount mount) throws Refusal, InterruptedException {
-        tools.run("coreutils", "sync", "-f", mount.directory());
+        tools.run("coreutils", "sync", "-f", mount.where());
     }
 
     /** What lies over a mount, so that its directory leads to that instead. */
     private Optional<Mount> coverOf(Mount mount) throws Refusal {
         try {
-            return MountTable.read(root).coverOf(mount);
+            return Parts.mountTable(root).coverOf(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
     }
 
     private static String covered(Mount mount, Mount cover) {
-        return cover.source() + " (" + cover.type() + ") is mounted on " + cover.directory() + ", over the "
-                + mount.type() + " of " + mount.source();
+        return cover.what() + " (" + cover.type() + ") is mounted on " + cover.where() + ", over the " + mount.type()
+                + " of " + mount.what();
     }
 
     /** As above, but who uses it loses it; returns what that was, a line each. */
@@ -130,46 +132,49 @@ public final class Teardown {
                 continue;
             }
             sync(mount);
-            tools.run("mount", "umount", mount.directory());
+            tools.run("mount", "umount", mount.where());
             if (!isMounted(mount)) {
-                taken.add("unmounted " + mount.directory());
+                taken.add("unmounted " + mount.where());
                 continue;
             }
-            Users users = Users.ofDirectory(root, mount.directory());
-            Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
-            lost.add(mount.directory()
+            Users users = Users.ofDirectory(root, mount.where());
+            Tools.Result result = tools.run("mount", "umount", "-l", mount.where());
+            lost.add(mount.where()
                     + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
                     + (result.isDone() ? "" : ", and can't be unmounted: " + result.reason()));
-            taken.add("cut off " + mount.directory());
+            taken.add("cut off " + mount.where());
         }
         return lost;
     }
 
     private boolean isMounted(Mount mount) throws Refusal {
         try {
-            return MountTable.read(root).mounts().contains(mount);
+            return Parts.mountTable(root).mounts().contains(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
     }
 
     private String inUse(Mount mount, Tools.Result result) throws Refusal {
-        Users users = Users.ofDirectory(root, mount.directory());
+        Users users = Users.ofDirectory(root, mount.where());
         if (!users.isEmpty()) {
-            return mount.directory() + " is in use by " + users.text() + "; let them leave it";
+            return mount.where() + " is in use by " + users.text() + "; let them leave it";
         }
         List<String> below;
         try {
-            below = MountTable.read(root).where(other -> other.directory().startsWith(mount.directory() + "/")).stream()
-                    .map(Mount::directory)
-                    .toList();
+            below =
+                    Parts.mountTable(root)
+                            .where(other -> other.directory().startsWith(mount.directory() + "/"))
+                            .stream()
+                            .map(Mount::where)
+                            .toList();
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
         return below.isEmpty()
-                ? "cannot unmount " + mount.directory() + ": " + result.reason() + "; find who uses it ('fuser -vm "
-                        + mount.directory() + "')"
-                : String.join(", ", below) + " is mounted below " + mount.directory() + "; unmount that first";
+                ? "cannot unmount " + mount.where() + ": " + result.reason() + "; find who uses it ('fuser -vm "
+                        + mount.where() + "')"
+                : String.join(", ", below) + " is mounted below " + mount.where() + "; unmount that first";
     }
 
     private void checkHolders(Parts parts) throws Refusal {
@@ -403,7 +408,7 @@ public final class Teardown {
                     "mount",
                     "umount",
                     "-f",
-                    mount.directory()); // it fails as long as a loop device holds the file, and aborts all the same
+                    mount.where()); // it fails as long as a loop device holds the file, and aborts all the same
             taken.add("cut off the daemon's FUSE directory");
         }
     }
@@ -430,10 +435,10 @@ public final class Teardown {
         }
         taken.add("removed /dev/" + record.diskName());
         for (Mount mount : MountTable.unmountable(parts.filesystems())) {
-            if (!tools.run("mount", "umount", mount.directory()).isDone()) {
-                tools.run("mount", "umount", "-l", mount.directory());
+            if (!tools.run("mount", "umount", mount.where()).isDone()) {
+                tools.run("mount", "umount", "-l", mount.where());
             }
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
     }
 
@@ -446,7 +451,7 @@ public final class Teardown {
         Parts parts = parts();
         for (Mount mount : parts.fuse()) {
             unmountFuse(mount);
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
         try {
             List<AttachRecord> records = new ArrayList<>(ways.find(directory, socket));
@@ -486,10 +491,10 @@ public final class Teardown {
 
     private void unmountFuse(Mount mount) throws Refusal, InterruptedException {
         Tools.Result result = Posix.effectiveUserId() == 0
-                ? tools.run("mount", "umount", "-l", mount.directory())
-                : tools.run("fuse3", "fusermount3", "-u", "-z", mount.directory());
+                ? tools.run("mount", "umount", "-l", mount.where())
+                : tools.run("fuse3", "fusermount3", "-u", "-z", mount.where());
         if (!result.isDone() && isMounted(mount)) {
-            throw failed("cannot unmount " + mount.directory() + ": " + result.reason());
+            throw failed("cannot unmount " + mount.where() + ": " + result.reason());
         }
     }
 

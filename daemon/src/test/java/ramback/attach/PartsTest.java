@@ -43,9 +43,9 @@ class PartsTest {
     }
 
     @Test
-    void aMountTableThatMakesNoSenseIsAnError() throws IOException {
-        Files.writeString(machine.root.resolve("proc/self/mountinfo"), "nonsense\n");
-        assertThatIOException().isThrownBy(this::parts).withMessageContaining("makes no sense: nonsense");
+    void aMachineWithoutAMountTableIsAnError() throws IOException {
+        Files.delete(machine.root.resolve("proc/self/mountinfo"));
+        assertThatIOException().isThrownBy(this::parts);
     }
 
     @Test
