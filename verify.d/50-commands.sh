@@ -569,6 +569,9 @@ check 'two images' refused_up 2 "other\.img" new.img other.img --size 1M
 check 'a command that does not exist' refused 2 "'upp'.*up.*status" ramback upp
 check 'no command' refused 2 "up.*status" ramback
 check 'attach in a way that there is not' refused 2 "'loop'.*auto, ublk, nbd or fuse" ramback attach traced --via loop
+check 'connections of another way than nbd' refused 2 '--connections 4 is for --via nbd' ramback attach traced --connections 4
+check 'more connections than there can be' refused 2 "bad --connections '17': .* from 1 to 16" \
+    ramback attach traced --via nbd --connections 17
 check 'a filesystem for no mount' refused 2 '--mkfs ext4 is for --mount DIR' ramback attach traced --mkfs ext4
 check 'a mount on nothing' refused 2 "'nowhere'.*no such directory" ramback attach traced --mount nowhere
 check 'detach of what is not attached' refuses 1 'traced is not attached' ramback detach traced

@@ -9,6 +9,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
+import ramback.kernelnbd.KernelNbd;
 
 /**
  * A daemon's side of an attached device: makes it on request, goes on with what the daemon before has left, and takes
@@ -16,6 +17,9 @@ import ramback.engine.Refusal;
  * meanwhile.
  */
 public final class Attachments {
+
+    /** Over how many connections the kernel's NBD client can be had at most. */
+    public static final int CONNECTION_COUNT_MAX = KernelNbd.CONNECTION_COUNT_MAX;
 
     private static final System.Logger LOG = System.getLogger(Attachments.class.getName());
 
@@ -69,11 +73,13 @@ public final class Attachments {
     /**
      * Attaches the device, or finds that it is attached in that way already.
      *
+     * @param connectionCount over how many connections, 1 to {@link #CONNECTION_COUNT_MAX}, by nbd; the other
+     *     ways have none
      * @return the block device, or the file
      * @throws Refusal when it is attached in another way, something is left of an earlier daemon, or the way can't be
      *     gone
      */
-    public synchronized LocalDisk attach(Via via) throws Refusal {
+    public synchronized LocalDisk attach(Via via, int connectionCount) throws Refusal {
         if (isClosed) {
             throw new Refusal(Refusal.Kind.NO_DEVICE, name() + " is stopping");
         }
@@ -93,7 +99,7 @@ public final class Attachments {
             throw new Refusal(Refusal.Kind.FAILED, "no " + via.word() + ": " + reason);
         }
         try {
-            LocalDisk made = ways.make(via, offer);
+            LocalDisk made = ways.make(via, offer, connectionCount);
             record(made);
             disk = made;
             return made;

@@ -24,11 +24,12 @@ record NbdDisk(AttachRecord attached, Path socket) implements LocalDisk {
 
     private static final long CLOSE_POLL_NANOS = 20_000_000;
 
-    static NbdDisk make(Offer offer) throws IOException {
+    static NbdDisk make(Offer offer, int connectionCount) throws IOException {
         int index = KernelNbd.connect(
                 offer.socket(),
                 export(offer),
-                new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
+                new KernelNbd.Options(
+                        connectionCount, SECTOR_BYTES, offer.device().readOnly()));
         return of(index, offer);
     }
 

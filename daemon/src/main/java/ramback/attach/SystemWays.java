@@ -24,10 +24,10 @@ public final class SystemWays implements Ways {
     }
 
     @Override
-    public LocalDisk make(Via via, Offer offer) throws IOException {
+    public LocalDisk make(Via via, Offer offer, int connectionCount) throws IOException {
         return switch (via) {
             case UBLK -> UblkDisk.make(offer);
-            case NBD -> NbdDisk.make(offer);
+            case NBD -> NbdDisk.make(offer, connectionCount);
             case FUSE -> FuseDisk.make(offer);
         };
     }

@@ -15,9 +15,11 @@ public interface Ways {
     /**
      * Shows a device to the kernel.
      *
+     * @param connectionCount over how many connections, 1 to {@link Attachments#CONNECTION_COUNT_MAX}; of the kernel's NBD
+     *     client alone
      * @throws IOException when the kernel refuses, with why; nothing is left then
      */
-    LocalDisk make(Via via, Offer offer) throws IOException;
+    LocalDisk make(Via via, Offer offer, int connectionCount) throws IOException;
 
     /**
      * Goes on serving what an earlier daemon has left.

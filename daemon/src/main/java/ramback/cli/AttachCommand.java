@@ -12,6 +12,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import ramback.attach.AttachLock;
 import ramback.attach.AttachedDisk;
+import ramback.attach.Attachments;
 import ramback.attach.Contents;
 import ramback.attach.HeldDisk;
 import ramback.attach.Loop;
@@ -49,6 +50,13 @@ final class AttachCommand extends DeviceCommand {
             description = "How: auto (default) takes the first of the others that works here.")
     private @Nullable String via;
 
+    @Option(
+            names = "--connections",
+            paramLabel = "N",
+            description =
+                    "With --via nbd: over so many connections, 1 (default) to 16; no more than there are processors.")
+    private @Nullable String connections;
+
     @Option(names = "--mount", paramLabel = "DIR", description = "Mount its filesystem on this directory.")
     private @Nullable Path mount;
 
@@ -68,6 +76,7 @@ final class AttachCommand extends DeviceCommand {
     @Override
     public Integer call() throws Refusal, InterruptedException {
         List<Via> ways = ways();
+        connectionCount();
         Tools tools = new Tools(shell.environment());
         checkWork(tools);
         ControlClient client = client(name);
@@ -88,6 +97,16 @@ final class AttachCommand extends DeviceCommand {
         }
         return List.of(
                 Via.ofWord(via).orElseThrow(() -> usage("bad --via '" + via + "'; use auto, ublk, nbd or fuse")));
+    }
+
+    private int connectionCount() throws Refusal {
+        if (connections == null) {
+            return 1;
+        }
+        if (!Via.NBD.word().equals(via)) {
+            throw usage("--connections " + connections + " is for --via nbd; add that");
+        }
+        return Quantities.count("--connections", connections, 1, Attachments.CONNECTION_COUNT_MAX);
     }
 
     /** Whether what comes behind the attaching can be done at all. */
@@ -161,12 +180,13 @@ final class AttachCommand extends DeviceCommand {
 
     /** Tries one way after the other. */
     private Made make(ControlClient client, List<Via> ways, Tools tools) throws Refusal, InterruptedException {
+        int connectionCount = connectionCount();
         List<String> passed = new ArrayList<>();
         String mountNamespace = mountNamespace();
         for (Via way : ways) {
             loadModule(way, tools);
             try {
-                return new Made(way, client.attach(way, mountNamespace), why(passed));
+                return new Made(way, client.attach(way, connectionCount, mountNamespace), why(passed));
             } catch (Refusal e) {
                 if (ways.size() == 1 || e.kind() != Refusal.Kind.FAILED) {
                     throw e;

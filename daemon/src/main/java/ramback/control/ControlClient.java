@@ -160,13 +160,15 @@ public final class ControlClient {
     /**
      * Has the daemon attach the device to this machine, or find it attached in that way.
      *
+     * @param connectionCount over how many connections, 1 to 16; of nbd alone
      * @param mountNamespace this process's, as {@code /proc/self/ns/mnt} has it
      * @return the block device, or with FUSE the file
      */
-    public Path attach(Via via, String mountNamespace) throws Refusal {
+    public Path attach(Via via, int connectionCount, String mountNamespace) throws Refusal {
         String body = Json.write(json -> {
             json.writeStartObject();
             json.writeStringField("via", via.word());
+            json.writeNumberField("connections", connectionCount);
             json.writeStringField("mountNamespace", mountNamespace);
             json.writeEndObject();
         });

@@ -23,6 +23,7 @@ import java.util.Objects;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.Attachments;
 import ramback.attach.Via;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
@@ -46,7 +47,7 @@ import ramback.power.PowerEvent;
  * POST /trace  {"dump": FILE}        FILE absolute and new; answers {"events": N}, bytes if it is FILE.jfr
  * POST /snapshot * {"file": FILE}    FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
- * POST /attach {"via": WAY, "mountNamespace": TEXT}   ublk, nbd, fuse; answers {"path": FILE}: the block device, or the file
+ * POST /attach {"via": WAY, "connections": N, "mountNamespace": TEXT}   ublk, nbd, fuse; answers {"path": FILE}: the block device, or the file
  * POST /detach                       takes it away from the kernel, after it was unmounted and released
  * POST /down   {"keepRam": BOOLEAN}  a clean stop; answers {"pid": N, "left": TEXT} when the device has stopped, TEXT being
  *                                    what that leaves for the operator to do, or null
@@ -312,12 +313,21 @@ final class ControlServer implements AutoCloseable {
             throw malformed("\"via\" or \"mountNamespace\" is missing");
         }
         Via via = Via.ofWord(word).orElseThrow(() -> malformed("\"via\" is none of ublk, nbd, fuse"));
-        Path path = device.attach(via, mountNamespace);
+        Path path = device.attach(via, connections(body.getOrDefault("connections", 1)), mountNamespace);
         return Json.write(json -> {
             json.writeStartObject();
             json.writeStringField("path", path.toString());
             json.writeEndObject();
         });
+    }
+
+    private static int connections(@Nullable Object given) throws Refusal {
+        if (given instanceof Number count
+                && count.intValue() >= 1
+                && count.intValue() <= Attachments.CONNECTION_COUNT_MAX) {
+            return count.intValue();
+        }
+        throw malformed("\"connections\" is none of 1 to " + Attachments.CONNECTION_COUNT_MAX);
     }
 
     private String detach(ServerRequest request) throws Refusal {

@@ -585,12 +585,12 @@ public final class Daemon {
         }
 
         @Override
-        public Path attach(Via via, String mountNamespace) throws Refusal {
+        public Path attach(Via via, int connectionCount, String mountNamespace) throws Refusal {
             Serving running = running();
             if (via == Via.FUSE) {
                 checkNamespace(mountNamespace);
             }
-            Path path = running.attachments().attach(via).path();
+            Path path = running.attachments().attach(via, connectionCount).path();
             watch.done("attach", "it is attached to this machine", "via", via.word(), "path", path);
             return path;
         }

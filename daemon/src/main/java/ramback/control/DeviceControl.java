@@ -69,10 +69,11 @@ interface DeviceControl {
     /**
      * Attaches the device to this machine, or finds it attached in that way; what the daemon can do of it.
      *
+     * @param connectionCount over how many connections, 1 to 16; of nbd alone
      * @param mountNamespace of who asks, as {@code /proc/self/ns/mnt} has it
      * @return the block device, or with FUSE the file
      */
-    Path attach(Via via, String mountNamespace) throws Refusal;
+    Path attach(Via via, int connectionCount, String mountNamespace) throws Refusal;
 
     /** Takes it away again, after whoever asks has unmounted and released it. */
     void detach() throws Refusal;

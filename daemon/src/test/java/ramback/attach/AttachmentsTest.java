@@ -51,7 +51,7 @@ class AttachmentsTest {
         }
 
         @Override
-        public LocalDisk make(Via via, Offer offer) throws IOException {
+        public LocalDisk make(Via via, Offer offer, int connectionCount) throws IOException {
             if (!isMaking) {
                 throw new IOException("the kernel has none");
             }
@@ -177,7 +177,7 @@ class AttachmentsTest {
     void whatIsAttachedIsRecordedAndIsForgottenWithIt() throws Exception {
         Attachments attachments = attachments(3);
         assertThat(attachments.report()).isNull();
-        assertThat(attachments.attach(Via.UBLK).path()).isEqualTo(Path.of("/dev/ublk7"));
+        assertThat(attachments.attach(Via.UBLK, 1).path()).isEqualTo(Path.of("/dev/ublk7"));
         assertThat(record()).isEqualTo(text("ublk 7", 3));
         assertThat(attachments.report()).isNotNull();
         attachments.detach();
@@ -191,9 +191,9 @@ class AttachmentsTest {
     @Test
     void theSameWayAgainIsTheSameAndAnotherOneIsRefused() throws Exception {
         Attachments attachments = attachments(0);
-        LocalDisk first = attachments.attach(Via.NBD);
-        assertThat(attachments.attach(Via.NBD)).isSameAs(first);
-        assertThatThrownBy(() -> attachments.attach(Via.FUSE))
+        LocalDisk first = attachments.attach(Via.NBD, 1);
+        assertThat(attachments.attach(Via.NBD, 1)).isSameAs(first);
+        assertThatThrownBy(() -> attachments.attach(Via.FUSE, 1))
                 .isInstanceOf(Refusal.class)
                 .hasMessage("disk is attached by nbd already (/dev/nbd7); 'ramback detach disk' first");
     }
@@ -201,9 +201,9 @@ class AttachmentsTest {
     @Test
     void whatWasTakenAwayByHandIsGivenUpAndMadeAgain() throws Exception {
         Attachments attachments = attachments(0);
-        LocalDisk first = attachments.attach(Via.UBLK);
+        LocalDisk first = attachments.attach(Via.UBLK, 1);
         ways.isAlive = false;
-        assertThat(attachments.attach(Via.UBLK)).isNotSameAs(first);
+        assertThat(attachments.attach(Via.UBLK, 1)).isNotSameAs(first);
         assertThat(ways.done).containsExactly("close ublk");
     }
 
@@ -211,10 +211,10 @@ class AttachmentsTest {
     void aWayThatCannotBeGoneIsRefusedWithTheReasonAndLeavesNothing() throws Exception {
         Attachments attachments = attachments(0);
         ways.unavailable = "no module; load it";
-        assertThatThrownBy(() -> attachments.attach(Via.NBD)).hasMessage("no nbd: no module; load it");
+        assertThatThrownBy(() -> attachments.attach(Via.NBD, 1)).hasMessage("no nbd: no module; load it");
         ways.unavailable = "";
         ways.isMaking = false;
-        assertThatThrownBy(() -> attachments.attach(Via.NBD)).hasMessage("no nbd: the kernel has none");
+        assertThatThrownBy(() -> attachments.attach(Via.NBD, 1)).hasMessage("no nbd: the kernel has none");
         assertThat(record()).isEmpty();
         assertThat(attachments.report()).isNull();
     }
@@ -223,7 +223,7 @@ class AttachmentsTest {
     void aStopIsRefusedAsLongAsItIsAttached() throws Exception {
         Attachments attachments = attachments(0);
         attachments.checkStop();
-        attachments.attach(Via.UBLK);
+        attachments.attach(Via.UBLK, 1);
         assertThatThrownBy(attachments::checkStop)
                 .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.kind()).isEqualTo(Refusal.Kind.PROTECTED))
                 .hasMessageContaining("'ramback detach disk' first");
@@ -234,17 +234,17 @@ class AttachmentsTest {
     @Test
     void aDaemonThatStopsTakesItAwayAndAttachesNothingMore() throws Exception {
         Attachments attachments = attachments(0);
-        attachments.attach(Via.UBLK);
+        attachments.attach(Via.UBLK, 1);
         attachments.close();
         assertThat(ways.done).containsExactly("close ublk");
         assertThat(record()).isEmpty();
-        assertThatThrownBy(() -> attachments.attach(Via.UBLK)).hasMessage("disk is stopping");
+        assertThatThrownBy(() -> attachments.attach(Via.UBLK, 1)).hasMessage("disk is stopping");
     }
 
     @Test
     void aStopIsNotKeptUpByWhatGoesWrongInIt() throws Exception {
         Attachments attachments = attachments(0);
-        attachments.attach(Via.UBLK);
+        attachments.attach(Via.UBLK, 1);
         ways.isBroken = true;
         attachments.close();
         assertThat(ways.done).containsExactly("close ublk");
@@ -253,7 +253,7 @@ class AttachmentsTest {
     @Test
     void aDaemonThatIsReplacedLeavesTheRecord() throws Exception {
         Attachments attachments = attachments(5);
-        attachments.attach(Via.UBLK);
+        attachments.attach(Via.UBLK, 1);
         attachments.leave();
         assertThat(ways.done).containsExactly("leave ublk");
         assertThat(record()).isEqualTo(text("ublk 7", 5));
@@ -263,7 +263,7 @@ class AttachmentsTest {
     @Test
     void ofFuseTheDescriptorGoesAlong() throws Exception {
         Attachments attachments = attachments(5);
-        attachments.attach(Via.FUSE);
+        attachments.attach(Via.FUSE, 1);
         attachments.leave();
         assertThat(record()).isEqualTo(text("fuse 33", 5));
         assertThat(attachments.keptDescriptors()).containsExactly(33);
@@ -346,7 +346,7 @@ class AttachmentsTest {
         Attachments attachments = attachments(0);
         attachments.recover();
         assertThat(attachments.report()).isEqualTo(new AttachedDisk("fuse", "/dev/loop3", List.of("/mnt"), true));
-        assertThatThrownBy(() -> attachments.attach(Via.FUSE))
+        assertThatThrownBy(() -> attachments.attach(Via.FUSE, 1))
                 .hasMessageContaining("something of disk is left from before (/dev/loop3); 'ramback detach disk'");
         assertThatThrownBy(attachments::checkStop).hasMessageContaining("'ramback detach disk' first");
     }

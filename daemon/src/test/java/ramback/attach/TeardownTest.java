@@ -34,7 +34,7 @@ class TeardownTest {
         }
 
         @Override
-        public LocalDisk make(Via via, Offer offer) throws IOException {
+        public LocalDisk make(Via via, Offer offer, int connectionCount) throws IOException {
             throw new IOException("not now");
         }
 

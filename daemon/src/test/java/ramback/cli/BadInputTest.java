@@ -238,6 +238,10 @@ class BadInputTest {
     @Test
     void whatAttachCannotDoIsBadUsage() {
         assertRefused(2, "bad --via 'loop'; use auto, ublk, nbd or fuse", "attach", "disk", "--via", "loop");
+        assertRefused(2, "--connections 2 is for --via nbd; add that", "attach", "disk", "--connections", "2");
+        for (String count : List.of("0", "17", "two")) {
+            assertRefused(2, "--connections", "attach", "disk", "--via", "nbd", "--connections", count);
+        }
         assertRefused(2, "--mkfs ext4 is for --mount DIR; add that", "attach", "disk", "--mkfs", "ext4");
         String here = directory.toString();
         assertRefused(2, "bad --mkfs '../ext4': not", "attach", "disk", "--mount", here, "--mkfs", "../ext4");

@@ -99,7 +99,7 @@ class ControlServerTest {
         assertThat(client.dumpTrace(Path.of("/x/ä \"q\""))).isEqualTo(42);
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
         assertThat(client.verify(VerifyReport.Repair.IMAGE, 5_000_000_000L)).isEqualTo(NotingDevice.FOUND);
-        assertThat(client.attach(Via.UBLK, "mnt:[4026531841]")).isEqualTo(Path.of("/dev/ublkb0"));
+        assertThat(client.attach(Via.NBD, 4, "mnt:[4026531841]")).isEqualTo(Path.of("/dev/nbd0"));
         client.detach();
         assertThat(client.down(true)).isNull();
         assertThat(client.handOver("/opt/ramback", 7))
@@ -115,7 +115,7 @@ class ControlServerTest {
                         "dump /x/ä \"q\"",
                         "snapshot /x/ß",
                         "verify IMAGE 5000000000",
-                        "attach UBLK in mnt:[4026531841]",
+                        "attach NBD over 4 in mnt:[4026531841]",
                         "detach",
                         "Stop[keepsMemory=true]",
                         "HandOver[launcher=/opt/ramback, layoutVersion=7]");
@@ -398,9 +398,9 @@ class ControlServerTest {
         }
 
         @Override
-        public Path attach(Via via, String mountNamespace) {
-            asked.add("attach " + via + " in " + mountNamespace);
-            return Path.of("/dev/ublkb0");
+        public Path attach(Via via, int connectionCount, String mountNamespace) {
+            asked.add("attach " + via + " over " + connectionCount + " in " + mountNamespace);
+            return Path.of("/dev/nbd0");
         }
 
         @Override

@@ -90,7 +90,7 @@ final class FakeDevice implements DeviceControl {
     }
 
     @Override
-    public Path attach(Via via, String mountNamespace) throws Refusal {
+    public Path attach(Via via, int connectionCount, String mountNamespace) throws Refusal {
         asked.add("attach " + via.word() + " " + mountNamespace);
         if (via == Via.UBLK) {
             throw new Refusal(Refusal.Kind.FAILED, "no ublk: not here");
