@@ -18,9 +18,10 @@ compile() {
 
 if ! compiled; then must 'the jcstress tests compile' compile; fi
 
+# A small heap that is not touched beforehand: two hundred JVMs would spend their time on clearing it, and see no more outcomes.
 jcstress() { # ARGS...
     "$JAVA_HOME/bin/java" -Xmx256m --enable-native-access=ALL-UNNAMED \
-        -cp "$classes:$ROOT/core/target/classes:$(cat "$path")" org.openjdk.jcstress.Main -r "$WORK/jcstress" "$@"
+        -cp "$classes:$ROOT/core/target/classes:$(cat "$path")" org.openjdk.jcstress.Main -r "$WORK/jcstress" -hs 64 -pth false "$@"
 }
 
 tests=$(jcstress -l 2>/dev/null | grep -cE '^[a-z][A-Za-z0-9_.]*$' || true)

@@ -50,7 +50,7 @@ cd in
 readonly SLOW_SIZE=$((192 << 20))
 head -c $SLOW_SIZE /dev/urandom >slow.img
 slow_disk "$WORK/in/slow.img" 1ms 16M
-readonly RATE=64M CRAWL=8M RUSH=2G
+readonly RATE=64M WALK=24M CRAWL=8M RUSH=2G
 mount_nbd "$DISK_URI"
 SLOW_MOUNT=$NBD_MOUNT
 SLOW_FILE=$NBD_FILE
@@ -168,7 +168,7 @@ in_image() { # what `dirty` wrote is in the image's file, behind our back
 }
 
 flush_with_progress() {
-    pace_disk $CRAWL
+    pace_disk $WALK
     dirty 48
     watch "$WORK/watch.txt" slow
     ramback flush slow >flush.out 2>flush.err &
