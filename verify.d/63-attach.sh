@@ -10,7 +10,7 @@ readonly RUN=$RAMBACK_RUN_DIR
 readonly DELAY=1ms
 readonly RATE=120M # bits a second: 15 MB/s, so that loading takes longer than untarring
 
-chmod go+x "$VERIFY_RUN_ROOT" "$WORK" # PostgreSQL and nobody are users of their own
+chmod go+x "$VERIFY_RUN_ROOT" "$WORK" "${RAM%/*}" "$RAM" # PostgreSQL and nobody are users of their own
 
 attach() { # ARGS... -> the path
     timeout 60 "$ROOT/ramback" attach "$@"
@@ -480,8 +480,7 @@ fsck_of() { # FILESYSTEM IMAGE; changes nothing
 filesystem() { # FILESYSTEM MODE
     local image=$1.img
     # Noise, where nothing is known to be: it has to be loaded.
-    head -c 4M /dev/zero >"$image"
-    head -c 380M /dev/urandom >>"$image"
+    cp noise "$image"
     truncate -s 512M "$image"
     slow_disk "$WORK/$image" $DELAY $RATE
     up "$DISK_URI" --name fs --mode "$2" --journal "$WORK/fs.journal" --journal-size 128M
@@ -512,12 +511,14 @@ filesystem() { # FILESYSTEM MODE
     rm "$image"*
 }
 
+{ head -c 4M /dev/zero && head -c 380M /dev/urandom; } >noise
 must 'a tree of a few thousand files' $PYTHON "$ROOT/verify.d/source_tree.py" tree.tar "$SEED" "$JAVA_HOME/lib/src.zip"
 FILES=$(tar -tf tree.tar | wc -l)
 check "ext4, writeback: $FILES files untarred while loading, fio verify, detach; fsck and every file of the plain image" \
     filesystem ext4 writeback
 check "xfs, checkpoint: the same" filesystem xfs checkpoint
 check "btrfs, writethrough: the same" filesystem btrfs writethrough
+rm noise
 
 # --- killed under a filesystem and databases ---
 
@@ -535,7 +536,7 @@ crash_on() { # FILESYSTEM SEED
     $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$2" --seconds 60 >crash.out 2>&1 &
     worker=$!
     wait_for 30 test -e mnt/data.sqlite
-    kill_daemon 1
+    kill_daemon 0.4
     wait "$worker"
     cat crash.out
     up crash.img --name crash --mode writeback
@@ -561,7 +562,7 @@ torn_away() { # the loop device, under load
     local worker
     up crash.img --size 320M --name crash --mode writeback
     attach crash --via fuse --mount mnt --mkfs ext4
-    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 3 >crash.out 2>&1 &
+    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 2 >crash.out 2>&1 &
     worker=$!
     # Both kinds of work: one that begins after the unmount would work in the directory below.
     wait_for 30 eval '[[ -e mnt/data.sqlite && -n $(ls mnt/files) ]]'
@@ -648,13 +649,14 @@ if ! "${NOBODY[@]}" test -x "$PROGRAM"; then # it lies in a directory of root's 
     mkdir -p program/target
     cp "$PROGRAM" program/
     cp -rL "$ROOT/target/dist" program/target/
+    rm -f program/target/dist/*.aot # they are good where they were made alone
     chmod -R go+rX program
     PROGRAM=$WORK/program/ramback
 fi
 readonly PROGRAM
 
-nobody_answers() {
-    grep -q ' ready, ' nobody/up.log
+nobody_answers() { # PID
+    grep -q ' ready, ' nobody/up.log || gone "$1"
 }
 
 without_root() {
@@ -665,7 +667,7 @@ without_root() {
     "${NOBODY[@]}" "$PROGRAM" up nobody/disk.img --size 64M --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
-    wait_for 60 nobody_answers
+    wait_for 60 nobody_answers "$pid"
     refuses 1 'a block device needs root; .*--via fuse' "${NOBODY[@]}" "$PROGRAM" attach disk
     refuses 1 'mount needs root' "${NOBODY[@]}" "$PROGRAM" attach disk --via fuse --mount mnt
     test "$("${NOBODY[@]}" "$PROGRAM" attach disk --via fuse)" = "$WORK/nobody/run/disk/fuse/disk"
@@ -679,7 +681,7 @@ without_root() {
     "${NOBODY[@]}" "$PROGRAM" up nobody/disk.img --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
-    wait_for 60 nobody_answers
+    wait_for 60 nobody_answers "$pid"
     "${NOBODY[@]}" "$PROGRAM" down disk
     e2fsck -fn nobody/disk.img
 }
