@@ -330,6 +330,11 @@ public final class Attachments {
         }
     }
 
+    /** Whether something waits for another daemon, after {@link #leave()}. */
+    public boolean isLeftForAnother() {
+        return disk != null;
+    }
+
     /** The descriptors that another program in this one's place goes on with, after {@link #leave()}. */
     public List<Integer> keptDescriptors() {
         return keptDescriptors;

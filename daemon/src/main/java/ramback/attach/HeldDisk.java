@@ -2,6 +2,7 @@ package ramback.attach;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import ramback.engine.Refusal;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
@@ -78,6 +79,15 @@ public final class HeldDisk implements AutoCloseable {
             }
         } catch (IOException e) {
             throw new Refusal(Refusal.Kind.FAILED, "cannot see what " + path + " is: " + e.getMessage(), e);
+        }
+    }
+
+    /** Where something of it is mounted for this process, which its daemon may not see. */
+    public List<String> mountPoints() throws Refusal {
+        try {
+            return Parts.find(root, directory).mountPoints();
+        } catch (IOException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot see where " + path + " is mounted: " + e.getMessage(), e);
         }
     }
 

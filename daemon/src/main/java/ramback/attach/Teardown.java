@@ -30,7 +30,8 @@ public final class Teardown {
 
     /** What is known of a block device that is taken though nobody who takes it is seen. */
     private static final String CLAIMED =
-            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen";
+            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen (then mount it"
+                    + " again and 'fsfreeze -u' it)";
 
     private final Path root;
     private final Path directory;
@@ -107,6 +108,18 @@ public final class Teardown {
         tools.run("coreutils", "sync", "-f", mount.where());
     }
 
+    /**
+     * A filesystem that is frozen can't be written out, and would keep its block device, and whoever waits to write,
+     * for ever. One that is not frozen is not changed.
+     */
+    private void thaw(Mount mount) throws Refusal, InterruptedException {
+        if (tools.find("fsfreeze") != null
+                && tools.run("util-linux", "fsfreeze", "--unfreeze", mount.where())
+                        .isDone()) {
+            taken.add("thawed " + mount.where());
+        }
+    }
+
     /** What lies over a mount, so that its directory leads to that instead. */
     private Optional<Mount> coverOf(Mount mount) throws Refusal {
         try {
@@ -131,6 +144,7 @@ public final class Teardown {
                 lost.add(covered(mount, cover.get()) + ", which can't be unmounted below it");
                 continue;
             }
+            thaw(mount);
             sync(mount);
             tools.run("mount", "umount", mount.where());
             if (!isMounted(mount)) {

@@ -162,7 +162,7 @@ final class AttachCommand extends DeviceCommand {
             }
             if (mount != null) {
                 try (HeldDisk held = HeldDisk.hold(directory, device)) {
-                    mount(held, before, status, tools);
+                    mount(held, status, tools);
                 }
             }
             shell.note(status.name() + " is attached by " + made.via().word()
@@ -271,14 +271,13 @@ final class AttachCommand extends DeviceCommand {
         }
     }
 
-    private void mount(HeldDisk disk, @Nullable AttachedDisk before, StatusReport status, Tools tools)
-            throws Refusal, InterruptedException {
+    private void mount(HeldDisk disk, StatusReport status, Tools tools) throws Refusal, InterruptedException {
         if (mkfs != null) {
             format(status.name(), disk, tools);
         }
         Path device = disk.path();
         Path target = real(mount);
-        if (before != null && before.mounts().contains(target.toString())) {
+        if (disk.mountPoints().contains(target.toString())) {
             return; // as asked
         }
         Contents contents = Contents.of(device, tools);

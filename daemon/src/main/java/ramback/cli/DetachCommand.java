@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -35,6 +36,11 @@ final class DetachCommand extends DeviceCommand {
     private static final int MORE_QUESTIONS = 5;
 
     private static final String RUNNING = "RS";
+
+    /** Somebody has stopped it on purpose. */
+    private static final char STOPPED = 'T';
+
+    private static final Duration STOPPED_TIMEOUT = Duration.ofSeconds(2);
 
     /** Killed, and yet not gone: some thread of it waits in the kernel, perhaps for the block device it served. */
     private static final char ZOMBIE = 'Z';
@@ -109,6 +115,9 @@ final class DetachCommand extends DeviceCommand {
      * one that cannot run there is no use in that.
      */
     private ControlClient.State stateOf(ControlClient client) throws Refusal {
+        if (processState(client) == STOPPED) {
+            return new ControlClient(runDirectory(), client.name(), STOPPED_TIMEOUT).state();
+        }
         ControlClient.State state = client.state();
         for (int more = 0; more < MORE_QUESTIONS && state == ControlClient.State.SILENT && canRun(client); more++) {
             state = client.state();

@@ -428,6 +428,11 @@ public final class Daemon {
         return serving().attachments().keptDescriptors();
     }
 
+    /** Whether an attached block device was left for another daemon, which has to be there for whoever uses it. */
+    public boolean isLeftAttached() {
+        return serving().attachments().isLeftForAnother();
+    }
+
     private static String secondsSince(long beginNanos) {
         return String.format(Locale.ROOT, "%.3f", (System.nanoTime() - beginNanos) / 1e9);
     }

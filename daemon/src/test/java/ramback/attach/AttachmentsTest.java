@@ -258,6 +258,8 @@ class AttachmentsTest {
         assertThat(ways.done).containsExactly("leave ublk");
         assertThat(record()).isEqualTo(text("ublk 7", 5));
         assertThat(attachments.keptDescriptors()).isEmpty();
+        assertThat(attachments.isLeftForAnother()).isTrue();
+        assertThat(attachments(5).isLeftForAnother()).isFalse();
     }
 
     @Test
