@@ -297,6 +297,31 @@ two() {
     nothing_attached disk other
 }
 check 'two devices at once; a size that is no whole number of sectors; read-only' two
+
+resized() { # by a restart
+    up "$WORK/grow.img" --size 64M --name grow
+    attach grow --via fuse --mount mnt2 --mkfs ext4
+    echo kept >mnt2/file
+    ramback detach grow
+    down grow
+    truncate -s 128M grow.img
+    up "$WORK/grow.img" --name grow --adopt-image
+    attach grow --via fuse --mount mnt2
+    test "$(lsblk -bndo SIZE "$(loop_of grow)" | xargs)" = $((128 << 20))
+    resize2fs /dev/ramback/grow
+    head -c 80M /dev/urandom >mnt2/more
+    sha256sum mnt2/more >more.sum
+    ramback detach grow
+    down grow
+    e2fsck -fn grow.img
+    attach_loop grow.img --read-only
+    mount -o ro "$LOOP" mnt2
+    sha256sum -c more.sum
+    test "$(cat mnt2/file)" = kept
+    umount mnt2
+    detach "$LOOP"
+}
+check 'an image that was made larger: a larger block device, and its filesystem grows' resized
 down disk
 
 terminated() { # by SIGTERM, in use
