@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.device.DeviceSession;
 import ramback.posix.PosixException;
 import ramback.posix.Wakeup;
+import ramback.traffic.SessionTraffic;
 
 /**
  * One of several that serve a connection side by side: a session of the device, a
@@ -36,6 +37,7 @@ final class Lane {
     private final int fd;
     private final DeviceSession session;
     private final WaitingRequests waiting;
+    private @Nullable SessionTraffic traffic;
     private @Nullable Requests requests;
     private @Nullable DeferredReplies replies;
     private long receiver = NOBODY; // guarded by this
@@ -53,11 +55,15 @@ final class Lane {
     }
 
     /** Makes what the threads need; before {@link #start}. */
-    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, Arena arena) {
+    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, SessionTraffic counted, Arena arena) {
+        traffic = counted;
         Replies own = new Replies(fd, session, arena);
-        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own);
+        DiskReplies answered = new DiskReplies(waiting, own, counted, counted.answers());
+        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own, answered, counted);
         requests = new Requests(fd, session, tree, files, disk, own, payloadBytesMax, arena);
-        replies = new DeferredReplies(session, waiting, new Replies(fd, session, arena));
+        Replies later = new Replies(fd, session, arena);
+        replies = new DeferredReplies(
+                session, waiting, new DiskReplies(waiting, later, counted, counted.deferredAnswers()));
     }
 
     /** Starts the threads. */
@@ -91,6 +97,7 @@ final class Lane {
             session.close();
             join(replyThread);
             session.release();
+            endCounting();
             listener.ended(!stopped || failed);
         }
     }
@@ -156,6 +163,14 @@ final class Lane {
         session.close();
         session.release();
         session.release();
+        endCounting();
+    }
+
+    private void endCounting() {
+        SessionTraffic counted = traffic;
+        if (counted != null) {
+            counted.close();
+        }
     }
 
     private static void join(Thread thread) {
