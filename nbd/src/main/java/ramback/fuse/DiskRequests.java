@@ -58,8 +58,9 @@ final class DiskRequests {
 
     /** The request was understood: it is counted, and its slot filled. */
     private void begin(RequestKind kind, long unique, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
+        long receivedNanos = System.nanoTime(); // but for a look at its header just that
         RequestSpan span = traffic.begin(kind, offsetBytes, lengthBytes, forceUnitAccess);
-        waiting.fill(kind, unique, offsetBytes, (int) lengthBytes, System.nanoTime(), span);
+        waiting.fill(kind, unique, offsetBytes, (int) lengthBytes, receivedNanos, span);
     }
 
     void read(long unique, long offsetBytes, int wantedBytes) {

@@ -56,6 +56,9 @@ final class FuseServer {
     private final TextFiles files = new TextFiles();
     private final List<Lane> lanes = new ArrayList<>();
     private final Arena arena = Arena.ofShared();
+    /** What is counted of each lane, once they are prepared. */
+    private List<SessionTraffic> counted = List.of();
+
     private final CountDownLatch allEnded = new CountDownLatch(1);
     private final AtomicInteger livingCount = new AtomicInteger();
     private volatile boolean connected = true;
@@ -179,7 +182,7 @@ final class FuseServer {
 
     private void startThreads(Tree tree, long sizeBytes, Traffic traffic) {
         int payloadBytesMax = payloadBytesMax();
-        List<SessionTraffic> counted = traffic.join(ClientKind.FUSE, lanes.size());
+        counted = traffic.join(ClientKind.FUSE, lanes.size());
         for (int i = 0; i < lanes.size(); i++) {
             lanes.get(i).prepare(tree, files, sizeBytes, payloadBytesMax, counted.get(i), arena);
         }
@@ -203,6 +206,7 @@ final class FuseServer {
             return;
         }
         files.close();
+        counted.forEach(SessionTraffic::close);
         closeOrKeep(leaving && connected);
         arena.close();
         allEnded.countDown();
@@ -259,6 +263,7 @@ final class FuseServer {
         for (Lane lane : lanes) {
             lane.abandon();
         }
+        counted.forEach(SessionTraffic::close);
         closeOrKeep(false);
         arena.close();
     }

@@ -37,7 +37,6 @@ final class Lane {
     private final int fd;
     private final DeviceSession session;
     private final WaitingRequests waiting;
-    private @Nullable SessionTraffic traffic;
     private @Nullable Requests requests;
     private @Nullable DeferredReplies replies;
     private long receiver = NOBODY; // guarded by this
@@ -55,15 +54,14 @@ final class Lane {
     }
 
     /** Makes what the threads need; before {@link #start}. */
-    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, SessionTraffic counted, Arena arena) {
-        traffic = counted;
+    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, SessionTraffic traffic, Arena arena) {
         Replies own = new Replies(fd, session, arena);
-        DiskReplies answered = new DiskReplies(waiting, own, counted, counted.answers());
-        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own, answered, counted);
+        DiskReplies answered = new DiskReplies(waiting, own, traffic, traffic.answers());
+        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own, answered, traffic);
         requests = new Requests(fd, session, tree, files, disk, own, payloadBytesMax, arena);
         Replies later = new Replies(fd, session, arena);
         replies = new DeferredReplies(
-                session, waiting, new DiskReplies(waiting, later, counted, counted.deferredAnswers()));
+                session, waiting, new DiskReplies(waiting, later, traffic, traffic.deferredAnswers()));
     }
 
     /** Starts the threads. */
@@ -97,7 +95,6 @@ final class Lane {
             session.close();
             join(replyThread);
             session.release();
-            endCounting();
             listener.ended(!stopped || failed);
         }
     }
@@ -163,14 +160,6 @@ final class Lane {
         session.close();
         session.release();
         session.release();
-        endCounting();
-    }
-
-    private void endCounting() {
-        SessionTraffic counted = traffic;
-        if (counted != null) {
-            counted.close();
-        }
     }
 
     private static void join(Thread thread) {
