@@ -203,6 +203,32 @@ resized() {
 
 check 'a terminal of 40 by 10, 132 by 43, 5 by 2: drawn anew, nothing wraps' resized
 
+# --- what is attached ---
+
+attached_is_shown() {
+    local loop
+    ramback attach alpha --via fuse
+    loop=$(json alpha attached.device)
+    in_terminal "'$ROOT/ramback' top"
+    sees '^> alpha '
+    sees "^attached +$loop, by fuse$"
+    sees '^clients +1 \(1 by fuse\), '
+    terminal resize-window -t t -x 132 -y 43
+    sees ' ATTACHED$'
+    sees '^> alpha .* fuse$'
+    sees '^  beta .* -$'
+    dd if="$loop" of=/dev/null bs=4096 count=4096 iflag=direct &
+    sees '^requests +[1-9][0-9,]* reads/s'
+    wait $!
+    ramback detach alpha
+    sees_no_more '^attached '
+    keys q
+    ends 0
+}
+
+check 'top shows by what a device is attached, and what is asked of it there' attached_is_shown
+ramback detach alpha >/dev/null 2>&1 || true # of a check that failed
+
 # --- devices that hang, or go ---
 
 hung() { # one that is stopped: its row ages, the others and the keys go on

@@ -178,6 +178,56 @@ check 'every request that was counted was timed' every_request_is_timed
 check 'a scrape is quick' scrape_times
 note "$(grep -h '^first scrape' "check-$CHECKS.log")"
 
+# --- what an application does on the device as it is attached ---
+
+requests_grew_by() { # KIND LEAST: since before.json
+    local before
+    before=$($PYTHON -c 'import json, sys; print(json.load(open("before.json"))["requests"][sys.argv[1]])' "$1")
+    printf '%s: %s, then %s\n' "$1" "$before" "$(json disk "requests.$1")"
+    (($(json disk "requests.$1") >= before + $2))
+}
+
+attached_work_counts() { # by a block device, past the page cache, with no NBD client about
+    local loop
+    ramback status disk --json >before.json
+    ramback trace disk on
+    ramback attach disk --via fuse
+    loop=$(json disk attached.device)
+    dd if=/dev/urandom of="$loop" bs=64K count=32 oflag=direct conv=notrunc,fsync
+    dd if="$loop" of=/dev/null bs=64K count=64 iflag=direct
+    blkdiscard -o 1M -l 1M "$loop"
+    requests_grew_by reads 64
+    requests_grew_by readBytes $((4 << 20))
+    requests_grew_by writes 32
+    requests_grew_by writeBytes $((2 << 20))
+    requests_grew_by flushes 1
+    requests_grew_by trims 1
+    requests_grew_by failed 0
+    status_is disk clientsVia.fuse 1
+    status_is disk clients 1
+    ramback status disk --json | $PYTHON "$ROOT/verify.d/status_contract.py" clients=1 attached.via=fuse
+    ramback status disk >status.txt
+    cat status.txt
+    grep -E '^  clients +1 \(1 by fuse\), ' status.txt
+    grep -E '^  latency +read +p50 ' status.txt
+    ramback trace disk dump "$WORK/attached.jfr"
+    "$JAVA_HOME/bin/java" "$ROOT/verify.d/FlightEvents.java" attached.jfr ramback.Request=97
+    ramback trace disk off
+    scrape disk >scraped.txt
+    test "$(value 'ramback_attached{device="disk",via="fuse"}')" = 1
+    test "$(value 'ramback_attached{device="disk",via="ublk"}')" = 0
+    every_request_is_timed
+    ramback detach disk
+    status_is disk clients 0
+    status_is disk attached null
+    requests_grew_by reads 64
+    scrape disk >scraped.txt
+    test "$(value 'ramback_attached{device="disk",via="fuse"}')" = 0
+}
+
+check 'requests by a loop device on FUSE count: status, latencies, events, metrics' attached_work_counts
+ramback detach disk >/dev/null 2>&1 || true # of a check that failed
+
 # --- rules and dashboard ---
 
 rules() {

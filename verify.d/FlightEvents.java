@@ -52,7 +52,11 @@ final class FlightEvents {
                                 && event.getLong("length") >= 0
                                 && event.getInt("error") == 0
                                 && event.getDuration("latency").toNanos() > 0
-                                && event.getThread().getJavaName().matches(event.getBoolean("deferred") ? "reply-\\d+" : "nbd-\\d+");
+                                && event.getThread()
+                                        .getJavaName()
+                                        .matches(event.getBoolean("deferred")
+                                                ? "reply-\\d+|fuse-reply-\\d+|ublk-\\d+-\\d+"
+                                                : "nbd-\\d+|fuse-\\d+|ublk-\\d+-\\d+");
                     case "ramback.Epoch" -> event.getLong("epoch") >= 0 && event.getThread().getJavaName().equals("sealer");
                     case "ramback.Commit" ->
                         event.getLong("epoch") >= 0

@@ -452,6 +452,30 @@ class Tour:
             self.unspoilt(page)
             page.close()
 
+    def shows_what_is_attached(self):
+        """Under the name and among the details; and what an application does there is a client's work."""
+        subtitle = "document.querySelector('#subtitle').textContent"
+        details = "document.querySelector('#details').textContent"
+        self.page.wait(f"/attachednot to this machine/.test({details})")
+        subprocess.run([RAMBACK, "attach", "disk", "--via", "fuse"], check=True, capture_output=True, timeout=60)
+        try:
+            status = self.status()
+            self.page.wait(f"{subtitle}.endsWith('2 clients · attached: fuse {status['attached']['device']}')")
+            self.page.wait(f"/attachedfuse \\/dev\\/loop/.test({details})")
+            reads = status["requests"]["reads"]
+            subprocess.run(
+                ["dd", f"if={status['attached']['device']}", "of=/dev/null", "bs=64K", "count=64", "iflag=direct"],
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
+            must(self.status()["requests"]["reads"] >= reads + 64, f"{self.status()['requests']} after {reads} reads and 64 more")
+            self.picture(self.page, "attached")
+        finally:
+            subprocess.run([RAMBACK, "detach", "disk"], check=True, capture_output=True, timeout=60)
+        self.page.wait(f"/attachednot to this machine/.test({details})")
+        self.page.wait(f"{subtitle}.endsWith('1 client')")
+
     # --- who may do what ---
 
     def asks_for_the_token(self):
@@ -628,6 +652,7 @@ def main():
         tour.check("unsafe is asked about, and Cancel is the default", tour.asks_before_unsafe)
         tour.check("on battery tile, light, mode, chart and events say so, and on line power again", tour.shows_the_power)
         tour.check("a snapshot is taken by a click, to a whole and new path", tour.takes_a_snapshot)
+        tour.check("what is attached is shown, and what is asked of it there counts", tour.shows_what_is_attached)
         tour.check("everything is reached by keyboard, the focus seen", tour.goes_by_keyboard)
         tour.check("landmarks, names, and a text beside the map", tour.names_everything)
         tour.check("light and dark have contrast, states differ in lightness", tour.is_readable)

@@ -36,6 +36,7 @@ CONTRACT = {
     "backing": {"uri": TEXT, "errors": COUNT, "writeBytesPerSecond": NUMBER, "failing": TEXT},
     "power": {"state": POWERS, "batteryRuntimeSeconds": NUMBER, "drainSeconds": NUMBER},
     "clients": COUNT,
+    "clientsVia": {"nbd": COUNT, "ublk": COUNT, "fuse": COUNT},
     "trace": FLAG,
     "attached": {"via": {"ublk", "nbd", "fuse"}, "device": TEXT, "left": FLAG},
     "process": {"ioFlusher": FLAG, "memoryLocked": {"all", "states", "none"}},
@@ -94,6 +95,10 @@ def check_sense(status, wrong):
         or status["lossIfPowerFailedNow"]["seconds"] <= status["intervalSeconds"],
         "the journal holds no more than fits": status["journal"] is None
         or status["journal"]["usedBytes"] <= status["journal"]["sizeBytes"],
+        "each client comes by one way": status["clients"] == sum(status["clientsVia"].values()),
+        "who is attached by what the daemon serves is a client": status["attached"] is None
+        or status["attached"]["left"]
+        or status["clientsVia"][status["attached"]["via"]] > 0,
         "the URI names the export": status["uri"].startswith(f"nbd+unix:///{status['name']}?socket=/"),
     }
     wrong += [f"not so: {claim}" for claim, holds in claims.items() if not holds]

@@ -8,9 +8,11 @@ module ramback.nbd {
     requires jdk.jfr; // a request as an event
     requires transitive ramback.core;
 
-    exports ramback.nbd to // the daemon makes the server and shows its counts; bench serves a bare device
+    exports ramback.nbd to // the daemon makes the server; bench serves a bare device
             ramback.daemon,
             ramback.bench;
+    exports ramback.traffic to // the daemon makes what all servers count in, and shows it
+            ramback.daemon;
     exports ramback.fuse to // the daemon attaches its devices; bench measures it
             ramback.daemon,
             ramback.bench;

@@ -20,6 +20,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import ramback.protocol.Protocol;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
+import ramback.traffic.Traffic;
 
 /**
  * What the protocol costs, in nanoseconds a request, without a socket and without a device: requests parsed and checked, counted, given
@@ -60,8 +63,7 @@ public class CodecBenchmark {
     private Wire wire;
     private DeferredSlots slots;
     private Replies replies;
-    private Traffic traffic;
-    private RequestRecording recording;
+    private SessionTraffic traffic;
 
     /** A connection whose other side has said everything already. */
     @Setup(Level.Trial)
@@ -74,10 +76,8 @@ public class CodecBenchmark {
         channel = new ScriptedChannel(requests());
         wire = new Wire(channel, null, new Polling(new PollingLimits(0, 1, 1)), _ -> true, System::nanoTime);
         slots = new DeferredSlots(device.deferredCountMax());
-        PendingAnswers answers = new PendingAnswers(new Latencies(), false, System::nanoTime);
-        replies = new Replies(device, form, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
-        traffic = new Traffic();
-        recording = new RequestRecording();
+        traffic = new Traffic().join(ClientKind.NBD, 1).getFirst();
+        replies = new Replies(device, form, wire, slots, traffic.answers(), REPLY_BUFFER_BYTES, arena);
     }
 
     /** Gives the memory back. */
@@ -113,7 +113,7 @@ public class CodecBenchmark {
     @OperationsPerInvocation(REQUEST_COUNT)
     public long serve() throws IOException {
         channel.begin(REQUEST_COUNT / batch);
-        new Transmission(export, device, dialect, wire, slots, replies, traffic, recording).run();
+        new Transmission(export, device, dialect, wire, slots, replies, traffic).run();
         return channel.sentBytes();
     }
 }

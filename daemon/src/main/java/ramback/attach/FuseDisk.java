@@ -22,7 +22,8 @@ record FuseDisk(FuseDirectory served, DeviceLife life) implements LocalDisk {
                     directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         }
         try {
-            return new FuseDisk(FuseDirectory.mount(offer.device(), directory, files(offer)), offer.life());
+            return new FuseDisk(
+                    FuseDirectory.mount(offer.device(), directory, files(offer), offer.traffic()), offer.life());
         } catch (IOException e) {
             Files.deleteIfExists(directory);
             throw e;
@@ -35,7 +36,8 @@ record FuseDisk(FuseDirectory served, DeviceLife life) implements LocalDisk {
     static FuseDisk resume(AttachRecord record, Offer offer) throws IOException {
         try {
             return new FuseDisk(
-                    FuseDirectory.resume(record.number(), offer.device(), offer.fuseDirectory(), files(offer)),
+                    FuseDirectory.resume(
+                            record.number(), offer.device(), offer.fuseDirectory(), files(offer), offer.traffic()),
                     offer.life());
         } catch (TooManySessionsException e) {
             throw tooMany(e);

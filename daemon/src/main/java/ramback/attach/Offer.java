@@ -4,11 +4,13 @@ import java.nio.file.Path;
 import java.util.List;
 import ramback.device.Device;
 import ramback.engine.DeviceLife;
+import ramback.traffic.Traffic;
 
 /**
  * What a daemon has to offer to each of the ways.
  *
  * @param device what is served
+ * @param traffic where what is asked of it is counted
  * @param directory {@code RUNDIR/NAME}
  * @param socket the Unix socket on which NBD clients are served
  * @param life which device it is, and how far it has come
@@ -16,7 +18,13 @@ import ramback.engine.DeviceLife;
  * @param files what stands beside the device in its FUSE directory
  */
 public record Offer(
-        Device device, Path directory, Path socket, DeviceLife life, long generationBefore, List<ControlFile> files) {
+        Device device,
+        Traffic traffic,
+        Path directory,
+        Path socket,
+        DeviceLife life,
+        long generationBefore,
+        List<ControlFile> files) {
 
     /** Whether a block device that knows of an earlier life may be served from this one. */
     boolean goesOnFrom(AttachRecord record) {

@@ -17,12 +17,15 @@ record UblkDisk(UblkDevice served, DeviceLife life) implements LocalDisk {
 
     static UblkDisk make(Offer offer) throws IOException {
         int queueCount = Math.min(QUEUE_COUNT_MAX, Runtime.getRuntime().availableProcessors());
-        return new UblkDisk(UblkDevice.create(offer.device(), ownerOf(offer.directory()), queueCount), offer.life());
+        return new UblkDisk(
+                UblkDevice.create(offer.device(), ownerOf(offer.directory()), queueCount, offer.traffic()),
+                offer.life());
     }
 
     static UblkDisk recover(AttachRecord record, Offer offer) throws IOException {
         return new UblkDisk(
-                UblkDevice.recover(offer.device(), ownerOf(offer.directory()), record.number()), offer.life());
+                UblkDevice.recover(offer.device(), ownerOf(offer.directory()), record.number(), offer.traffic()),
+                offer.life());
     }
 
     static List<AttachRecord> find(Path directory) throws IOException {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachedDisk;
 import ramback.control.Light;
 import ramback.control.StatusReport;
 import ramback.power.ForeignText;
@@ -56,7 +57,8 @@ final class DeviceTable {
             new Column("P99", 6, true, 5, (device, _, _) -> p99(device)),
             new Column("RD B/s", 6, true, 9, (device, now, _) -> bytes(device, now, StatusReport::readBytes)),
             new Column("WR B/s", 6, true, 9, (device, now, _) -> bytes(device, now, StatusReport::writeBytes)),
-            new Column("POWER", 11, false, 8, (device, _, _) -> power(device)));
+            new Column("POWER", 11, false, 8, (device, _, _) -> power(device)),
+            new Column("ATTACHED", 8, false, 10, (device, _, _) -> attached(device)));
 
     private final List<Column> columns;
     private final int nameCellCount;
@@ -181,6 +183,16 @@ final class DeviceTable {
     private static String p99(Watched device) {
         double seconds = device.p99Seconds();
         return seconds < 0 ? NOTHING : Quantities.ofShortTime(seconds).replace(" ", "");
+    }
+
+    /** By what. */
+    private static String attached(Watched device) {
+        StatusReport status = device.status();
+        AttachedDisk attached = status == null ? null : status.attached();
+        if (attached == null) {
+            return NOTHING;
+        }
+        return attached.isLeft() ? "(left)" : ForeignText.printable(attached.via());
     }
 
     private static String power(Watched device) {

@@ -32,6 +32,7 @@ final class Frame {
             "committed",
             "image",
             "clients",
+            "attached",
             "warning",
             "errors",
             "snapshot",

@@ -3,6 +3,7 @@ package ramback.cli;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import ramback.attach.AttachedDisk;
 import ramback.control.LatencyReport;
@@ -10,6 +11,7 @@ import ramback.control.Light;
 import ramback.control.StatusReport;
 import ramback.nbd.TlsMode;
 import ramback.power.ForeignText;
+import ramback.traffic.ClientKind;
 
 /** A status for people, on one screen. What a daemon says is made {@link ForeignText#printable} here. */
 final class StatusScreen {
@@ -121,7 +123,7 @@ final class StatusScreen {
                     "snapshot",
                     bar(now.snapshotDoneBytes(), now.sizeBytes(), barCellCount) + " " + now.snapshotPath());
         }
-        add(lines, "clients", now.clients() + ", " + Quantities.ofCount(now.inflight()) + " requests wait");
+        add(lines, "clients", clients(now) + ", " + Quantities.ofCount(now.inflight()) + " requests wait");
         add(lines, "requests", requests(now, earlier));
         Continuing latency = new Continuing(lines, "latency");
         now.latencies().forEach(kind -> latency.add(latency(kind)));
@@ -152,6 +154,18 @@ final class StatusScreen {
         if (now.tcpUri() != null) {
             add(lines, "", now.tcpUri() + (isRequired ? " (TLS required)" : allowed));
         }
+    }
+
+    /** How many; and by what, where it is not NBD alone. */
+    private static String clients(StatusReport now) {
+        List<String> kinds = new ArrayList<>();
+        new TreeMap<>(now.clientsVia()).forEach((kind, count) -> {
+            if (count > 0) {
+                kinds.add(count + " by " + kind);
+            }
+        });
+        boolean isNbdAlone = now.clientsVia().getOrDefault(ClientKind.NBD.word(), now.clients()) == now.clients();
+        return now.clients() + (isNbdAlone ? "" : " (" + String.join(", ", kinds) + ")");
     }
 
     private static String attached(AttachedDisk attached) {

@@ -36,11 +36,12 @@ import ramback.host.Host;
 import ramback.host.Protection;
 import ramback.nbd.Export;
 import ramback.nbd.NbdServer;
-import ramback.nbd.RequestLatencies;
 import ramback.nbd.ServerLimits;
 import ramback.nbd.TlsKeys;
 import ramback.nbd.TlsMode;
 import ramback.power.PowerEvent;
+import ramback.traffic.RequestLatencies;
+import ramback.traffic.Traffic;
 
 /**
  * One served device: its directory, engine, NBD server and control server, started and stopped together. Safe for use
@@ -86,6 +87,7 @@ public final class Daemon {
     private final Consumer<Ending> onEnding;
     private final DeviceDirectory directory;
     private final long startNanos = System.nanoTime();
+    private final Traffic traffic = new Traffic();
     private final EventLog events = new EventLog();
     private final DeviceWatch watch = new DeviceWatch(new Control(), events, this::tellDashboard, this::tellPower);
     private final Dashboard dashboard = new Dashboard(new Control(), events);
@@ -207,7 +209,7 @@ public final class Daemon {
             Protection protection = options.host().protect();
             engine = Engine.start(options.device(), directory.orders(), progress);
             Export export = new Export(name, description(), engine.device(), engine.exportGeneration());
-            nbd = new NbdServer(List.of(export, export.view()), ServerLimits.DEFAULT, tlsMode(), tlsKeys);
+            nbd = new NbdServer(List.of(export, export.view()), ServerLimits.DEFAULT, tlsMode(), tlsKeys, traffic);
             nbd.listenUnix(options.socket());
             String tcpUri = null;
             if (options.listen() != null) {
@@ -216,7 +218,7 @@ public final class Daemon {
                         nbd.listenTcp(options.listen(), options.isInsecure()),
                         TlsOptions.isRequired(options.tls()));
             }
-            nbd.recordRequests(engine.isRecorded());
+            traffic.recordRequests(engine.isRecorded());
             if (options.http() != null) {
                 http = serveHttp(options.http());
             }
@@ -253,6 +255,7 @@ public final class Daemon {
         String name = options.device().name();
         Offer offer = new Offer(
                 engine.device(),
+                traffic,
                 options.runDirectory().of(name),
                 options.socket(),
                 engine.life(),
@@ -493,21 +496,22 @@ public final class Daemon {
             Serving running = running();
             return StatusReport.of(
                     running.engine().status(),
-                    running.nbd().counts(),
+                    traffic.counts(),
                     running.uri(),
                     running.tcpUri(),
                     tlsMode().word(),
                     running.http() == null ? null : running.http().uri(),
                     ProcessHandle.current().pid(),
                     (System.nanoTime() - startNanos) / 1e9,
-                    watch.latencies(running.nbd().latencies()),
+                    watch.latencies(traffic.latencies()),
                     running.process(),
                     running.attachments().report());
         }
 
         @Override
         public RequestLatencies latencies() throws Refusal {
-            return running().nbd().latencies();
+            running();
+            return traffic.latencies();
         }
 
         @Override
@@ -544,7 +548,7 @@ public final class Daemon {
         public void trace(boolean on) throws Refusal {
             Serving running = running();
             running.engine().trace(on);
-            running.nbd().recordRequests(running.engine().isRecorded());
+            traffic.recordRequests(running.engine().isRecorded());
             watch.done("trace", "the trace is " + (on ? "on" : "off"), "trace", on ? "on" : "off");
         }
 

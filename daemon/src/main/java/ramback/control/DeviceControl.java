@@ -7,8 +7,8 @@ import ramback.device.Mode;
 import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
-import ramback.nbd.RequestLatencies;
 import ramback.power.PowerEvent;
+import ramback.traffic.RequestLatencies;
 
 /** What can be asked of a running device over its control socket. Safe for use by many threads. */
 interface DeviceControl {

@@ -5,12 +5,14 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import ramback.attach.AttachedDisk;
+import ramback.attach.Via;
 import ramback.device.Mode;
 import ramback.engine.DeviceState;
-import ramback.nbd.LatencyHistogram;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
 import ramback.power.PowerState;
+import ramback.traffic.LatencyHistogram;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
 
 /**
  * A status as metrics of Prometheus, by its conventions: base units, {@code _total} behind what only grows, and 0 or 1 in a series
@@ -98,9 +100,23 @@ final class DeviceMetrics {
                 "mode_by_hand",
                 "Whether somebody chose the mode, so that the power does not change it.",
                 status.modeByHand());
+        addAttached(status.attached());
         flag("read_only", "Whether the device takes no writes.", status.readOnly());
         flag("trace_on", "Whether the trace is on.", status.trace());
         gauge("uptime_seconds", "For how long the daemon has been serving.", status.uptimeSeconds());
+    }
+
+    /** What nobody serves any more is not attached. */
+    private void addAttached(@Nullable AttachedDisk attached) {
+        page.family(
+                PREFIX + "attached",
+                Exposition.Type.GAUGE,
+                "Whether the device is attached to this machine: 1 for the way, 0 for the others.");
+        for (Via via : Via.values()) {
+            boolean isThis =
+                    attached != null && !attached.isLeft() && attached.via().equals(via.word());
+            page.sample(labels(device, Exposition.label("via", via.word())), isThis ? 1 : 0);
+        }
     }
 
     private static String version() {
@@ -206,7 +222,10 @@ final class DeviceMetrics {
     }
 
     private void addRequests(RequestLatencies latencies) {
-        gauge("clients", "NBD clients that are connected.", status.clients());
+        gauge(
+                "clients",
+                "Clients that are connected: by NBD, and one for a ublk device or a FUSE directory.",
+                status.clients());
         gauge("waiting_requests", "Requests that wait for a load, for room or for a commit.", status.inflight());
         page.family(PREFIX + "requests", Exposition.Type.COUNTER, "Requests that were accepted, by kind.");
         page.sample(kind(RequestKind.READ), (double) status.readCount());
@@ -221,8 +240,8 @@ final class DeviceMetrics {
         page.family(
                 PREFIX + "request_duration_seconds",
                 Exposition.Type.HISTOGRAM,
-                "How long requests took, from when they were received until their answer was handed to the socket, by kind.");
-        for (RequestKind kind : RequestKind.values()) {
+                "How long requests took, from when they were received until their answer was handed over, by kind.");
+        for (RequestKind kind : RequestKind.SHOWN) {
             durations(latencies.of(kind), kind(kind));
         }
     }

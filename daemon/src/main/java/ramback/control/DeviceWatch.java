@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
-import ramback.nbd.RequestLatencies;
+import ramback.traffic.RequestLatencies;
 
 /**
  * Looks at a device once a second, every three while nothing happens, on a virtual thread: what has changed goes to the log, what

@@ -1,7 +1,7 @@
 package ramback.control;
 
 /**
- * How long requests of one kind took lately, from when they were received until their answer was handed to the socket.
+ * How long requests of one kind took lately, from when they were received until their answer was handed over.
  *
  * @param kind read, write, flush, trim or zero
  * @param count how many the percentiles are of

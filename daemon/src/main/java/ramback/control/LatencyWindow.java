@@ -4,12 +4,12 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import ramback.nbd.LatencyHistogram;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
+import ramback.traffic.LatencyHistogram;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
 
 /**
- * How long requests took lately: what the server has counted since its start, less what it had counted about ten seconds ago. It is
+ * How long requests took lately: what has been counted since the start, less what it had counted about ten seconds ago. It is
  * told of the counts once a second, by somebody who is not on a request's way, so that a single {@code status} has an answer
  * too. Safe for use by many threads.
  */
@@ -57,7 +57,7 @@ final class LatencyWindow {
         if (now.isSameAs(earlier)) {
             return reports;
         }
-        for (RequestKind kind : RequestKind.values()) {
+        for (RequestKind kind : RequestKind.SHOWN) {
             LatencyHistogram lately = now.of(kind).since(earlier.of(kind));
             if (lately.count() > 0) {
                 reports.add(new LatencyReport(

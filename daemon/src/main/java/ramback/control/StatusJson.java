@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import ramback.attach.AttachedDisk;
 
@@ -137,6 +138,11 @@ public final class StatusJson {
     private static void writeService(JsonGenerator json, StatusReport report) throws IOException {
         json.writeNumberField("exportGeneration", report.exportGeneration());
         json.writeNumberField("clients", report.clients());
+        json.writeObjectFieldStart("clientsVia");
+        for (var kind : report.clientsVia().entrySet()) {
+            json.writeNumberField(kind.getKey(), kind.getValue());
+        }
+        json.writeEndObject();
         json.writeBooleanField("trace", report.trace());
         json.writeStringField("tcpUri", report.tcpUri());
         json.writeStringField("tls", report.tls());
@@ -267,6 +273,7 @@ public final class StatusJson {
                 top.flag("readOnly"),
                 top.flag("trace"),
                 Math.toIntExact(top.count("clients")),
+                clients(top.object("clientsVia")),
                 requests.count("reads"),
                 requests.count("readBytes"),
                 requests.count("writes"),
@@ -292,6 +299,12 @@ public final class StatusJson {
                         Math.toIntExact(process.count("oomScoreAdjust")),
                         process.texts("warnings")),
                 top.has("attached") ? attached(top.object("attached")) : null);
+    }
+
+    private static Map<String, Integer> clients(Fields all) {
+        Map<String, Integer> clients = new TreeMap<>();
+        all.map().keySet().forEach(kind -> clients.put(kind, Math.toIntExact(all.count(kind))));
+        return clients;
     }
 
     private static AttachedDisk attached(Fields all) {

@@ -2,10 +2,12 @@ package ramback.control;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import ramback.attach.AttachedDisk;
 import ramback.engine.DeviceStatus;
-import ramback.nbd.ServerCounts;
+import ramback.traffic.TrafficCounts;
 
 /**
  * What {@code status} tells about a served device: the same on both sides of the control socket. {@link StatusJson}
@@ -29,6 +31,8 @@ import ramback.nbd.ServerCounts;
  * @param latencies how long requests took in the last ten seconds, by kind; a kind without requests is left out
  * @param pid the daemon's
  * @param uptimeSeconds since the daemon began to serve
+ * @param clients how many there are now, of whatever kind
+ * @param clientsVia how many of them there are of each kind, by its word; none of a daemon that does not say
  * @param readCount requests since the start, and so on for the other kinds; CACHE counts as neither
  * @param process how the daemon stands on its machine
  * @param attached as what this machine has the device, or null when it is not attached
@@ -84,6 +88,7 @@ public record StatusReport(
         boolean readOnly,
         boolean trace,
         int clients,
+        Map<String, Integer> clientsVia,
         long readCount,
         long readBytes,
         long writeCount,
@@ -100,7 +105,7 @@ public record StatusReport(
 
     static StatusReport of(
             DeviceStatus device,
-            ServerCounts counts,
+            TrafficCounts counts,
             String uri,
             @Nullable String tcpUri,
             String tls,
@@ -161,6 +166,7 @@ public record StatusReport(
                 device.readOnly(),
                 device.trace(),
                 counts.clientCount(),
+                clientsVia(counts),
                 counts.read().requestCount(),
                 counts.read().bytes(),
                 counts.write().requestCount(),
@@ -174,6 +180,12 @@ public record StatusReport(
                 latencies,
                 process,
                 attached);
+    }
+
+    private static Map<String, Integer> clientsVia(TrafficCounts counts) {
+        Map<String, Integer> clients = new TreeMap<>();
+        counts.clients().forEach((kind, count) -> clients.put(kind.word(), count));
+        return clients;
     }
 
     /** Returns whether every chunk is in RAM. */

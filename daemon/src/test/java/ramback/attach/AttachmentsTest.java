@@ -18,6 +18,7 @@ import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.engine.DeviceLife;
 import ramback.engine.Refusal;
+import ramback.traffic.Traffic;
 
 /** The daemon's side, with ways that only note how they are gone; the kernel has none of their block devices. */
 class AttachmentsTest {
@@ -160,7 +161,13 @@ class AttachmentsTest {
 
     private Attachments attachments(DeviceLife life, long generationBefore) {
         Offer offer = new Offer(
-                new NamedDevice(), directory, directory.resolve("nbd.sock"), life, generationBefore, List.of());
+                new NamedDevice(),
+                new Traffic(),
+                directory,
+                directory.resolve("nbd.sock"),
+                life,
+                generationBefore,
+                List.of());
         return new Attachments(root, offer, ways, new Tools(Map.of()));
     }
 

@@ -13,10 +13,10 @@ class DeviceTableTest {
     @Test
     void columnsThatMatterLeastGoFirstAndTheNameGetsWhatIsLeft() {
         assertThat(String.join(" ", DeviceTable.fitting(200).titles()))
-                .matches("NAME {60} .* P99 +RD B/s WR B/s POWER +");
+                .matches("NAME {60} .* P99 +RD B/s WR B/s POWER +ATTACHED");
         assertThat(String.join(" ", DeviceTable.fitting(93).titles()))
                 .contains("POWER")
-                .doesNotContain("RD B/s");
+                .doesNotContain("RD B/s", "ATTACHED");
         assertThat(String.join(" ", DeviceTable.fitting(78).titles()))
                 .contains("WR/s")
                 .doesNotContain("POWER");
@@ -42,7 +42,17 @@ class DeviceTableTest {
     @Test
     void aDeviceThatNeverAnsweredHasNothingToShow() {
         assertThat(DeviceTable.lines(List.of(new Watched("a")), 0, PLAIN).get(1))
-                .matches("a +\\? none +- +asked( +-){9}");
+                .matches("a +\\? none +- +asked( +-){10}");
+    }
+
+    @Test
+    void whatIsAttachedSaysByWhatAndWhatIsLeftThatItIs() throws Exception {
+        String attached = "\"attached\":{\"via\":\"fuse\",\"device\":\"/dev/loop0\",\"mounts\":[],\"left\":";
+        Watched device = new Watched("a");
+        device.answer(Answer.status("a", attached + "false}"), 0);
+        assertThat(DeviceTable.lines(List.of(device), 0, PLAIN).get(1)).endsWith(" fuse");
+        device.answer(Answer.status("a", attached + "true}"), 1);
+        assertThat(DeviceTable.lines(List.of(device), 1, PLAIN).get(1)).endsWith(" (left)");
     }
 
     @Test

@@ -94,6 +94,22 @@ class FrameTest {
     }
 
     @Test
+    void whatIsAttachedIsALineAndInTheTableIfThereIsRoom() throws Exception {
+        answer(
+                "scratch",
+                "\"attached\":{\"via\":\"fuse\",\"device\":\"/dev/loop0\",\"mounts\":[\"/mnt\"],\"left\":false}",
+                SECOND);
+        board.choose(1);
+        assertThat(frame(80, 24)).contains("attached  /dev/loop0 on /mnt, by fuse");
+        assertThat(frame(120, 24).subList(0, 3))
+                .satisfiesExactly(
+                        titles -> assertThat(titles).endsWith(" ATTACHED"),
+                        first -> assertThat(first).endsWith(" -"),
+                        second -> assertThat(second).endsWith(" fuse"));
+        assertThat(frame(40, 10)).noneMatch(line -> line.startsWith("attached"));
+    }
+
+    @Test
     void aWideScreenHasAllColumns() {
         assertThat(frame(120, 24).subList(0, 2))
                 .satisfiesExactly(

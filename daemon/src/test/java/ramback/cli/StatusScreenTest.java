@@ -30,7 +30,7 @@ class StatusScreenTest {
                         "file:///x/disk.img, direct I/O",
                         "1 since the start, the last: no space left",
                         "[############------------]  50 % /x/snapshot.img",
-                        "3, 2 requests wait",
+                        "  clients    3 (1 by fuse, 2 by nbd), 2 requests wait",
                         "1,000 reads (3.91 MiB), 500 writes (1.95 MiB), 7 flushes, 5 failed",
                         "nbd+unix:///disk?socket=/run/disk/nbd.sock",
                         "nbd://127.0.0.1:10809/disk",
@@ -65,6 +65,22 @@ class StatusScreenTest {
         return StatusScreen.lines(status, PLAIN).stream()
                 .filter(line -> line.contains("nbd"))
                 .toList();
+    }
+
+    @Test
+    void clientsAreToldApartOnlyWhereTheyAreNotOfNbdAlone() throws Exception {
+        assertThat(clients("\"clients\":3")).as("of an older daemon").isEqualTo("  clients    3, 0 requests wait");
+        assertThat(clients("\"clients\":3,\"clientsVia\":{\"fuse\":0,\"nbd\":3,\"ublk\":0}"))
+                .isEqualTo("  clients    3, 0 requests wait");
+        assertThat(clients("\"clients\":1,\"clientsVia\":{\"fuse\":0,\"nbd\":0,\"ublk\":1}"))
+                .isEqualTo("  clients    1 (1 by ublk), 0 requests wait");
+    }
+
+    private static String clients(String more) throws IOException {
+        return StatusScreen.lines(Answer.status("disk", more), PLAIN).stream()
+                .filter(line -> line.startsWith("  clients"))
+                .findFirst()
+                .orElseThrow();
     }
 
     @Test

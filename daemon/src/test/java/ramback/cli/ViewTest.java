@@ -389,7 +389,7 @@ class ViewTest {
                 .satisfiesExactly(
                         titles -> assertThat(titles)
                                 .matches("NAME +LIGHT +MODE +STATE +LOAD +DIRTY +LOSS +RD/s +WR/s +P99 +RD B/s +WR B/s"
-                                        + " +POWER"),
+                                        + " +POWER +ATTACHED"),
                         disk -> assertThat(disk).matches("disk +● green +writeback +ready +100% +0 +none .*"),
                         hung -> assertThat(hung).matches("hung +\\? none +- +(asked|unknown) +- .*"));
     }

@@ -30,10 +30,10 @@ import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
 import ramback.engine.SampleMap;
 import ramback.engine.VerifyReport;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
-import ramback.nbd.SampleLatencies;
 import ramback.power.PowerEvent;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
+import ramback.traffic.SampleLatencies;
 
 /** Both ends of the control socket, with a device that only notes what it is asked. */
 class ControlServerTest {

@@ -18,9 +18,9 @@ import jdk.jfr.EventType;
 import jdk.jfr.FlightRecorder;
 import jdk.jfr.ValueDescriptor;
 import org.junit.jupiter.api.Test;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
-import ramback.nbd.SampleLatencies;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
+import ramback.traffic.SampleLatencies;
 
 /** The metrics as a scraper reads them, by a parser of our own (./verify has two of others), and the page that lists them. */
 final class DeviceMetricsTest {
@@ -120,6 +120,25 @@ final class DeviceMetricsTest {
     }
 
     @Test
+    void aDeviceIsAttachedInTheWayInWhichItIsServed() throws Exception {
+        String attached =
+                "{\"name\":\"disk\",\"attached\":{\"via\":\"ublk\",\"device\":\"/dev/ublkb0\",\"left\":false}}";
+        assertThat(families(text(false, StatusJson.read(attached)))
+                        .get("ramback_attached")
+                        .samples())
+                .isEqualTo(Map.of(
+                        "ramback_attached{device=disk, via=ublk}", 1.0,
+                        "ramback_attached{device=disk, via=nbd}", 0.0,
+                        "ramback_attached{device=disk, via=fuse}", 0.0));
+        // Of what a daemon has left, and nobody serves, nothing is attached.
+        assertThat(families(text(false, SampleStatus.loading()))
+                        .get("ramback_attached")
+                        .samples()
+                        .values())
+                .containsOnly(0.0);
+    }
+
+    @Test
     void everyFamilyHasAHelpAndATypeAndANameByTheConventions() throws Exception {
         families(text(false, SampleStatus.loading())).forEach((name, family) -> {
             assertThat(family.help()).as(name).isNotBlank().endsWith(".");
@@ -133,7 +152,7 @@ final class DeviceMetricsTest {
     void histogramsAreCumulativeAndExactAtTheirBounds() throws Exception {
         Family family = families(text(false, SampleStatus.loading())).get("ramback_request_duration_seconds");
         assertThat(family.type()).isEqualTo("histogram");
-        for (RequestKind kind : RequestKind.values()) {
+        for (RequestKind kind : RequestKind.SHOWN) {
             double before = 0;
             double bound = 0;
             double count = -1;
@@ -236,7 +255,7 @@ final class DeviceMetricsTest {
     @Test
     void thePageListsTheEventsAsTheyAre() throws Exception {
         for (String name : List.of(
-                "ramback.nbd.FlightRequest",
+                "ramback.traffic.FlightRequest",
                 "ramback.trace.FlightEpoch",
                 "ramback.trace.FlightCommit",
                 "ramback.trace.FlightApply",

@@ -10,10 +10,10 @@ import ramback.engine.DeviceMap;
 import ramback.engine.Refusal;
 import ramback.engine.SampleMap;
 import ramback.engine.VerifyReport;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
-import ramback.nbd.SampleLatencies;
 import ramback.power.PowerEvent;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
+import ramback.traffic.SampleLatencies;
 
 /** A device that notes what it is asked to change, and shows what it is told to. */
 final class FakeDevice implements DeviceControl {

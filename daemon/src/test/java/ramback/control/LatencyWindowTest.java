@@ -3,9 +3,9 @@ package ramback.control;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
-import ramback.nbd.RequestKind;
-import ramback.nbd.RequestLatencies;
-import ramback.nbd.SampleLatencies;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestLatencies;
+import ramback.traffic.SampleLatencies;
 
 final class LatencyWindowTest {
 

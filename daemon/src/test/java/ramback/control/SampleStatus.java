@@ -1,6 +1,7 @@
 package ramback.control;
 
 import java.util.List;
+import java.util.Map;
 import ramback.attach.AttachedDisk;
 
 /** A status in which every field differs from its neighbours, for tests. */
@@ -67,6 +68,7 @@ public final class SampleStatus {
                 false,
                 true,
                 3,
+                Map.of("nbd", 2, "ublk", 0, "fuse", 1),
                 1_000,
                 4_096_000,
                 500,

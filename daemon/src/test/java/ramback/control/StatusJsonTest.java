@@ -37,6 +37,7 @@ class StatusJsonTest {
                         "backing",
                         "power",
                         "clients",
+                        "clientsVia",
                         "trace"));
         assertThat(keys(top, "journal")).contains("path", "sizeBytes", "usedBytes");
         assertThat(keys(top, "lossIfPowerFailedNow")).contains("bytes", "seconds");

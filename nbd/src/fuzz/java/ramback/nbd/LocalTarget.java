@@ -21,6 +21,7 @@ import java.util.stream.Stream;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
 import ramback.device.TooManySessionsException;
+import ramback.traffic.Traffic;
 
 /** A server in this process, over devices that are nothing but memory; some of them defer and fail what they like. */
 final class LocalTarget implements FuzzTarget {
@@ -70,8 +71,9 @@ final class LocalTarget implements FuzzTarget {
                 random.nextBoolean() ? PollingLimits.DEFAULT : PollingLimits.OFF);
         tls = TLS_MODES[random.nextInt(TLS_MODES.length)];
         isDropped = random.nextBoolean();
-        server = new NbdServer(served, limits, tls, tls == TlsMode.OFF ? null : KEYS);
-        server.recordRequests(random.nextInt(4) == 0);
+        Traffic traffic = new Traffic();
+        server = new NbdServer(served, limits, tls, tls == TlsMode.OFF ? null : KEYS, traffic);
+        traffic.recordRequests(random.nextInt(4) == 0);
         server.listenUnix(socket(), tls == TlsMode.REQUIRE);
         Path good = directory.resolve("g");
         server.listenUnix(good);

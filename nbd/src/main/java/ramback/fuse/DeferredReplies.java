@@ -1,16 +1,15 @@
 package ramback.fuse;
 
 import ramback.device.DeviceSession;
-import ramback.device.Outcome;
 
 /** The reply thread of a session: answers the requests that had to wait, in the order in which they finish. */
 final class DeferredReplies {
 
     private final DeviceSession session;
     private final WaitingRequests waiting;
-    private final Replies replies;
+    private final DiskReplies replies;
 
-    DeferredReplies(DeviceSession session, WaitingRequests waiting, Replies replies) {
+    DeferredReplies(DeviceSession session, WaitingRequests waiting, DiskReplies replies) {
         this.session = session;
         this.waiting = waiting;
         this.replies = replies;
@@ -24,21 +23,8 @@ final class DeferredReplies {
                 return;
             }
             int slot = Math.toIntExact(token);
-            answer(slot, session.deferredOutcome());
+            replies.answer(slot, session.deferredOutcome());
             waiting.answered(slot);
-        }
-    }
-
-    private void answer(int slot, Outcome outcome) {
-        long unique = waiting.unique(slot);
-        if (outcome != Outcome.DONE) {
-            replies.error(unique, Replies.errorOf(outcome));
-            return;
-        }
-        switch (waiting.opcode(slot)) {
-            case FuseProtocol.READ -> replies.read(unique, waiting.offsetBytes(slot), waiting.lengthBytes(slot));
-            case FuseProtocol.WRITE -> replies.written(unique, waiting.lengthBytes(slot));
-            default -> replies.done(unique);
         }
     }
 }

@@ -7,6 +7,9 @@ import ramback.device.Extent;
 import ramback.device.Outcome;
 import ramback.posix.Errno;
 import ramback.posix.Posix;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestSpan;
+import ramback.traffic.SessionTraffic;
 
 /**
  * The request thread's dealings with the device: carries a request for {@code disk} out and answers it, or leaves it
@@ -18,17 +21,31 @@ final class DiskRequests {
     private final long sizeBytes;
     private final WaitingRequests waiting;
     private final Replies replies;
+    private final DiskReplies disk;
+    private final SessionTraffic traffic;
 
-    DiskRequests(DeviceSession session, long sizeBytes, WaitingRequests waiting, Replies replies) {
+    /**
+     * @param replies the request thread's
+     * @param disk the same for what concerns the device
+     */
+    DiskRequests(
+            DeviceSession session,
+            long sizeBytes,
+            WaitingRequests waiting,
+            Replies replies,
+            DiskReplies disk,
+            SessionTraffic traffic) {
         this.session = session;
         this.sizeBytes = sizeBytes;
         this.waiting = waiting;
         this.replies = replies;
+        this.disk = disk;
+        this.traffic = traffic;
     }
 
     private boolean isNegative(long unique, long offsetBytes, long lengthBytes) {
         if (offsetBytes < 0 || lengthBytes < 0) {
-            replies.error(unique, Errno.EINVAL);
+            disk.refuse(unique, Errno.EINVAL);
             return true;
         }
         return false;
@@ -37,6 +54,13 @@ final class DiskRequests {
     /** How much of a range lies within the device. */
     private long inside(long offsetBytes, long lengthBytes) {
         return Math.max(0, Math.min(lengthBytes, sizeBytes - offsetBytes));
+    }
+
+    /** The request was understood: it is counted, and its slot filled. */
+    private void begin(RequestKind kind, long unique, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
+        long receivedNanos = System.nanoTime(); // but for a look at its header just that
+        RequestSpan span = traffic.begin(kind, offsetBytes, lengthBytes, forceUnitAccess);
+        waiting.fill(kind, unique, offsetBytes, (int) lengthBytes, receivedNanos, span);
     }
 
     void read(long unique, long offsetBytes, int wantedBytes) {
@@ -48,13 +72,8 @@ final class DiskRequests {
             replies.done(unique);
             return;
         }
-        waiting.fill(FuseProtocol.READ, unique, offsetBytes, lengthBytes);
-        Outcome outcome = session.prepareRead(offsetBytes, lengthBytes, waiting.open());
-        if (outcome == Outcome.DONE) {
-            replies.read(unique, offsetBytes, lengthBytes);
-        } else {
-            answer(unique, outcome);
-        }
+        begin(RequestKind.READ, unique, offsetBytes, lengthBytes, false);
+        answer(session.prepareRead(offsetBytes, lengthBytes, waiting.open()));
     }
 
     /** Carries out a WRITE whose payload is at the beginning of the session's staging area. */
@@ -64,10 +83,10 @@ final class DiskRequests {
         }
         int lengthBytes = (int) inside(offsetBytes, payloadBytes);
         if (lengthBytes == 0) {
-            replies.error(unique, Errno.ENOSPC);
+            disk.refuse(unique, Errno.ENOSPC);
             return;
         }
-        waiting.fill(FuseProtocol.WRITE, unique, offsetBytes, lengthBytes);
+        begin(RequestKind.WRITE, unique, offsetBytes, lengthBytes, forceUnitAccess);
         Outcome outcome = session.beginWrite(offsetBytes, lengthBytes, forceUnitAccess, waiting.open());
         if (outcome == Outcome.DONE) {
             for (int at = 0; at < lengthBytes; ) {
@@ -75,16 +94,12 @@ final class DiskRequests {
             }
             outcome = session.endWrite();
         }
-        if (outcome == Outcome.DONE) {
-            replies.written(unique, lengthBytes);
-        } else {
-            answer(unique, outcome);
-        }
+        answer(outcome);
     }
 
     void flush(long unique) {
-        waiting.fill(FuseProtocol.FSYNC, unique, 0, 0);
-        answer(unique, session.flush(waiting.open()));
+        begin(RequestKind.FLUSH, unique, 0, 0, false);
+        answer(session.flush(waiting.open()));
     }
 
     /** Punches a hole, or zeroes; both read as zeroes to the byte, as a loop device's discard promises. */
@@ -92,7 +107,7 @@ final class DiskRequests {
         boolean punches = mode == (Posix.FALLOC_FL_PUNCH_HOLE | Posix.FALLOC_FL_KEEP_SIZE);
         boolean zeroes = (mode & ~Posix.FALLOC_FL_KEEP_SIZE) == Posix.FALLOC_FL_ZERO_RANGE;
         if (!punches && !zeroes) {
-            replies.error(unique, Errno.EOPNOTSUPP);
+            disk.refuse(unique, Errno.EOPNOTSUPP);
             return;
         }
         if (isNegative(unique, offsetBytes, wantedBytes)) {
@@ -100,15 +115,15 @@ final class DiskRequests {
         }
         long lengthBytes = inside(offsetBytes, wantedBytes);
         if (lengthBytes < wantedBytes && (mode & Posix.FALLOC_FL_KEEP_SIZE) == 0) {
-            replies.error(unique, Errno.ENOSPC);
+            disk.refuse(unique, Errno.ENOSPC);
             return;
         }
         if (lengthBytes == 0) {
             replies.done(unique);
             return;
         }
-        waiting.fill(FuseProtocol.FALLOCATE, unique, offsetBytes, 0);
-        answer(unique, session.zero(offsetBytes, lengthBytes, punches, false, waiting.open()));
+        begin(punches ? RequestKind.TRIM : RequestKind.ZERO, unique, offsetBytes, lengthBytes, false);
+        answer(session.zero(offsetBytes, lengthBytes, punches, false, waiting.open()));
     }
 
     /** Finds the next data, or the next hole; the device's end counts as one. */
@@ -143,13 +158,12 @@ final class DiskRequests {
         replies.body(unique, Long.BYTES);
     }
 
-    private void answer(long unique, Outcome outcome) {
+    /** Answers the request in the open slot, unless it waits. */
+    private void answer(Outcome outcome) {
         if (outcome == Outcome.DEFERRED) {
             waiting.defer();
-        } else if (outcome == Outcome.DONE) {
-            replies.done(unique);
         } else {
-            replies.error(unique, Replies.errorOf(outcome));
+            disk.answer(waiting.open(), outcome);
         }
     }
 }

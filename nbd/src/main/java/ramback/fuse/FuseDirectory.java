@@ -9,6 +9,7 @@ import ramback.device.TooManySessionsException;
 import ramback.posix.Descriptors;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
+import ramback.traffic.Traffic;
 
 /**
  * A directory that shows a device as the file {@code disk}, beside text files. The file behaves as a block device
@@ -48,20 +49,21 @@ public final class FuseDirectory implements AutoCloseable {
      *
      * @param directory exists, and is empty; nothing stale is mounted on it
      * @param files have different names
+     * @param traffic where what is asked of the device is counted
      * @throws FuseUnavailableException when it can't be mounted here, with the reason
      * @throws TooManySessionsException when the device has not as many sessions left: two, on more than two processors
      *     up to four
      */
-    public static FuseDirectory mount(Device device, Path directory, List<FuseFile> files)
+    public static FuseDirectory mount(Device device, Path directory, List<FuseFile> files, Traffic traffic)
             throws IOException, TooManySessionsException {
-        return mount(device, directory, files, THREAD_COUNT);
+        return mount(device, directory, files, traffic, THREAD_COUNT);
     }
 
-    static FuseDirectory mount(Device device, Path directory, List<FuseFile> files, int threadCount)
+    static FuseDirectory mount(Device device, Path directory, List<FuseFile> files, Traffic traffic, int threadCount)
             throws IOException, TooManySessionsException {
         Tree tree = new Tree(device, files, System.currentTimeMillis());
         MountPoint.Mounted mounted = MountPoint.mount(directory, device.name());
-        return serve(mounted.point(), mounted.fd(), device, tree, threadCount, true);
+        return serve(mounted.point(), mounted.fd(), device, tree, traffic, threadCount, true);
     }
 
     /**
@@ -71,9 +73,10 @@ public final class FuseDirectory implements AutoCloseable {
      * @param fd what {@link #leave} returned
      * @param device the same, with chunks of the same size
      * @param files the same ones in the same order
+     * @param traffic where what is asked of the device is counted
      * @throws FuseUnavailableException when it was unmounted meanwhile; the descriptor is closed then
      */
-    public static FuseDirectory resume(int fd, Device device, Path directory, List<FuseFile> files)
+    public static FuseDirectory resume(int fd, Device device, Path directory, List<FuseFile> files, Traffic traffic)
             throws IOException, TooManySessionsException {
         MountPoint point;
         Tree tree;
@@ -85,16 +88,16 @@ public final class FuseDirectory implements AutoCloseable {
             closeQuietly(fd, e);
             throw e;
         }
-        return serve(point, fd, device, tree, THREAD_COUNT, false);
+        return serve(point, fd, device, tree, traffic, THREAD_COUNT, false);
     }
 
     private static FuseDirectory serve(
-            MountPoint point, int fd, Device device, Tree tree, int threadCount, boolean isNew)
+            MountPoint point, int fd, Device device, Tree tree, Traffic traffic, int threadCount, boolean isNew)
             throws IOException, TooManySessionsException {
         boolean serving = false;
         try {
             FuseDirectory directory =
-                    new FuseDirectory(point, FuseServer.start(fd, device, tree, threadCount, isNew), fd);
+                    new FuseDirectory(point, FuseServer.start(fd, device, tree, traffic, threadCount, isNew), fd);
             serving = true;
             return directory;
         } finally {

@@ -21,6 +21,9 @@ import ramback.posix.Errno;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.posix.Vectors;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
+import ramback.traffic.Traffic;
 
 /**
  * A connection with the kernel and the {@linkplain Lane lanes} that serve it, over one descriptor. The last of their
@@ -53,6 +56,9 @@ final class FuseServer {
     private final TextFiles files = new TextFiles();
     private final List<Lane> lanes = new ArrayList<>();
     private final Arena arena = Arena.ofShared();
+    /** What is counted of each lane, once they are prepared. */
+    private List<SessionTraffic> counted = List.of();
+
     private final CountDownLatch allEnded = new CountDownLatch(1);
     private final AtomicInteger livingCount = new AtomicInteger();
     private volatile boolean connected = true;
@@ -66,17 +72,18 @@ final class FuseServer {
      * Serves a connection. The descriptor is closed with it, also when this fails.
      *
      * @param fd of /dev/fuse, mounted; in tests any that carries whole messages
+     * @param traffic where what is asked of the device is counted
      * @param threadCount how many request threads
      * @param isNew whether the kernel's INIT is still to be answered; otherwise another server did it for the same
      *     device
      */
-    static FuseServer start(int fd, Device device, Tree tree, int threadCount, boolean isNew)
+    static FuseServer start(int fd, Device device, Tree tree, Traffic traffic, int threadCount, boolean isNew)
             throws IOException, TooManySessionsException {
         FuseServer server = new FuseServer(fd);
         boolean started = false;
         try {
             server.open(device, threadCount, isNew);
-            server.startThreads(tree, device.sizeBytes());
+            server.startThreads(tree, device.sizeBytes(), traffic);
             started = true;
             return server;
         } finally {
@@ -173,10 +180,11 @@ final class FuseServer {
 
     // ------------------------------------------------------------------------------------------------------ threads
 
-    private void startThreads(Tree tree, long sizeBytes) {
+    private void startThreads(Tree tree, long sizeBytes, Traffic traffic) {
         int payloadBytesMax = payloadBytesMax();
-        for (Lane lane : lanes) {
-            lane.prepare(tree, files, sizeBytes, payloadBytesMax, arena);
+        counted = traffic.join(ClientKind.FUSE, lanes.size());
+        for (int i = 0; i < lanes.size(); i++) {
+            lanes.get(i).prepare(tree, files, sizeBytes, payloadBytesMax, counted.get(i), arena);
         }
         livingCount.set(lanes.size());
         lanes.forEach(lane -> lane.start(this::ended));
@@ -198,6 +206,7 @@ final class FuseServer {
             return;
         }
         files.close();
+        counted.forEach(SessionTraffic::close);
         closeOrKeep(leaving && connected);
         arena.close();
         allEnded.countDown();
@@ -254,6 +263,7 @@ final class FuseServer {
         for (Lane lane : lanes) {
             lane.abandon();
         }
+        counted.forEach(SessionTraffic::close);
         closeOrKeep(false);
         arena.close();
     }

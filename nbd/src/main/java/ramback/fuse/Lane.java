@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import ramback.device.DeviceSession;
 import ramback.posix.PosixException;
 import ramback.posix.Wakeup;
+import ramback.traffic.SessionTraffic;
 
 /**
  * One of several that serve a connection side by side: a session of the device, a
@@ -53,11 +54,14 @@ final class Lane {
     }
 
     /** Makes what the threads need; before {@link #start}. */
-    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, Arena arena) {
+    void prepare(Tree tree, TextFiles files, long sizeBytes, int payloadBytesMax, SessionTraffic traffic, Arena arena) {
         Replies own = new Replies(fd, session, arena);
-        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own);
+        DiskReplies answered = new DiskReplies(waiting, own, traffic, traffic.answers());
+        DiskRequests disk = new DiskRequests(session, sizeBytes, waiting, own, answered, traffic);
         requests = new Requests(fd, session, tree, files, disk, own, payloadBytesMax, arena);
-        replies = new DeferredReplies(session, waiting, new Replies(fd, session, arena));
+        Replies later = new Replies(fd, session, arena);
+        replies = new DeferredReplies(
+                session, waiting, new DiskReplies(waiting, later, traffic, traffic.deferredAnswers()));
     }
 
     /** Starts the threads. */

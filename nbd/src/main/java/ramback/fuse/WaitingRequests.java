@@ -1,5 +1,10 @@
 package ramback.fuse;
 
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestSpan;
+
 /**
  * What must be remembered of a request that waits in the device: a fixed number of slots, whose numbers are the
  * tokens. The request thread fills the {@linkplain #open() open} slot before it issues a request and {@linkplain
@@ -8,10 +13,12 @@ package ramback.fuse;
  */
 final class WaitingRequests {
 
-    private final int[] opcode;
+    private final RequestKind[] kind;
     private final long[] unique;
     private final long[] offsetBytes;
     private final int[] lengthBytes;
+    private final long[] receivedNanos;
+    private final @Nullable RequestSpan[] spans;
 
     private final int[] free; // guarded by this
     private int freeCount; // guarded by this
@@ -27,10 +34,13 @@ final class WaitingRequests {
      */
     WaitingRequests(int deferredCountMax) {
         int slotCount = deferredCountMax + 2;
-        opcode = new int[slotCount];
+        kind = new RequestKind[slotCount];
+        Arrays.fill(kind, RequestKind.READ);
         unique = new long[slotCount];
         offsetBytes = new long[slotCount];
         lengthBytes = new int[slotCount];
+        receivedNanos = new long[slotCount];
+        spans = new RequestSpan[slotCount];
         free = new int[slotCount];
         for (int slot = 1; slot < slotCount; slot++) {
             free[freeCount++] = slot;
@@ -44,12 +54,25 @@ final class WaitingRequests {
         return open;
     }
 
-    /** Fills the open slot. */
-    void fill(int newOpcode, long newUnique, long newOffsetBytes, int newLengthBytes) {
-        opcode[open] = newOpcode;
+    /**
+     * Fills the open slot.
+     *
+     * @param newReceivedNanos when the request came
+     * @param newSpan where it is recorded, or null
+     */
+    void fill(
+            RequestKind newKind,
+            long newUnique,
+            long newOffsetBytes,
+            int newLengthBytes,
+            long newReceivedNanos,
+            @Nullable RequestSpan newSpan) {
+        kind[open] = newKind;
         unique[open] = newUnique;
         offsetBytes[open] = newOffsetBytes;
         lengthBytes[open] = newLengthBytes;
+        receivedNanos[open] = newReceivedNanos;
+        spans[open] = newSpan;
     }
 
     /** The request in the open slot was deferred: opens another. */
@@ -65,10 +88,10 @@ final class WaitingRequests {
         }
     }
 
-    // --------------------------------------------------------------------------------------------- reply thread
+    // --------------------------------------------------------------------- whoever answers the request in a slot
 
-    int opcode(int slot) {
-        return opcode[slot];
+    RequestKind kind(int slot) {
+        return kind[slot];
     }
 
     long unique(int slot) {
@@ -82,6 +105,22 @@ final class WaitingRequests {
     int lengthBytes(int slot) {
         return lengthBytes[slot];
     }
+
+    long receivedNanos(int slot) {
+        return receivedNanos[slot];
+    }
+
+    /** Where the request is recorded, or null; nobody holds it any longer. */
+    @Nullable
+    RequestSpan takeSpan(int slot) {
+        RequestSpan span = spans[slot];
+        if (span != null) {
+            spans[slot] = null;
+        }
+        return span;
+    }
+
+    // --------------------------------------------------------------------------------------------- reply thread
 
     /** The request in a slot was answered. */
     synchronized void answered(int slot) {

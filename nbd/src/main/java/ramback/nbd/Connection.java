@@ -7,6 +7,8 @@ import java.lang.foreign.Arena;
 import java.nio.channels.SocketChannel;
 import org.jspecify.annotations.Nullable;
 import ramback.device.DeviceSession;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
 
 /**
  * One client from its first byte to its last. Its request thread, {@code nbd-N}, runs the handshake and serves requests;
@@ -33,9 +35,6 @@ final class Connection implements Runnable {
     private final SocketChannel channel;
     private final NbdServer server;
     private final Encryption encryption;
-    private final Traffic traffic = new Traffic();
-    private final Latencies latencies = new Latencies();
-    private final Latencies deferredLatencies = new Latencies();
 
     private volatile @Nullable DeviceSession session;
     private volatile boolean stopping;
@@ -52,17 +51,6 @@ final class Connection implements Runnable {
         return number;
     }
 
-    /** The connection's counts. */
-    Traffic traffic() {
-        return traffic;
-    }
-
-    /** Adds how long its requests took, those that waited included. For one thread at a time. */
-    void addLatenciesTo(Latencies sum) {
-        sum.add(latencies);
-        sum.add(deferredLatencies);
-    }
-
     /** Whether the client has taken an export. */
     boolean isClient() {
         return session != null;
@@ -76,20 +64,7 @@ final class Connection implements Runnable {
             server.handshakes().leave(this);
             if (agreed != null) {
                 session = agreed.session();
-                String device = agreed.export().device().name();
-                String export = agreed.export().name();
-                LOG.log(
-                        Level.DEBUG,
-                        () -> device + ": a client has come; event=client-begin device=" + device + " export=" + export
-                                + " client=" + number);
-                try {
-                    transmit(agreed);
-                } finally {
-                    LOG.log(
-                            Level.DEBUG,
-                            () -> device + ": a client has gone; event=client-end device=" + device + " client="
-                                    + number + " requests=" + traffic.requestCount());
-                }
+                serve(agreed);
             }
         } catch (IOException e) {
             LOG.log(Level.DEBUG, () -> "nbd-" + number + ": closed: " + e.getMessage());
@@ -102,7 +77,26 @@ final class Connection implements Runnable {
         }
     }
 
-    private void transmit(Handshake.Agreed agreed) throws IOException {
+    private void serve(Handshake.Agreed agreed) throws IOException {
+        String device = agreed.export().device().name();
+        String export = agreed.export().name();
+        LOG.log(
+                Level.DEBUG,
+                () -> device + ": a client has come; event=client-begin device=" + device + " export=" + export
+                        + " client=" + number);
+        SessionTraffic traffic = server.traffic().join(ClientKind.NBD, 1).getFirst();
+        try {
+            transmit(agreed, traffic);
+        } finally {
+            traffic.close();
+            LOG.log(
+                    Level.DEBUG,
+                    () -> device + ": a client has gone; event=client-end device=" + device + " client=" + number
+                            + " requests=" + traffic.requestCount());
+        }
+    }
+
+    private void transmit(Handshake.Agreed agreed, SessionTraffic traffic) throws IOException {
         DeviceSession own = agreed.session();
         Thread replyThread = null;
         try (Arena arena = Arena.ofShared()) {
@@ -115,17 +109,16 @@ final class Connection implements Runnable {
                         Scheduling.SYSTEM,
                         System::nanoTime);
                 DeferredSlots slots = new DeferredSlots(own.deferredCountMax());
-                PendingAnswers answers = new PendingAnswers(latencies, false, System::nanoTime);
-                PendingAnswers deferredAnswers = new PendingAnswers(deferredLatencies, true, System::nanoTime);
-                Replies replies = new Replies(own, form, wire, slots, answers, REPLY_BUFFER_BYTES, arena);
-                Replies deferred = new Replies(own, form, wire, slots, deferredAnswers, DEFERRED_BUFFER_BYTES, arena);
+                Replies replies = new Replies(own, form, wire, slots, traffic.answers(), REPLY_BUFFER_BYTES, arena);
+                Replies deferred =
+                        new Replies(own, form, wire, slots, traffic.deferredAnswers(), DEFERRED_BUFFER_BYTES, arena);
                 DeferredReplies deferredReplies = new DeferredReplies(own, slots, deferred, traffic);
                 replyThread = Thread.ofPlatform()
                         .daemon()
                         .name("reply-" + number)
                         .start(() -> runReplies(deferredReplies, slots, own));
-                Transmission transmission = new Transmission(
-                        agreed.export(), own, agreed.dialect(), wire, slots, replies, traffic, server.recording());
+                Transmission transmission =
+                        new Transmission(agreed.export(), own, agreed.dialect(), wire, slots, replies, traffic);
                 finish(transmission.run(), slots, wire);
             } finally {
                 closeChannel();

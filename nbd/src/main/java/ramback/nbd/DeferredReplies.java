@@ -4,6 +4,7 @@ import java.io.IOException;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
+import ramback.traffic.SessionTraffic;
 
 /**
  * The reply thread of a connection: collects the requests that had to wait and answers them, in the order in which they
@@ -17,9 +18,9 @@ final class DeferredReplies {
     private final DeviceSession session;
     private final DeferredSlots slots;
     private final Replies replies;
-    private final Traffic traffic;
+    private final SessionTraffic traffic;
 
-    DeferredReplies(DeviceSession session, DeferredSlots slots, Replies replies, Traffic traffic) {
+    DeferredReplies(DeviceSession session, DeferredSlots slots, Replies replies, SessionTraffic traffic) {
         this.session = session;
         this.slots = slots;
         this.replies = replies;

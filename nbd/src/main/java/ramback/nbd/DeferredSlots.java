@@ -1,6 +1,7 @@
 package ramback.nbd;
 
 import org.jspecify.annotations.Nullable;
+import ramback.traffic.RequestSpan;
 
 /**
  * What a connection must remember of a request that waits in the device: a fixed number of slots, whose numbers are the

@@ -17,6 +17,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import ramback.traffic.Traffic;
 
 /**
  * Serves a set of exports to NBD clients, on any number of Unix sockets and TCP ports. Every client has two threads of
@@ -46,21 +47,18 @@ public final class NbdServer implements AutoCloseable {
     private final @Nullable TlsKeys tlsKeys;
     private final HandshakeRoom handshakes;
     private final int connectionCountMax;
-    private final RequestRecording recording = new RequestRecording();
+    private final Traffic traffic;
 
     private final Object lock = new Object();
     private final Set<Connection> connections = new LinkedHashSet<>(); // guarded by lock
     private final List<ServerSocketChannel> listeners = new ArrayList<>(); // guarded by lock
     private final List<UnixSocket> unixSockets = new ArrayList<>(); // guarded by lock
-    private final Traffic gone = new Traffic(); // guarded by lock; of the connections that have ended
-    private final Latencies goneLatencies = new Latencies(); // guarded by lock; likewise
-    private @Nullable RequestLatencies goneSnapshot; // guarded by lock: of those, or null when it is to be made anew
     private long connectionNumber; // guarded by lock
     private boolean stopping; // guarded by lock
 
     /** A server without TLS that listens nowhere yet. */
     public NbdServer(List<Export> exports, ServerLimits limits) {
-        this(exports, limits, TlsMode.OFF, null);
+        this(exports, limits, TlsMode.OFF, null, new Traffic());
     }
 
     /**
@@ -69,13 +67,16 @@ public final class NbdServer implements AutoCloseable {
      * @param exports with names that differ
      * @param tlsMode whether clients may, or must, encrypt
      * @param tlsKeys what the server proves itself with; null only when the mode is OFF
+     * @param traffic where its clients are counted
      */
-    public NbdServer(List<Export> exports, ServerLimits limits, TlsMode tlsMode, @Nullable TlsKeys tlsKeys) {
+    public NbdServer(
+            List<Export> exports, ServerLimits limits, TlsMode tlsMode, @Nullable TlsKeys tlsKeys, Traffic traffic) {
         if ((tlsMode == TlsMode.OFF) != (tlsKeys == null)) {
             throw new IllegalArgumentException("TLS " + tlsMode + (tlsKeys == null ? " without keys" : " with keys"));
         }
         this.tlsMode = tlsMode;
         this.tlsKeys = tlsKeys;
+        this.traffic = traffic;
         this.exports = new Exports(exports);
         this.limits = limits;
         this.handshakes = new HandshakeRoom(
@@ -232,17 +233,15 @@ public final class NbdServer implements AutoCloseable {
         return handshakes;
     }
 
-    RequestRecording recording() {
-        return recording;
+    /** Where its clients are counted. */
+    Traffic traffic() {
+        return traffic;
     }
 
     /** The connection has ended. */
     void remove(Connection connection) {
         synchronized (lock) {
             if (connections.remove(connection)) {
-                gone.add(connection.traffic());
-                connection.addLatenciesTo(goneLatencies);
-                goneSnapshot = null;
                 lock.notifyAll();
             }
         }
@@ -262,47 +261,6 @@ public final class NbdServer implements AutoCloseable {
         synchronized (lock) {
             return (int) connections.stream().filter(Connection::isClient).count();
         }
-    }
-
-    /** Returns what the server has done so far. */
-    public ServerCounts counts() {
-        Traffic sum = new Traffic();
-        synchronized (lock) {
-            sum.add(gone);
-            for (Connection connection : connections) {
-                sum.add(connection.traffic());
-            }
-            return sum.toCounts(clientCount());
-        }
-    }
-
-    /** Returns how long requests have taken so far. */
-    public RequestLatencies latencies() {
-        Latencies sum = new Latencies();
-        synchronized (lock) {
-            if (connections.isEmpty()) {
-                // An idle device is looked at once a second, and shall cost nothing.
-                RequestLatencies same = goneSnapshot;
-                if (same == null) {
-                    same = RequestLatencies.of(goneLatencies);
-                    goneSnapshot = same;
-                }
-                return same;
-            }
-            sum.add(goneLatencies);
-            for (Connection connection : connections) {
-                connection.addLatenciesTo(sum);
-            }
-        }
-        return RequestLatencies.of(sum);
-    }
-
-    /**
-     * Makes every request an event of the JDK's flight recorder, {@code ramback.Request}, or stops that. Whether anything is
-     * recorded is then the flight recorder's matter.
-     */
-    public void recordRequests(boolean wanted) {
-        recording.set(wanted);
     }
 
     // -------------------------------------------------------------------------------------------------- stopping

@@ -9,6 +9,7 @@ import ramback.device.DeviceSession;
 import ramback.device.Extent;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
+import ramback.traffic.PendingAnswers;
 
 /**
  * One thread's replies to a client: gathered in a buffer, header and payload side by side, until they are flushed or the
@@ -125,7 +126,7 @@ final class Replies {
 
     /** The reply to the request in a slot leaves with the next send. */
     private void answering(int slot, int error) {
-        answers.add(slots.command(slot), slots.receivedNanos(slot), error, slots.takeSpan(slot));
+        answers.add(Kinds.of(slots.command(slot)), slots.receivedNanos(slot), error, slots.takeSpan(slot));
     }
 
     /** Sends what was gathered. */

@@ -7,6 +7,8 @@ import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
+import ramback.traffic.RequestSpan;
+import ramback.traffic.SessionTraffic;
 
 /**
  * The request thread's part of the "Transmission" phase: receives as many requests as one read of the socket brings into
@@ -45,8 +47,7 @@ final class Transmission {
     private final Wire wire;
     private final DeferredSlots slots;
     private final Replies replies;
-    private final Traffic traffic;
-    private final RequestRecording recording;
+    private final SessionTraffic traffic;
 
     private final MemorySegment staging;
     private final ByteBuffer received;
@@ -64,8 +65,7 @@ final class Transmission {
             Wire wire,
             DeferredSlots slots,
             Replies replies,
-            Traffic traffic,
-            RequestRecording recording) {
+            SessionTraffic traffic) {
         this.session = session;
         this.dialect = dialect;
         this.requestMagic = dialect.form().requestMagic();
@@ -78,7 +78,6 @@ final class Transmission {
         this.slots = slots;
         this.replies = replies;
         this.traffic = traffic;
-        this.recording = recording;
         this.staging = session.staging();
         this.received = staging.asByteBuffer();
     }
@@ -166,10 +165,8 @@ final class Transmission {
 
     /** The request was understood: it is counted, and its slot filled. */
     private void begin(int flags, int command, long cookie, long offsetBytes, long lengthBytes) {
-        traffic.count(command, lengthBytes);
         boolean forceUnitAccess = (flags & Protocol.CMD_FLAG_FUA) != 0;
-        RequestSpan span =
-                recording.isOn() ? RequestRecording.begin(command, offsetBytes, lengthBytes, forceUnitAccess) : null;
+        RequestSpan span = traffic.begin(Kinds.of(command), offsetBytes, lengthBytes, forceUnitAccess);
         boolean unfragmented = (flags & Protocol.CMD_FLAG_DF) != 0;
         slots.fill(command, cookie, offsetBytes, (int) lengthBytes, unfragmented, wire.receivedNanos(), span);
     }

@@ -4,10 +4,15 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 import ramback.device.DeviceSession;
 import ramback.device.Outcome;
 import ramback.posix.Errno;
 import ramback.posix.PosixException;
+import ramback.traffic.PendingAnswers;
+import ramback.traffic.RequestKind;
+import ramback.traffic.RequestSpan;
+import ramback.traffic.SessionTraffic;
 
 /**
  * Serves one queue of a block device: carries requests out in the order in which they come, and gives back with one
@@ -39,6 +44,17 @@ final class QueueServer {
 
     private final Waiting[] waiting;
 
+    private final SessionTraffic traffic;
+    private final PendingAnswers answers;
+    private final PendingAnswers deferredAnswers;
+    /** Of the tags whose requests were understood and are not answered: as what they count, and since when. */
+    private final @Nullable RequestKind[] kinds;
+
+    private final long[] receivedNanos;
+    private final @Nullable RequestSpan[] spans;
+    /** When the last wait ended. */
+    private long roundNanos;
+
     private final int[] finishedTags;
     private final Outcome[] finishedOutcomes;
 
@@ -51,8 +67,9 @@ final class QueueServer {
      * @param name what its messages call it
      * @param queue its own; closed when it ends
      * @param session its own; closed and released when both threads have ended
+     * @param traffic of that session, closed likewise
      */
-    QueueServer(String name, KernelQueue queue, DeviceSession session, QueueGroup group) {
+    QueueServer(String name, KernelQueue queue, DeviceSession session, QueueGroup group, SessionTraffic traffic) {
         this.name = name;
         this.queue = queue;
         this.session = session;
@@ -63,6 +80,12 @@ final class QueueServer {
         this.liveCount = queue.depth();
         this.waiting = new Waiting[liveCount];
         Arrays.fill(waiting, Waiting.NOT);
+        this.traffic = traffic;
+        this.answers = traffic.answers();
+        this.deferredAnswers = traffic.deferredAnswers();
+        this.kinds = new RequestKind[liveCount];
+        this.receivedNanos = new long[liveCount];
+        this.spans = new RequestSpan[liveCount];
         this.finishedTags = new int[liveCount];
         this.finishedOutcomes = new Outcome[liveCount];
     }
@@ -150,6 +173,7 @@ final class QueueServer {
             LOG.log(Level.WARNING, () -> name + ": not closed: " + e.getMessage());
         } finally {
             session.release();
+            traffic.close(); // the reply thread counts nothing
         }
     }
 
@@ -158,7 +182,10 @@ final class QueueServer {
      * in the first round.
      */
     private void serveRound() throws PosixException {
+        answers.sent();
+        deferredAnswers.sent();
         queue.await();
+        roundNanos = System.nanoTime();
         for (int event = queue.next(); event != KernelQueue.NONE; event = queue.next()) {
             switch (event) {
                 case KernelQueue.WOKEN -> woken();
@@ -204,8 +231,7 @@ final class QueueServer {
         if (waiting[tag] == Waiting.NOT) {
             return;
         }
-        waiting[tag] = Waiting.NOT;
-        if (outcome == Outcome.DONE && (queue.operation(tag) & Uapi.OP_MASK) == Uapi.OP_READ) {
+        if (outcome == Outcome.DONE && kinds[tag] == RequestKind.READ) {
             sendLoaded(tag);
         } else {
             answer(tag, outcome);
@@ -215,17 +241,36 @@ final class QueueServer {
     private void failWaiting(boolean deferredToo) {
         for (int tag = 0; tag < waiting.length; tag++) {
             if (waiting[tag] == Waiting.KEPT || (deferredToo && waiting[tag] == Waiting.DEFERRED)) {
-                waiting[tag] = Waiting.NOT;
-                queue.commit(tag, -Errno.EIO);
+                commit(tag, -Errno.EIO);
             }
         }
+    }
+
+    /** Gives a request back, with the result that the driver is told, and has it counted. */
+    private void commit(int tag, int result) {
+        queue.commit(tag, result);
+        PendingAnswers own = waiting[tag] == Waiting.DEFERRED ? deferredAnswers : answers;
+        waiting[tag] = Waiting.NOT;
+        if (result < 0) {
+            traffic.countFailed();
+        }
+        RequestKind kind = kinds[tag];
+        if (kind == null) {
+            return;
+        }
+        if (own.isFull()) {
+            own.sent();
+        }
+        own.add(kind, receivedNanos[tag], result < 0 ? -result : 0, spans[tag]);
+        kinds[tag] = null;
+        spans[tag] = null;
     }
 
     // ------------------------------------------------------------------------------------------------------- requests
 
     private void serve(int tag) throws PosixException {
         if (group.phase() == QueueGroup.Phase.FAILING) {
-            queue.commit(tag, -Errno.EIO);
+            commit(tag, -Errno.EIO);
             return;
         }
         try {
@@ -235,7 +280,7 @@ final class QueueServer {
             if (group.phase() != QueueGroup.Phase.FAILING) {
                 throw e;
             }
-            queue.commit(tag, -Errno.EIO);
+            commit(tag, -Errno.EIO);
         }
     }
 
@@ -244,32 +289,51 @@ final class QueueServer {
         long offsetBytes = queue.offsetBytes(tag);
         long lengthBytes = queue.lengthBytes(tag);
         boolean forceUnitAccess = (operation & Uapi.IO_F_FUA) != 0;
-        switch (operation & Uapi.OP_MASK) {
-            case Uapi.OP_READ -> read(tag, offsetBytes, lengthBytes);
-            case Uapi.OP_WRITE -> write(tag, offsetBytes, (int) lengthBytes, forceUnitAccess);
-            case Uapi.OP_FLUSH -> answer(tag, session.flush(tag));
-            case Uapi.OP_DISCARD -> answer(tag, session.trim(offsetBytes, lengthBytes, forceUnitAccess, tag));
-            case Uapi.OP_WRITE_ZEROES -> {
+        RequestKind kind = kindOf(operation & Uapi.OP_MASK);
+        if (kind == null) {
+            commit(tag, -Errno.EOPNOTSUPP);
+            return;
+        }
+        spans[tag] = traffic.begin(kind, offsetBytes, lengthBytes, forceUnitAccess);
+        receivedNanos[tag] = roundNanos;
+        kinds[tag] = kind;
+        switch (kind) {
+            case READ -> read(tag, offsetBytes, lengthBytes);
+            case WRITE -> write(tag, offsetBytes, (int) lengthBytes, forceUnitAccess);
+            case FLUSH -> answer(tag, session.flush(tag));
+            case TRIM -> answer(tag, session.trim(offsetBytes, lengthBytes, forceUnitAccess, tag));
+            case ZERO -> {
                 boolean mayPunch = (operation & Uapi.IO_F_NOUNMAP) == 0;
                 answer(tag, session.zero(offsetBytes, lengthBytes, mayPunch, forceUnitAccess, tag));
             }
-            default -> queue.commit(tag, -Errno.EOPNOTSUPP);
+            case CACHE, STATUS -> throw new IllegalStateException("the driver has no such operation: " + kind);
         }
+    }
+
+    private static @Nullable RequestKind kindOf(int operation) {
+        return switch (operation) {
+            case Uapi.OP_READ -> RequestKind.READ;
+            case Uapi.OP_WRITE -> RequestKind.WRITE;
+            case Uapi.OP_FLUSH -> RequestKind.FLUSH;
+            case Uapi.OP_DISCARD -> RequestKind.TRIM;
+            case Uapi.OP_WRITE_ZEROES -> RequestKind.ZERO;
+            default -> null;
+        };
     }
 
     private void answer(int tag, Outcome outcome) {
         switch (outcome) {
-            case DONE -> queue.commit(tag, resultOf(tag));
+            case DONE -> commit(tag, resultOf(tag));
             case DEFERRED -> waiting[tag] = Waiting.DEFERRED;
-            case IO_ERROR -> queue.commit(tag, -Errno.EIO);
-            case NO_SPACE -> queue.commit(tag, -Errno.ENOSPC);
-            case READ_ONLY -> queue.commit(tag, -Errno.EPERM);
-            case INVALID -> queue.commit(tag, -Errno.EINVAL);
+            case IO_ERROR -> commit(tag, -Errno.EIO);
+            case NO_SPACE -> commit(tag, -Errno.ENOSPC);
+            case READ_ONLY -> commit(tag, -Errno.EPERM);
+            case INVALID -> commit(tag, -Errno.EINVAL);
             case SHUTTING_DOWN -> {
                 if (group.phase() == QueueGroup.Phase.SERVING) {
                     waiting[tag] = Waiting.KEPT;
                 } else {
-                    queue.commit(tag, -Errno.EIO);
+                    commit(tag, -Errno.EIO);
                 }
             }
         }
@@ -296,10 +360,10 @@ final class QueueServer {
             send(tag, queue.offsetBytes(tag), queue.lengthBytes(tag));
         } catch (PosixException e) {
             LOG.log(Level.DEBUG, () -> name + ": a read's payload was not taken: " + e.getMessage());
-            queue.commit(tag, -Errno.EIO);
+            commit(tag, -Errno.EIO);
             return;
         }
-        queue.commit(tag, resultOf(tag));
+        commit(tag, resultOf(tag));
     }
 
     /** Straight from memory, or in pieces of the staging area, which holds nothing between two requests. */
@@ -327,7 +391,7 @@ final class QueueServer {
             queue.receive(tag, 0, staging, 0, heldBytes);
         } catch (PosixException e) {
             LOG.log(Level.DEBUG, () -> name + ": a write's payload was not given: " + e.getMessage());
-            queue.commit(tag, -Errno.EIO);
+            commit(tag, -Errno.EIO);
             return;
         }
         Outcome outcome = session.beginWrite(offsetBytes, lengthBytes, forceUnitAccess, tag);

@@ -17,6 +17,9 @@ import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
+import ramback.traffic.Traffic;
 
 /**
  * A device as a block device of this machine, {@code /dev/ublkbN}, through the kernel's driver ublk_drv (Linux 6.5):
@@ -137,9 +140,10 @@ public final class UblkDevice implements AutoCloseable {
      * @param owner what tells this device from all others of this machine; kept by the kernel with the block device,
      *     as a checksum
      * @param queueCount how many queues, 1 or more; the kernel takes no more than there are processors
+     * @param traffic where what is asked of the device is counted
      * @throws UblkException when the driver refuses, or the device has too few sessions left
      */
-    public static UblkDevice create(Device device, String owner, int queueCount) throws UblkException {
+    public static UblkDevice create(Device device, String owner, int queueCount, Traffic traffic) throws UblkException {
         Parameters parameters = Parameters.of(device);
         if (parameters.sizeBytes() == 0) {
             throw new UblkException("device " + device.name() + " has " + device.sizeBytes()
@@ -161,7 +165,7 @@ public final class UblkDevice implements AutoCloseable {
                     throw new UblkException(missing(info.flags()).orElseThrow());
                 }
                 control.setParameters(info.id(), parameters);
-                return serve(device, info, control::start, QueueGroup.Phase.STARTING);
+                return serve(device, traffic, info, control::start, QueueGroup.Phase.STARTING);
             } catch (IOException | RuntimeException | Error e) {
                 undo(info.id(), e);
                 throw e;
@@ -188,12 +192,13 @@ public final class UblkDevice implements AutoCloseable {
      * @param device of the same name and size, and with the same content
      * @param owner as {@link #create} was told
      * @param id what {@link #id()} was
+     * @param traffic where what is asked of the device is counted
      * @throws UblkException when there is no such block device, when it is another one's, or somebody still serves it
      */
-    public static UblkDevice recover(Device device, String owner, int id) throws UblkException {
+    public static UblkDevice recover(Device device, String owner, int id, Traffic traffic) throws UblkException {
         try (Control control = new RingControl()) {
             DeviceInfo info = DEVICES.beginRecovery(control, device, owner, id);
-            return serve(device, info, control::endRecovery, QueueGroup.Phase.SERVING);
+            return serve(device, traffic, info, control::endRecovery, QueueGroup.Phase.SERVING);
         } catch (UblkException e) {
             throw e;
         } catch (PosixException e) {
@@ -212,9 +217,10 @@ public final class UblkDevice implements AutoCloseable {
         boolean open(int id, BooleanSupplier whileWaiting) throws PosixException;
     }
 
-    private static UblkDevice serve(Device device, DeviceInfo info, Opening opening, QueueGroup.Phase phaseWhileOpening)
+    private static UblkDevice serve(
+            Device device, Traffic traffic, DeviceInfo info, Opening opening, QueueGroup.Phase phaseWhileOpening)
             throws IOException {
-        UblkDevice made = prepare(device, info);
+        UblkDevice made = prepare(device, traffic, info);
         try {
             made.begin(opening, phaseWhileOpening);
             return made;
@@ -225,29 +231,32 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     /** Opens the character device and what each queue needs, and starts nothing yet. */
-    private static UblkDevice prepare(Device device, DeviceInfo info) throws IOException {
+    private static UblkDevice prepare(Device device, Traffic traffic, DeviceInfo info) throws IOException {
         int fd = Posix.open(DEVICES.characterDeviceOf(info.id()), Posix.O_RDWR, 0);
         QueueGroup group = new QueueGroup(info.queueCount());
+        List<SessionTraffic> counted = traffic.join(ClientKind.UBLK, info.queueCount());
         List<QueueServer> queues = new ArrayList<>();
         try {
             for (int number = 0; number < info.queueCount(); number++) {
-                queues.add(prepareQueue(device, info, fd, number, group));
+                queues.add(prepareQueue(device, info, fd, number, group, counted.get(number)));
             }
             group.set(List.copyOf(queues));
             return new UblkDevice(info.id(), fd, group, List.copyOf(queues), Thread::start);
         } catch (IOException | RuntimeException | Error e) {
             queues.forEach(QueueServer::discard);
+            counted.forEach(SessionTraffic::close);
             Posix.close(fd);
             throw e;
         }
     }
 
-    private static QueueServer prepareQueue(Device device, DeviceInfo info, int fd, int number, QueueGroup group)
+    private static QueueServer prepareQueue(
+            Device device, DeviceInfo info, int fd, int number, QueueGroup group, SessionTraffic counted)
             throws IOException {
         DeviceSession session = openSession(device, info.queueCount());
         try {
             RingQueue queue = new RingQueue(fd, number, info.depth());
-            return new QueueServer("ublk-" + info.id() + "-" + number, queue, session, group);
+            return new QueueServer("ublk-" + info.id() + "-" + number, queue, session, group, counted);
         } catch (PosixException | RuntimeException | Error e) {
             session.close();
             session.release();

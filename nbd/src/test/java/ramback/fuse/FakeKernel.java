@@ -16,6 +16,7 @@ import ramback.posix.Descriptors;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.posix.Vectors;
+import ramback.traffic.Traffic;
 
 /**
  * The kernel's side of a connection, over a pair of sockets that keep messages whole: sends requests, receives replies
@@ -48,6 +49,9 @@ final class FakeKernel implements AutoCloseable {
     private long lastUnique = 100;
     private boolean closed;
 
+    /** Where the server counts. */
+    final Traffic traffic = new Traffic();
+
     /** What the server answered to INIT. */
     final ByteBuffer init;
 
@@ -72,7 +76,7 @@ final class FakeKernel implements AutoCloseable {
         try {
             Tree tree = new Tree(device, files, 0);
             // The other end is the server's: it closes it.
-            server = FuseServer.start(pair.second(), device, tree, 1, true);
+            server = FuseServer.start(pair.second(), device, tree, traffic, 1, true);
             started = true;
         } finally {
             if (!started) {

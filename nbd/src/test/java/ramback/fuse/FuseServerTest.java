@@ -24,6 +24,7 @@ import ramback.nbd.RamDevice;
 import ramback.posix.Descriptors;
 import ramback.posix.Errno;
 import ramback.posix.Posix;
+import ramback.traffic.Traffic;
 
 /** Every request that the kernel may send has the answer that it should have; no mount is needed. */
 @Timeout(60)
@@ -705,7 +706,8 @@ final class FuseServerTest {
         device.deferWhere = null;
         long later = kernel.sendRead(2, 0, 0, 100);
         Descriptors.closeOnExec(kernel.serverEnd(), true);
-        FuseServer next = FuseServer.start(kernel.serverEnd(), device, new Tree(device, files, 0), 1, false);
+        FuseServer next =
+                FuseServer.start(kernel.serverEnd(), device, new Tree(device, files, 0), new Traffic(), 1, false);
         assertThat(kernel.await(later).bytes()).isEqualTo(bytes);
         kernel.unmount();
         next.stop();
@@ -717,7 +719,8 @@ final class FuseServerTest {
     void whatIsNoFuseConnectionIsRefused() throws Exception {
         Descriptors.Pair pair = Descriptors.socketPair(Descriptors.SOCK_SEQPACKET);
         Posix.close(pair.first());
-        assertThatThrownBy(() -> FuseServer.start(pair.second(), device, new Tree(device, files, 0), 2, true))
+        assertThatThrownBy(() ->
+                        FuseServer.start(pair.second(), device, new Tree(device, files, 0), new Traffic(), 2, true))
                 .isInstanceOf(FuseUnavailableException.class);
         assertThat(device.openSessionCount).hasValue(0);
     }

@@ -33,6 +33,7 @@ import ramback.nbd.RamDevice;
 import ramback.posix.Mounts;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
+import ramback.traffic.Traffic;
 
 /** A real mount, where this may be done: what programs see of the directory, and that nothing stays behind. */
 @Timeout(60)
@@ -50,6 +51,8 @@ final class MountTest {
     private final List<FuseFile> files = List.of(
             new FuseFile("status", () -> "t" + System.nanoTime(), null),
             new FuseFile("mode", () -> mode + "\n", this::accept));
+
+    private final Traffic traffic = new Traffic();
 
     private boolean accept(String word) throws InterruptedException {
         if (word.equals("wait")) {
@@ -79,7 +82,7 @@ final class MountTest {
 
     private FuseDirectory mount() throws Exception {
         try {
-            return FuseDirectory.mount(device, directory, files);
+            return FuseDirectory.mount(device, directory, files, traffic);
         } catch (FuseUnavailableException e) {
             assumeTrue(false, "no mount here: " + e.getMessage());
             throw e;
@@ -274,7 +277,7 @@ final class MountTest {
                 mode = "failed";
             }
         });
-        try (FuseDirectory second = FuseDirectory.resume(fd, device, directory, files)) {
+        try (FuseDirectory second = FuseDirectory.resume(fd, device, directory, files, traffic)) {
             reader.join();
             disk.close();
             assertThat(read.get(9)).isEqualTo((byte) 5);
@@ -288,7 +291,7 @@ final class MountTest {
     @Test
     void twoAreNotMountedOnOneDirectory() throws Exception {
         try (FuseDirectory mounted = mount()) {
-            assertThatThrownBy(() -> FuseDirectory.mount(device, directory, files))
+            assertThatThrownBy(() -> FuseDirectory.mount(device, directory, files, traffic))
                     .isInstanceOf(FuseUnavailableException.class)
                     .hasMessageContaining(" is mounted already");
             assertThat(mounted.isAlive()).isTrue();
@@ -298,13 +301,13 @@ final class MountTest {
     @Test
     void whatCantBeMountedIsSaidInALine() throws Exception {
         Path missing = directory.resolve("missing");
-        assertThatThrownBy(() -> FuseDirectory.mount(device, missing, files))
+        assertThatThrownBy(() -> FuseDirectory.mount(device, missing, files, traffic))
                 .isInstanceOf(FuseUnavailableException.class)
                 .hasMessage(
                         "cannot mount on " + directory.toRealPath().resolve("missing") + ": No such file or directory");
         assertThat(device.openSessionCount).hasValue(0);
         RamDevice full = new RamDevice("full", device.memory, 4096, false, 1, 8);
-        assertThatThrownBy(() -> FuseDirectory.mount(full, directory, files))
+        assertThatThrownBy(() -> FuseDirectory.mount(full, directory, files, traffic))
                 .isInstanceOf(TooManySessionsException.class);
         assertThat(full.openSessionCount).hasValue(0);
     }

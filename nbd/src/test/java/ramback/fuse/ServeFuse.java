@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import ramback.nbd.RamDevice;
+import ramback.traffic.Traffic;
 
 /**
  * Serves memory as a directory until it is killed, to try programs by hand and to measure the server alone:
@@ -39,7 +40,7 @@ final class ServeFuse {
                 return true;
             });
             try (FuseDirectory mounted =
-                    FuseDirectory.mount(device, directory, List.of(status, mode, wait), threadCount)) {
+                    FuseDirectory.mount(device, directory, List.of(status, mode, wait), new Traffic(), threadCount)) {
                 System.out.println("ready " + ProcessHandle.current().pid() + " " + mounted.disk());
                 while (mounted.isAlive()) {
                     Thread.sleep(200);

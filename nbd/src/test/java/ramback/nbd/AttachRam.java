@@ -67,7 +67,7 @@ final class AttachRam {
         }
         BufferedReader questions = new BufferedReader(new InputStreamReader(System.in, UTF_8));
         while (questions.readLine() != null) {
-            say(server.counts().toString());
+            say(server.traffic().counts().toString());
         }
         Thread.currentThread().join();
     }

@@ -90,7 +90,7 @@ final class DeferralTest {
         }
         client.expect(5, 0);
         client.expect(6, 0);
-        assertThat(fixture.server.counts().failedCount()).isEqualTo(4);
+        assertThat(fixture.server.traffic().counts().failedCount()).isEqualTo(4);
     }
 
     @Test

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
+import ramback.traffic.RequestKind;
 
 /** Who is timed, and who is not, by a server with clients. */
 @Timeout(120)
@@ -58,15 +59,15 @@ final class RequestLatenciesTest {
 
     private Map<RequestKind, Long> counts() {
         Map<RequestKind, Long> counts = new TreeMap<>();
-        for (RequestKind kind : RequestKind.values()) {
-            counts.put(kind, fixture.server.latencies().of(kind).count());
+        for (RequestKind kind : RequestKind.SHOWN) {
+            counts.put(kind, fixture.server.traffic().latencies().of(kind).count());
         }
         return counts;
     }
 
     private static Map<RequestKind, Long> each(long count) {
         Map<RequestKind, Long> counts = new TreeMap<>();
-        for (RequestKind kind : RequestKind.values()) {
+        for (RequestKind kind : RequestKind.SHOWN) {
             counts.put(kind, count);
         }
         return counts;
@@ -111,7 +112,8 @@ final class RequestLatenciesTest {
         Map<RequestKind, Long> one = each(0);
         one.put(RequestKind.FLUSH, 1L);
         awaitCounts(one);
-        assertThat(fixture.server.latencies().of(RequestKind.FLUSH).sumNanos()).isGreaterThanOrEqualTo(waitedNanos);
+        assertThat(fixture.server.traffic().latencies().of(RequestKind.FLUSH).sumNanos())
+                .isGreaterThanOrEqualTo(waitedNanos);
     }
 
     @Test
@@ -129,7 +131,7 @@ final class RequestLatenciesTest {
         try (Recording recording = new Recording()) {
             recording.enable("ramback.Request");
             recording.start();
-            fixture.server.recordRequests(true);
+            fixture.server.traffic().recordRequests(true);
             NbdClient client = fixture.transmitting();
             oneOfEachKind(client);
             fixture.device.deferWhere = request -> true;
@@ -139,7 +141,7 @@ final class RequestLatenciesTest {
             Map<RequestKind, Long> all = each(1);
             all.put(RequestKind.READ, 2L);
             awaitCounts(all);
-            fixture.server.recordRequests(false);
+            fixture.server.traffic().recordRequests(false);
             client.request(Protocol.CMD_FLUSH, 7, 0, 0);
             fixture.device.waiting.take().finish(Outcome.DONE);
             client.expect(7, 0);

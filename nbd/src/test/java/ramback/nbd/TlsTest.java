@@ -34,6 +34,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
 import ramback.tls.PemCertificates;
+import ramback.traffic.Traffic;
 
 /** "TLS support": STARTTLS, who must use it, and with which certificates. */
 @Timeout(120)
@@ -80,7 +81,7 @@ final class TlsTest {
         byte[] contents = new byte[SIZE];
         new Random(3).nextBytes(contents);
         device.memory.copyFrom(MemorySegment.ofArray(contents));
-        server = new NbdServer(List.of(new Export("disk", "", device)), limits, mode, tlsKeys);
+        server = new NbdServer(List.of(new Export("disk", "", device)), limits, mode, tlsKeys, new Traffic());
         address = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false);
     }
 
@@ -475,9 +476,9 @@ final class TlsTest {
     void aServerHasKeysExactlyWhenItHasTls() throws Exception {
         List<Export> exports = List.of(new Export("disk", "", device));
         TlsKeys some = serverKeys(null);
-        assertThatThrownBy(() -> new NbdServer(exports, ServerLimits.DEFAULT, TlsMode.ALLOW, null))
+        assertThatThrownBy(() -> new NbdServer(exports, ServerLimits.DEFAULT, TlsMode.ALLOW, null, new Traffic()))
                 .isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(() -> new NbdServer(exports, ServerLimits.DEFAULT, TlsMode.OFF, some))
+        assertThatThrownBy(() -> new NbdServer(exports, ServerLimits.DEFAULT, TlsMode.OFF, some, new Traffic()))
                 .isInstanceOf(IllegalArgumentException.class);
     }
 }

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -19,6 +20,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Outcome;
 import ramback.protocol.Protocol;
+import ramback.traffic.ClientKind;
+import ramback.traffic.TrafficCounts;
 
 @Timeout(120)
 final class TransmissionTest {
@@ -339,7 +342,7 @@ final class TransmissionTest {
         }
         fixture.device.failWith = null;
         expectAlive();
-        assertThat(fixture.server.counts().failedCount()).isEqualTo(6);
+        assertThat(fixture.server.traffic().counts().failedCount()).isEqualTo(6);
     }
 
     @Test
@@ -386,24 +389,24 @@ final class TransmissionTest {
         client.expect(3, 0);
         client.request(99, 4, 0, 0);
         client.expect(4, EINVAL);
-        ServerCounts whileOpen = fixture.server.counts();
+        TrafficCounts whileOpen = fixture.server.traffic().counts();
         client.request(Protocol.CMD_DISC, 0, 0, 0);
         client.expectClosed();
         fixture.awaitNoClient();
-        ServerCounts afterwards = fixture.server.counts();
+        TrafficCounts afterwards = fixture.server.traffic().counts();
         assertThat(whileOpen)
-                .isEqualTo(new ServerCounts(
-                        1,
-                        new ServerCounts.Tally(2, 100_010),
-                        new ServerCounts.Tally(1, 33),
-                        new ServerCounts.Tally(0, 0),
-                        new ServerCounts.Tally(1, SIZE),
-                        new ServerCounts.Tally(0, 0),
-                        new ServerCounts.Tally(0, 0),
+                .isEqualTo(new TrafficCounts(
+                        Map.of(ClientKind.NBD, 1, ClientKind.UBLK, 0, ClientKind.FUSE, 0),
+                        new TrafficCounts.Tally(2, 100_010),
+                        new TrafficCounts.Tally(1, 33),
+                        new TrafficCounts.Tally(0, 0),
+                        new TrafficCounts.Tally(1, SIZE),
+                        new TrafficCounts.Tally(0, 0),
+                        new TrafficCounts.Tally(0, 0),
                         1));
         assertThat(afterwards)
                 .usingRecursiveComparison()
-                .ignoringFields("clientCount")
+                .ignoringFields("clients")
                 .isEqualTo(whileOpen);
         assertThat(afterwards.clientCount()).isZero();
     }

@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Outcome;
 import ramback.nbd.RamDevice;
 import ramback.posix.Errno;
+import ramback.traffic.ClientKind;
+import ramback.traffic.Traffic;
 
 /** The two threads of a queue, between a driver and a device that a test holds in its hands. */
 @Timeout(120)
@@ -317,7 +319,12 @@ final class QueueServerTest {
     @Test
     void whatWasNeverStartedIsGivenBack() throws Exception {
         FakeQueue queue = new FakeQueue(DEPTH);
-        QueueServer server = new QueueServer("q", queue, device.openSession(), new QueueGroup(1));
+        QueueServer server = new QueueServer(
+                "q",
+                queue,
+                device.openSession(),
+                new QueueGroup(1),
+                new Traffic().join(ClientKind.UBLK, 1).getFirst());
         server.discard();
         assertThat(queue.isClosed).isTrue();
     }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import ramback.device.Outcome;
 import ramback.nbd.RamDevice;
+import ramback.traffic.Traffic;
 
 /**
  * Serves memory as a block device until it is killed, to try real filesystems and to measure the server alone:
@@ -47,8 +48,9 @@ final class ServeUblk {
         }
         int id = Integer.parseInt(value(arguments, "recover", "-1"));
         UblkDevice made = id >= 0
-                ? UblkDevice.recover(device, device.name(), id)
-                : UblkDevice.create(device, device.name(), Integer.parseInt(value(arguments, "queues", "1")));
+                ? UblkDevice.recover(device, device.name(), id, new Traffic())
+                : UblkDevice.create(
+                        device, device.name(), Integer.parseInt(value(arguments, "queues", "1")), new Traffic());
         boolean isLeaving = arguments.contains("leaving");
         Runtime.getRuntime().addShutdownHook(new Thread(() -> end(made, isLeaving)));
         System.out.println("ready " + made.id() + " " + made.path());

@@ -3,6 +3,9 @@ package ramback.ublk;
 import java.util.ArrayList;
 import java.util.List;
 import ramback.device.Device;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
+import ramback.traffic.Traffic;
 
 /** Queues of a block device with their threads, on drivers that a test holds in its hands. */
 final class ServedQueue {
@@ -10,6 +13,7 @@ final class ServedQueue {
     final QueueGroup group;
     final FakeQueue queue;
     final List<FakeQueue> queues;
+    final Traffic traffic = new Traffic();
     private final List<QueueServer> servers = new ArrayList<>();
     private final List<Thread> queueThreads = new ArrayList<>();
     private final List<Thread> replyThreads = new ArrayList<>();
@@ -18,8 +22,9 @@ final class ServedQueue {
         this.queues = queues;
         this.queue = queues.get(0);
         this.group = new QueueGroup(queues.size());
-        for (FakeQueue each : queues) {
-            servers.add(new QueueServer("queue", each, device.openSession(), group));
+        List<SessionTraffic> counted = traffic.join(ClientKind.UBLK, queues.size());
+        for (int i = 0; i < queues.size(); i++) {
+            servers.add(new QueueServer("queue", queues.get(i), device.openSession(), group, counted.get(i)));
         }
         group.set(List.copyOf(servers));
         for (int i = 0; i < servers.size(); i++) {

@@ -16,6 +16,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import ramback.device.Outcome;
 import ramback.nbd.RamDevice;
 import ramback.posix.Posix;
+import ramback.traffic.ClientKind;
+import ramback.traffic.SessionTraffic;
+import ramback.traffic.Traffic;
 
 /** What is said where there is no driver. Where there is one, section 83 of verify tries the rest. */
 @Timeout(60)
@@ -39,10 +42,11 @@ final class UblkDeviceTest {
     void withoutTheDriverNothingIsMadeFoundOrLeftOpen() throws Exception {
         assumeThatThereIsNoDriver();
         RamDevice device = RamDevice.ofSize(1 << 20);
-        assertThatThrownBy(() -> UblkDevice.create(device, "test", 1))
+        assertThatThrownBy(() -> UblkDevice.create(device, "test", 1, new Traffic()))
                 .isInstanceOf(UblkException.class)
                 .hasMessageContaining("/dev/ublk-control");
-        assertThatThrownBy(() -> UblkDevice.recover(device, "test", 0)).isInstanceOf(UblkException.class);
+        assertThatThrownBy(() -> UblkDevice.recover(device, "test", 0, new Traffic()))
+                .isInstanceOf(UblkException.class);
         assertThatThrownBy(() -> UblkDevice.remove("test", 0)).isInstanceOf(UblkException.class);
         assertThat(UblkDevice.find("disk")).isEmpty();
         assertThat(device.openSessionCount).hasValue(0);
@@ -50,7 +54,7 @@ final class UblkDeviceTest {
 
     @Test
     void aDeviceOfLessThanASectorIsRefused() {
-        assertThatThrownBy(() -> UblkDevice.create(RamDevice.ofSize(511), "test", 1))
+        assertThatThrownBy(() -> UblkDevice.create(RamDevice.ofSize(511), "test", 1, new Traffic()))
                 .isInstanceOf(UblkException.class)
                 .hasMessage("device disk has 511 bytes; a block device needs a sector of 512 at least");
     }
@@ -59,13 +63,15 @@ final class UblkDeviceTest {
     private static final class Made {
         final RamDevice ram = RamDevice.ofSize(1 << 20);
         final List<FakeQueue> queues = List.of(new FakeQueue(4), new FakeQueue(4));
+        final Traffic traffic = new Traffic();
         final UblkDevice device;
 
         Made(Consumer<Thread> starter) throws Exception {
             QueueGroup group = new QueueGroup(queues.size());
             List<QueueServer> servers = new ArrayList<>();
-            for (FakeQueue queue : queues) {
-                servers.add(new QueueServer("queue", queue, ram.openSession(), group));
+            List<SessionTraffic> counted = traffic.join(ClientKind.UBLK, queues.size());
+            for (int i = 0; i < queues.size(); i++) {
+                servers.add(new QueueServer("queue", queues.get(i), ram.openSession(), group, counted.get(i)));
             }
             group.set(servers);
             device = new UblkDevice(0, Posix.open(Path.of("/dev/null"), Posix.O_RDWR, 0), group, servers, starter);
@@ -75,6 +81,7 @@ final class UblkDeviceTest {
             device.leave();
             assertThat(ram.openSessionCount).hasValue(0);
             assertThat(queues).allMatch(queue -> queue.isClosed);
+            assertThat(traffic.counts().clientCount()).isZero();
         }
     }
 

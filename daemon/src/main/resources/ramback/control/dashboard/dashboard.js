@@ -88,7 +88,7 @@ function showStatus(event) {
   setText('name', status.name);
   setText(
     'subtitle',
-    `${bytes(status.sizeBytes)} · ${status.state}${status.readOnly ? ' · read-only' : ''} · ${status.clients} ${status.clients === 1 ? 'client' : 'clients'}`,
+    `${bytes(status.sizeBytes)} · ${status.state}${status.readOnly ? ' · read-only' : ''} · ${status.clients} ${status.clients === 1 ? 'client' : 'clients'}${status.attached ? ` · attached: ${attachedAs(status.attached)}` : ''}`,
   );
   showLight(status.light, event.why);
   showLoss();
@@ -103,6 +103,12 @@ function showStatus(event) {
   showJournal();
   showPower();
   showDetails();
+}
+
+/** By what, as what, and where it is mounted as far as the daemon sees. */
+function attachedAs(attached) {
+  const mounts = attached.mounts.length ? ` on ${attached.mounts.join(', ')}` : '';
+  return `${attached.via} ${attached.device}${mounts}${attached.left ? ', left by a daemon that is gone' : ''}`;
 }
 
 function eta(left, speed) {
@@ -184,6 +190,7 @@ function showDetails() {
     ['journal', status.journal ? status.journal.path : 'none'],
     ['committed', status.lastCommit.time ? `epoch ${count(status.lastCommit.epoch)} at ${status.lastCommit.time}` : 'nothing since the start'],
     ['NBD', [status.uri, status.tcpUri].filter(Boolean).join('\n')],
+    ['attached', status.attached ? attachedAs(status.attached) : 'not to this machine'],
     ['chunks', `${count(status.chunks)} of ${bytes(status.chunkBytes)}`],
     ['requests', `${count(status.requests.reads)} reads, ${count(status.requests.writes)} writes, ${count(status.requests.flushes)} flushes, ${count(status.requests.failed)} failed`],
     ['daemon', `pid ${status.pid}, up ${seconds(status.uptimeSeconds)}`],

@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -69,7 +69,7 @@ public final class LatencyHistogram {
         return 0;
     }
 
-    /** What has come since an earlier moment of the same server. */
+    /** What has come since an earlier moment of the same device. */
     public LatencyHistogram since(LatencyHistogram earlier) {
         long[] more = new long[counts.length];
         for (int bucket = 0; bucket < more.length; bucket++) {

@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 /**
  * The buckets into which latencies are sorted: eight in each power of two, as in an HdrHistogram, so that what is read out of

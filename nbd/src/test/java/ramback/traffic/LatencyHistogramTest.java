@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -14,7 +14,6 @@ import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
-import ramback.protocol.Protocol;
 
 /** Histograms against the list of everything that was put into them. */
 final class LatencyHistogramTest {
@@ -34,7 +33,7 @@ final class LatencyHistogramTest {
 
     private static LatencyHistogram histogramOf(List<Long> latencies) {
         Latencies cells = new Latencies();
-        latencies.forEach(nanos -> cells.record(Protocol.CMD_READ, nanos, 1));
+        latencies.forEach(nanos -> cells.record(RequestKind.READ, nanos, 1));
         return cells.of(RequestKind.READ);
     }
 
@@ -91,7 +90,7 @@ final class LatencyHistogramTest {
         Latencies sum = new Latencies();
         for (List<Long> part : List.of(before, after)) {
             Latencies cells = new Latencies();
-            part.forEach(nanos -> cells.record(Protocol.CMD_TRIM, nanos, 1));
+            part.forEach(nanos -> cells.record(RequestKind.TRIM, nanos, 1));
             sum.add(cells);
         }
         assertThat(sum.of(RequestKind.TRIM)).isEqualTo(histogramOf(both));
@@ -101,7 +100,7 @@ final class LatencyHistogramTest {
     @Test
     void aRunOfEqualOnesCountsAsSoMany() {
         Latencies cells = new Latencies();
-        cells.record(Protocol.CMD_WRITE, 10_000, 32);
+        cells.record(RequestKind.WRITE, 10_000, 32);
         LatencyHistogram histogram = cells.of(RequestKind.WRITE);
         assertThat(histogram.count()).isEqualTo(32);
         assertThat(histogram.sumNanos()).isEqualTo(320_000);
@@ -117,7 +116,7 @@ final class LatencyHistogramTest {
     @Test
     void aClockThatGoesBackwardsCountsAsNoTimeAtAll() {
         Latencies cells = new Latencies();
-        cells.record(Protocol.CMD_READ, -5, 2);
+        cells.record(RequestKind.READ, -5, 2);
         assertThat(cells.of(RequestKind.READ).sumNanos()).isZero();
         assertThat(cells.of(RequestKind.READ).countUpTo(256)).isEqualTo(2);
     }

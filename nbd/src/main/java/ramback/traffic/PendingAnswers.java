@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import java.util.Arrays;
 import java.util.function.LongSupplier;
@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * the clock is read once for all of them. Those of a batch that came together are one entry a kind, so a batch costs two
  * readings of the clock and a few additions, however long it is. Used by one thread; allocates nothing.
  */
-final class PendingAnswers {
+public final class PendingAnswers {
 
     /** How many entries wait at most; the reply thread gathers as many answers. */
     static final int ENTRY_COUNT_MAX = 64;
@@ -21,7 +21,7 @@ final class PendingAnswers {
     private final boolean isDeferred;
     private final LongSupplier nanoClock;
 
-    private final int[] commands = new int[ENTRY_COUNT_MAX];
+    private final RequestKind[] kinds = new RequestKind[ENTRY_COUNT_MAX];
     private final long[] receivedNanos = new long[ENTRY_COUNT_MAX];
     private final int[] counts = new int[ENTRY_COUNT_MAX];
     private final int[] errors = new int[ENTRY_COUNT_MAX];
@@ -42,22 +42,28 @@ final class PendingAnswers {
     }
 
     /** Whether what has been gathered must be sent before another one is added. */
-    boolean isFull() {
+    public boolean isFull() {
         return entryCount == ENTRY_COUNT_MAX;
     }
 
-    /** Adds the answer to a request. */
-    void add(int command, long requestNanos, int error, @Nullable RequestSpan span) {
+    /**
+     * Adds the answer to a request, unless it {@linkplain #isFull() is full}.
+     *
+     * @param requestNanos when the request was received, by {@link System#nanoTime()}; equal for what came together
+     * @param error as the client is told, 0 for none
+     * @param span where it is recorded, or null
+     */
+    public void add(RequestKind kind, long requestNanos, int error, @Nullable RequestSpan span) {
         if (span == null) {
             int end = Math.max(0, entryCount - SEARCHED_COUNT);
             for (int entry = entryCount - 1; entry >= end; entry--) {
-                if (receivedNanos[entry] == requestNanos && commands[entry] == command && spans[entry] == null) {
+                if (receivedNanos[entry] == requestNanos && kinds[entry] == kind && spans[entry] == null) {
                     counts[entry]++;
                     return;
                 }
             }
         }
-        commands[entryCount] = command;
+        kinds[entryCount] = kind;
         receivedNanos[entryCount] = requestNanos;
         counts[entryCount] = 1;
         errors[entryCount] = error;
@@ -65,15 +71,15 @@ final class PendingAnswers {
         entryCount++;
     }
 
-    /** All that were added have been handed to the socket. */
-    void sent() {
+    /** All that were added have been handed over, or are so with the next call. */
+    public void sent() {
         if (entryCount == 0) {
             return;
         }
         long now = nanoClock.getAsLong();
         for (int entry = 0; entry < entryCount; entry++) {
             long nanos = now - receivedNanos[entry];
-            latencies.record(commands[entry], nanos, counts[entry]);
+            latencies.record(kinds[entry], nanos, counts[entry]);
             RequestSpan span = spans[entry];
             if (span != null) {
                 span.end(errors[entry], isDeferred, nanos);

@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import jdk.jfr.Category;
 import jdk.jfr.DataAmount;
@@ -10,16 +10,15 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import jdk.jfr.Timespan;
 import org.jspecify.annotations.Nullable;
-import ramback.protocol.Protocol;
 
 /**
- * A client's request in the JDK's flight recorder. Its names are listed in docs/metrics.md, and stay. Only on demand: a recording
+ * A request in the JDK's flight recorder. Its names are listed in docs/metrics.md, and stay. Only on demand: a recording
  * that somebody makes to find out something else does not get two hundred thousand of them a second.
  */
 @Name("ramback.Request")
 @Label("Request")
 @Category("Ramback")
-@Description("A request of an NBD client, from when it was looked at until its answer was handed to the socket")
+@Description("A request of a client, from when it was looked at until its answer was handed over")
 @StackTrace(false)
 @Enabled(false)
 final class FlightRequest extends Event implements RequestSpan {
@@ -64,26 +63,18 @@ final class FlightRequest extends Event implements RequestSpan {
     }
 
     /** A request begins; null when nobody records it. */
-    static @Nullable FlightRequest begin(int command, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
+    static @Nullable FlightRequest begin(
+            RequestKind request, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
         if (!PROBE.isEnabled()) {
             return null;
         }
         FlightRequest event = new FlightRequest();
-        event.kind = word(command);
+        event.kind = request.word();
         event.offset = offsetBytes;
         event.length = lengthBytes;
         event.forceUnitAccess = forceUnitAccess;
         event.begin();
         return event;
-    }
-
-    private static String word(int command) {
-        for (RequestKind kind : RequestKind.values()) {
-            if (kind.command() == command) {
-                return kind.word();
-            }
-        }
-        return command == Protocol.CMD_CACHE ? "cache" : "status";
     }
 
     @Override

@@ -1,9 +1,9 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 
-/** Whether a server's requests are recorded by the JDK's flight recorder. Safe for use by many threads. */
+/** Whether a device's requests are recorded by the JDK's flight recorder. Safe for use by many threads. */
 final class RequestRecording {
 
     private boolean on;
@@ -24,7 +24,7 @@ final class RequestRecording {
     }
 
     /** A request begins. Only while it is on: this loads the flight recorder. */
-    static @Nullable RequestSpan begin(int command, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
-        return FlightRequest.begin(command, offsetBytes, lengthBytes, forceUnitAccess);
+    static @Nullable RequestSpan begin(RequestKind kind, long offsetBytes, long lengthBytes, boolean forceUnitAccess) {
+        return FlightRequest.begin(kind, offsetBytes, lengthBytes, forceUnitAccess);
     }
 }

@@ -1,10 +1,10 @@
-package ramback.nbd;
+package ramback.traffic;
 
 /**
  * One request that is being recorded, from when it was looked at until its answer has been sent. An interface, so that
  * the classes on a request's way name no class of the flight recorder, whose loading would cost every start.
  */
-interface RequestSpan {
+public interface RequestSpan {
 
     /**
      * The answer has been sent.

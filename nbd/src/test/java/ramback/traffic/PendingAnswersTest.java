@@ -1,4 +1,4 @@
-package ramback.nbd;
+package ramback.traffic;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -10,7 +10,6 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
-import ramback.protocol.Protocol;
 
 final class PendingAnswersTest {
 
@@ -22,13 +21,17 @@ final class PendingAnswersTest {
         return clock.get();
     });
 
+    private static final RequestKind[] KINDS = RequestKind.values();
+
+    private record Waiting(RequestKind kind, long receivedNanos) {}
+
     private record Ended(int error, boolean isDeferred, long latencyNanos) {}
 
     @Test
     void aBatchCostsOneReadingOfTheClockAndOneEntryAKind() {
         for (int i = 0; i < 1000; i++) {
-            answers.add(Protocol.CMD_READ, 990_000, 0, null);
-            answers.add(Protocol.CMD_WRITE, 990_000, 0, null);
+            answers.add(RequestKind.READ, 990_000, 0, null);
+            answers.add(RequestKind.WRITE, 990_000, 0, null);
             assertThat(answers.isFull()).isFalse();
         }
         answers.sent();
@@ -41,8 +44,8 @@ final class PendingAnswersTest {
 
     @Test
     void requestsThatCameAtDifferentTimesAreToldApart() {
-        answers.add(Protocol.CMD_WRITE, 900_000, 0, null);
-        answers.add(Protocol.CMD_WRITE, 990_000, 0, null);
+        answers.add(RequestKind.WRITE, 900_000, 0, null);
+        answers.add(RequestKind.WRITE, 990_000, 0, null);
         answers.sent();
         assertThat(latencies.of(RequestKind.WRITE).count()).isEqualTo(2);
         assertThat(latencies.of(RequestKind.WRITE).sumNanos()).isEqualTo(110_000);
@@ -54,15 +57,15 @@ final class PendingAnswersTest {
         List<Ended> ended = new ArrayList<>();
         PendingAnswers deferred = new PendingAnswers(latencies, true, clock::get);
         deferred.add(
-                Protocol.CMD_FLUSH,
+                RequestKind.FLUSH,
                 970_000,
-                Protocol.EIO,
+                5,
                 (error, isDeferred, nanos) -> ended.add(new Ended(error, isDeferred, nanos)));
-        deferred.add(Protocol.CMD_FLUSH, 970_000, 0, null);
+        deferred.add(RequestKind.FLUSH, 970_000, 0, null);
         assertThat(ended).isEmpty();
         deferred.sent();
         deferred.sent();
-        assertThat(ended).containsExactly(new Ended(Protocol.EIO, true, 30_000));
+        assertThat(ended).containsExactly(new Ended(5, true, 30_000));
         assertThat(latencies.of(RequestKind.FLUSH).count()).isEqualTo(2);
     }
 
@@ -74,21 +77,21 @@ final class PendingAnswersTest {
         AtomicLong clock = new AtomicLong(1_000_000);
         PendingAnswers answers = new PendingAnswers(latencies, false, clock::get);
         Latencies naive = new Latencies();
-        List<long[]> waiting = new ArrayList<>();
+        List<Waiting> waiting = new ArrayList<>();
         for (int i = 0; i < 500; i++) {
             if (answers.isFull() || random.nextInt(20) == 0) {
                 clock.addAndGet(random.nextInt(100_000));
                 answers.sent();
-                waiting.forEach(one -> naive.record((int) one[0], clock.get() - one[1], 1));
+                waiting.forEach(one -> naive.record(one.kind(), clock.get() - one.receivedNanos(), 1));
                 waiting.clear();
             }
-            int command = random.nextInt(Protocol.CMD_WRITE_ZEROES + 1);
+            RequestKind kind = KINDS[random.nextInt(KINDS.length)];
             long received = clock.get() - random.nextInt(4) * 10_000L;
-            answers.add(command, received, 0, random.nextInt(3) == 0 ? (error, isDeferred, nanos) -> {} : null);
-            waiting.add(new long[] {command, received});
+            answers.add(kind, received, 0, random.nextInt(3) == 0 ? (error, isDeferred, nanos) -> {} : null);
+            waiting.add(new Waiting(kind, received));
         }
         answers.sent();
-        waiting.forEach(one -> naive.record((int) one[0], clock.get() - one[1], 1));
+        waiting.forEach(one -> naive.record(one.kind(), clock.get() - one.receivedNanos(), 1));
         for (RequestKind kind : RequestKind.values()) {
             assertThat(latencies.of(kind)).isEqualTo(naive.of(kind));
         }
