@@ -1,5 +1,5 @@
 # what: attach and detach by FUSE and a loop device: filesystems, databases, kills of daemon and command, the files of 2008, two at once
-# budget: 120
+# budget: 140
 # clients: yes
 # long: yes
 
