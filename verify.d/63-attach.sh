@@ -1,5 +1,5 @@
 # what: attach and detach by FUSE and a loop device: filesystems, databases, kills of daemon and command, the files of 2008, two at once
-# budget: 120
+# budget: 140
 # clients: yes
 # long: yes
 
@@ -213,7 +213,7 @@ END
     wait "$attaching" || true
     "$ROOT/ramback" detach disk >detached.txt 2>&1 &
     detaching=$!
-    wait_for 30 grep -qE -- "-> FLOCK .* $detaching " /proc/locks
+    wait_for 30 eval 'readlink /proc/$detaching/fd/* | grep -qx "$RUN/disk"' # the directory, whose lock the program has
     touch go
     wait "$detaching"
     grep 'released /dev/loop' detached.txt

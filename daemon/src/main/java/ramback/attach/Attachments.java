@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -22,6 +23,12 @@ public final class Attachments {
     public static final int CONNECTION_COUNT_MAX = KernelNbd.CONNECTION_COUNT_MAX;
 
     private static final System.Logger LOG = System.getLogger(Attachments.class.getName());
+
+    /**
+     * For how long a daemon waits for who takes apart what an earlier one left. No longer: whoever attaches may wait for
+     * a program that waits for this daemon.
+     */
+    private static final Duration COMMAND_PATIENCE = Duration.ofSeconds(5);
 
     private final Path root;
     private final Offer offer;
@@ -59,7 +66,11 @@ public final class Attachments {
      * rest stays.
      */
     public static void sweep(Path directory, String name) {
-        try (AttachLock _ = AttachLock.take(directory)) {
+        try (AttachLock lock = AttachLock.take(directory, COMMAND_PATIENCE)) {
+            if (lock == null) {
+                LOG.log(Level.INFO, "somebody attaches or detaches " + name + ": what is left of it is not removed");
+                return;
+            }
             new Teardown(directory, name, new Tools(System.getenv())).sweep();
         } catch (Refusal e) {
             LOG.log(Level.WARNING, e.getMessage());
@@ -227,7 +238,7 @@ public final class Attachments {
      */
     public synchronized void recover() {
         // Somebody who takes apart what was left sees no daemon, and must not meet one half-way.
-        try (AttachLock _ = AttachLock.take(offer.directory())) {
+        try (AttachLock _ = AttachLock.take(offer.directory(), COMMAND_PATIENCE)) {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
             Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
             removeUnrecorded(record);
@@ -242,6 +253,9 @@ public final class Attachments {
             isLeft = disk == null && !parts().isNone();
         } catch (IOException | Refusal e) {
             LOG.log(Level.WARNING, "cannot see what is attached: " + e.getMessage());
+            return;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
             return;
         }
         if (isLeft) {

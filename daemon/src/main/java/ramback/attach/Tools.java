@@ -61,7 +61,7 @@ public final class Tools {
      * The same, whose programs hold a lock as long as they run, even when this process is killed. For a process that
      * reads nothing from its standard input, which is that lock from now on.
      */
-    public Tools holding(AttachLock lock) throws Refusal {
+    public Tools holding(AttachLock lock) throws Refusal, InterruptedException {
         lock.passOn();
         return new Tools(environment, limit, Redirect.INHERIT);
     }

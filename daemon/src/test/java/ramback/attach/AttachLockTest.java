@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -38,6 +39,28 @@ class AttachLockTest {
         CompletableFuture<AttachLock> second = CompletableFuture.supplyAsync(this::take);
         first.close();
         second.get().close();
+    }
+
+    @Test
+    void whoHasNoPatienceGoesWithoutIt() throws Exception {
+        try (AttachLock _ = AttachLock.take(directory)) {
+            assertThat(AttachLock.take(directory, Duration.ofMillis(1))).isNull();
+        }
+        try (AttachLock lock = AttachLock.take(directory, Duration.ofMillis(1))) {
+            assertThat(lock).isNotNull();
+        }
+    }
+
+    /** A program of a command that was killed may wait for the daemon. */
+    @Test
+    void theProgramsOfACommandDoNotKeepADaemonWaiting() throws Exception {
+        int program = Posix.open(directory, Posix.O_RDONLY | Posix.O_DIRECTORY, 0);
+        Posix.lockExclusive(program);
+        try (AttachLock lock = AttachLock.take(directory, Duration.ofMillis(1))) {
+            assertThat(lock).isNotNull();
+        } finally {
+            Posix.close(program);
+        }
     }
 
     @Test
