@@ -3,7 +3,7 @@
 # clients: yes
 # long: yes
 
-# By the other ways, in a guest whose kernel has them: 83-ublk and 84-kernel-nbd. The long form repeats kills and crashes.
+# By the other ways, in a guest whose kernel has them: 86-attach-guest. The long form repeats kills and crashes.
 
 readonly PYTHON=/usr/bin/python3
 readonly RUN=$RAMBACK_RUN_DIR
@@ -306,9 +306,11 @@ resized() { # by a restart
     down grow
     truncate -s 128M grow.img
     up "$WORK/grow.img" --name grow --adopt-image
-    attach grow --via fuse --mount mnt2
+    attach grow --via fuse
     test "$(lsblk -bndo SIZE "$(loop_of grow)" | xargs)" = $((128 << 20))
+    e2fsck -fp /dev/ramback/grow # while it is mounted, growing it needs a right that not every root has
     resize2fs /dev/ramback/grow
+    attach grow --mount mnt2
     head -c 80M /dev/urandom >mnt2/more
     sha256sum mnt2/more >more.sum
     ramback detach grow
