@@ -44,9 +44,9 @@ killed() {
     await 30 gone "$PID"
 }
 
-stopped() { # WAY
-    ramback down "$1"
-    await 60 gone "$PID"
+stopped() { # by a signal, since a command takes a JVM
+    kill -TERM "$PID"
+    await 120 gone "$PID"
 }
 
 content() { # NUMBER: of the file of that number, 32 KiB; what yes is told by head is no failure
@@ -148,13 +148,10 @@ outlived() { # upgraded|restarted WAY
     if [[ $how == upgraded || $way == ublk ]]; then
         ramback detach "$way" | tee detached.txt
         grep -q "unmounted /run/$way/mnt, removed $disk" detached.txt
-        [[ ! -e $device && ! -e /run/ramback/$way/attachment ]]
-        stopped "$way"
-    else
-        kill -TERM "$PID" # which detaches
-        await 120 gone "$PID"
-        [[ ! -e $device ]]
+        [[ ! -e /run/ramback/$way/attachment ]]
     fi
+    stopped # which detaches what still is attached
+    [[ ! -e $device ]]
     if mountpoint -q mnt; then false; fi
     [[ ! -e /run/ramback/$way ]]
     e2fsck -fn "$way.img" >fsck.log 2>&1
@@ -187,7 +184,7 @@ without_daemon() { # WAY: detach of what waits for a daemon that does not come
     if mountpoint -q mnt; then false; fi
     [[ ! -e /dev/ramback/$1 ]]
     up "$1.img" "${SMALL[@]}"
-    stopped "$1"
+    stopped
     say "$1: detached without its daemon"
 }
 
@@ -202,7 +199,7 @@ lost() { # WAY: writes that were acknowledged are lost, so the block device must
     rm -r "${memory:?}"
     up "$1.img" "${SMALL[@]}" --mode checkpoint
     grep "$disk was removed: writes that it had been told of as done were lost" up.log
-    stopped "$1"
+    stopped
     say "$1: after a loss the block device is removed"
 }
 
@@ -242,7 +239,7 @@ pressed() { # WAY: daemon and writer in one memory cgroup that is too small for 
     grep -q '^oom_kill 0$' $group/memory.events
     if grep -q '^max 0$' $group/memory.events; then false; fi # it was not too small
     ramback detach "$1"
-    stopped "$1"
+    stopped
     say "$1: no deadlock in a memory cgroup, of which at most $(($(cat $group/memory.peak) >> 20)) MiB were used"
     echo max >$group/memory.max
 }
@@ -251,8 +248,7 @@ automatic() { # WAY that must be taken, and that SIGTERM ends
     up "$1.img" "${SMALL[@]}"
     ramback attach "$1" >path.txt 2>said.txt
     grep -q "attached by $1" said.txt
-    kill -TERM "$PID"
-    await 120 gone "$PID"
+    stopped
     [[ ! -e /dev/ramback && ! -e /run/ramback/$1 ]]
     say "auto takes $1, and SIGTERM detaches it"
 }
@@ -309,7 +305,7 @@ figures() { # of one device that keeps nothing, by one daemon, attached in turns
         compared '4 KiB random reads, 16 at a time' ${reads[ublk]} ${reads[nbd]}
         compared '4 KiB random writes, 16 at a time' ${writes[ublk]} ${writes[nbd]}
     }
-    stopped figures
+    stopped
 }
 
 recorded() { # MODE WAY: files, each synced, told of then, and by when, until the guest is reset; the image is on the host's disk
