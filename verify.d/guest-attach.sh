@@ -189,14 +189,12 @@ without_daemon() { # WAY: detach of what waits for a daemon that does not come
 }
 
 lost() { # WAY: writes that were acknowledged are lost, so the block device must not go on
-    local disk memory
-    up "$1.img" "${SMALL[@]}" --mode checkpoint --interval 1h --dirty-max 16M
+    local disk
+    up "$1.img" "${SMALL[@]}" --mode checkpoint --interval 1h --dirty-max 4M
     disk=$(readlink "$(ramback attach "$1" --via "$1")")
     dd if=/dev/urandom of="$disk" bs=64k count=16 oflag=direct seek=100 status=none
     killed
-    memory=$(find /dev/shm/ramback -name "$1*")
-    [[ -n $memory ]]
-    rm -r "${memory:?}"
+    [[ -n $(find /dev/shm/ramback -name "$1*" -print -delete) ]]
     up "$1.img" "${SMALL[@]}" --mode checkpoint
     grep "$disk was removed: writes that it had been told of as done were lost" up.log
     stopped
@@ -216,6 +214,7 @@ pressed() { # WAY: daemon and writer in one memory cgroup that is too small for 
         echo +memory >/sys/fs/cgroup/cgroup.subtree_control
         mkdir $group
     fi
+    rm -f "$1.img"* # a smaller one
     up "$1.img" --size 160M --ram sparse --journal-size 16M
     echo "$PID" >$group/cgroup.procs # what it has taken so far is not counted, the rest is
     ramback attach "$1" --via "$1" --mount mnt --mkfs ext4
