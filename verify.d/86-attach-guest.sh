@@ -92,7 +92,7 @@ recovered() { # MODE: from the disk that the guest had
     mkdir host
     debugfs -R 'rdump / host' disk.raw
     for way in ublk nbd; do
-        "$ROOT/ramback" recover "host/$way.img" --ram-dir "$RAM" --yes
+        "$ROOT/ramback" recover "host/$way.img" --yes
         repaired "host/$way.img"
         mkdir "host/$way"
         debugfs -R "rdump /files host/$way" "host/$way.img"
