@@ -158,12 +158,8 @@ outlived() { # upgraded|restarted WAY
     say "$way: detached, the plain image is clean"
 }
 
-nothing_left() { # of either: block devices, names, memory
-    local pid
-    [[ ! -e /dev/ramback && -z $(find /dev/shm -type f) && -z $(find /dev -name 'ublkb*') ]]
-    for pid in /sys/block/nbd*/pid; do
-        is 'what serves an nbd' "$pid" '/sys/block/nbd*/pid'
-    done
+nothing_left() { # of either: names, block devices, memory
+    is 'what is left' "$(find /dev/ramback /dev/ublkb* /dev/shm /sys/block/nbd*/pid -not -type d 2>missing.txt || true)" ''
 }
 
 killed_and_back() { # restarted|upgraded
