@@ -1,5 +1,5 @@
 # what: attach and detach by FUSE and a loop device: filesystems, databases, kills of daemon and command, the files of 2008, two at once
-# budget: 180
+# budget: 120
 # clients: yes
 # long: yes
 
@@ -10,7 +10,7 @@ readonly RUN=$RAMBACK_RUN_DIR
 readonly DELAY=1ms
 readonly RATE=120M # bits a second: 15 MB/s, so that loading takes longer than untarring
 
-chmod go+x "$VERIFY_RUN_ROOT" "$WORK" # PostgreSQL and nobody are users of their own
+chmod go+x "$VERIFY_RUN_ROOT" "$WORK" "${RAM%/*}" "$RAM" # PostgreSQL and nobody are users of their own
 
 attach() { # ARGS... -> the path
     timeout 60 "$ROOT/ramback" attach "$@"
@@ -35,6 +35,10 @@ nothing_attached() { # NAME...
 }
 
 loop_of() { # NAME -> /dev/loopN
+    readlink "/dev/ramback/$1"
+}
+
+device_of() { # NAME -> what the daemon says that it is attached as: /dev/loopN, or the file
     json "$1" attached.device
 }
 
@@ -50,8 +54,8 @@ ramback detach disk >/dev/null
 first() {
     local loop
     test "$(attach disk --via fuse)" = /dev/ramback/disk
-    loop=$(loop_of disk)
-    test "$(readlink /dev/ramback/disk)" = "$loop"
+    loop=$(device_of disk)
+    test "$(loop_of disk)" = "$loop"
     test "$(lsblk -bndo SIZE,LOG-SEC,RO "$loop" | tr -s ' ')" = "$(printf '%s 512 0' $((256 << 20)) | sed 's/^/ /')" ||
         test "$(lsblk -bndo SIZE,LOG-SEC,RO "$loop" | xargs)" = "$((256 << 20)) 512 0"
     test "$(cat "/sys/block/${loop#/dev/}/loop/dio")" = 1
@@ -153,6 +157,69 @@ elsewhere() {
     nothing_attached disk
 }
 check 'it is not detached while another mount namespace has it mounted' elsewhere
+
+frozen() {
+    local loop
+    attach disk --via fuse --mount mnt
+    loop=$(loop_of disk)
+    echo frozen >mnt/frozen
+    fsfreeze -f mnt
+    refuses 1 "$loop is still taken by the kernel, .* a filesystem that is frozen" ramback detach disk
+    mount "$loop" mnt
+    fsfreeze -u mnt
+    ramback detach disk
+    nothing_attached disk
+}
+check 'a frozen filesystem is not detached; mounted again and thawed it is' frozen
+
+stranger() { # by hand, between two programs that are told the name of the loop device
+    truncate -s 64M stranger.raw
+    mkdir thief
+    cat >thief/blkid <<END
+#!/bin/sh
+for device; do :; done
+if mkdir tried 2>/dev/null; then
+    losetup -d "\$device"
+    losetup "\$device" stranger.raw
+fi
+exec $(command -v blkid) "\$@"
+END
+    chmod +x thief/blkid
+    env PATH="$PWD/thief:$PATH" "$ROOT/ramback" attach disk --via fuse --mount mnt || true
+    test -d tried
+    cmp -n $((64 << 20)) stranger.raw /dev/zero
+    test -z "$(losetup -j stranger.raw)"
+    test "$(cat mnt/frozen)" = frozen
+    ramback detach disk
+    nothing_attached disk
+    rm stranger.raw
+}
+check 'a loop device that is given up by hand while programs are told its name does not become another one' stranger
+
+orphan() { # attach is killed, and its losetup goes on
+    local attaching detaching
+    mkdir slow
+    cat >slow/losetup <<END
+#!/bin/sh
+touch begun
+until [ -e go ]; do sleep 0.1; done
+exec $(command -v losetup) "\$@"
+END
+    chmod +x slow/losetup
+    env PATH="$PWD/slow:$PATH" "$ROOT/ramback" attach disk --via fuse >orphan.txt 2>&1 &
+    attaching=$!
+    wait_for 30 test -e begun
+    kill -KILL "$attaching"
+    wait "$attaching" || true
+    "$ROOT/ramback" detach disk >detached.txt 2>&1 &
+    detaching=$!
+    wait_for 30 grep -qE -- "-> FLOCK .* $detaching " /proc/locks
+    touch go
+    wait "$detaching"
+    grep 'released /dev/loop' detached.txt
+    nothing_attached disk
+}
+check 'attach killed while its losetup runs: detach waits for that, and takes its loop device too' orphan
 down disk
 
 # --- the files of 2008 ---
@@ -182,7 +249,7 @@ files() {
     echo 1 >"$files/flush"
     grep -qx '0 bytes to write' "$files/flush"
     status_is disk dirtyChunks 0
-    timeout 3 watch -n1 cat "$files/status" </dev/null >watched.txt 2>&1 || test $? = 124
+    timeout 2 watch -n1 cat "$files/status" </dev/null >watched.txt 2>&1 || test $? = 124
     ramback detach disk
 }
 up disk.img --name disk --mode writeback --journal none
@@ -213,7 +280,7 @@ two() {
     attach disk --via fuse --mount mnt --mkfs ext4
     attach other --via fuse --mount mnt2 --mkfs ext4
     test "$(lsblk -bndo SIZE "$(loop_of other)" | xargs)" = $((64 << 20))
-    test "$(readlink /dev/ramback/disk)" != "$(readlink /dev/ramback/other)"
+    test "$(loop_of disk)" != "$(loop_of other)"
     echo one >mnt/file
     echo two >mnt2/file
     ramback detach other
@@ -240,9 +307,11 @@ terminated() { # by SIGTERM, in use
     (cd mnt && exec sleep 600) &
     holder=$!
     wait_for 10 eval '[[ $(readlink "/proc/$holder/cwd") == */mnt ]]'
+    fsfreeze -f mnt
     kill -TERM "$UP_PID"
     wait_for 60 gone "$UP_PID"
     cat "$UP_LOG"
+    grep -E "was detached for the stop: thawed $WORK/mnt, cut off $WORK/mnt" "$UP_LOG"
     grep -E "$WORK/mnt is in use by .*\\(pid $holder\\): it is cut off" "$UP_LOG"
     kill "$holder"
     wait "$holder" || true
@@ -254,7 +323,7 @@ terminated() { # by SIGTERM, in use
     ramback detach disk
     down disk
 }
-check 'SIGTERM detaches what is in use, with a warning, and loses nothing' terminated
+check 'SIGTERM detaches what is in use and frozen, with a warning, and loses nothing' terminated
 
 # --- kills ---
 
@@ -272,7 +341,7 @@ left_behind() {
     nothing_attached disk
     attach disk --via fuse
     losetup -d "$(loop_of disk)" # by hand
-    wait_for 10 eval '[[ $(loop_of disk) == */fuse/disk ]]'
+    wait_for 10 eval '[[ $(device_of disk) == */fuse/disk ]]'
     kill -KILL "$UP_PID"
     wait_for 30 gone "$UP_PID"
     up disk.img --name disk # a dead mount that nobody uses is no obstacle, and goes
@@ -330,7 +399,7 @@ upgraded() { # with a filesystem in use
     local worker
     up disk.img --name disk
     attach disk --via fuse --mount mnt
-    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log upgraded.log --seconds 5 >upgraded.out 2>&1 &
+    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log upgraded.log --seconds 3 >upgraded.out 2>&1 &
     worker=$!
     wait_for 30 test -e mnt/data.sqlite
     timeout 60 "$ROOT/ramback" upgrade disk
@@ -340,11 +409,45 @@ upgraded() { # with a filesystem in use
     without grep -qE 'files: |database: ' upgraded.out
     test "$(cat "$RUN/disk/fuse/mode")" = writeback
     $PYTHON "$ROOT/verify.d/fs_work.py" check mnt --log upgraded.log
-    rm -r mnt/files mnt/data.sqlite*
     ramback detach disk
     down disk
+    e2fsck -fn disk.img
+    attach_loop disk.img --read-only
+    mount -o ro "$LOOP" mnt
+    $PYTHON "$ROOT/verify.d/fs_work.py" check mnt --log upgraded.log
+    umount mnt
+    detach "$LOOP"
 }
 check 'an upgrade under a filesystem in use: who writes waits, and goes on' upgraded
+
+ended() { # by SIGTERM, on the way to a program of another layout of memory, as it says: first all has to be in the image
+    truncate -s 128M ended.img
+    slow_disk "$WORK/ended.img" $DELAY 8G
+    up "$DISK_URI" --name ended --journal none
+    attach ended --via fuse --mount mnt --mkfs ext4
+    pace_disk 40M
+    dd if=/dev/urandom of=mnt/synced bs=1M count=16 conv=fsync status=none
+    echo not yet >mnt/unsynced
+    curl -sS --fail-with-body --unix-socket "$RUN/ended/control.sock" -d "{\"launcher\": \"$ROOT/ramback\", \"layout\": 999}" \
+        http://localhost/handover
+    wait_for 30 grep -q 'state stopping' "$UP_LOG"
+    kill -TERM "$UP_PID"
+    pace_disk 8G
+    wait_for 60 gone "$UP_PID"
+    cat "$UP_LOG"
+    grep -F "was detached for the stop: unmounted $WORK/mnt, released /dev/loop" "$UP_LOG"
+    nothing_attached ended
+    end_disk
+    e2fsck -fn ended.img
+    attach_loop ended.img --read-only
+    mount -o ro "$LOOP" mnt
+    test "$(cat mnt/unsynced)" = 'not yet'
+    test "$(stat -c %s mnt/synced)" = $((16 << 20))
+    umount mnt
+    detach "$LOOP"
+    rm ended.img*
+}
+check 'SIGTERM during an upgrade by way of the image: what filesystems had to write is written, and nothing is left' ended
 rm -f disk.img* other.img*
 
 # --- filesystems ---
@@ -377,8 +480,7 @@ fsck_of() { # FILESYSTEM IMAGE; changes nothing
 filesystem() { # FILESYSTEM MODE
     local image=$1.img
     # Noise, where nothing is known to be: it has to be loaded.
-    head -c 4M /dev/zero >"$image"
-    head -c 380M /dev/urandom >>"$image"
+    cp noise "$image"
     truncate -s 512M "$image"
     slow_disk "$WORK/$image" $DELAY $RATE
     up "$DISK_URI" --name fs --mode "$2" --journal "$WORK/fs.journal" --journal-size 128M
@@ -409,12 +511,14 @@ filesystem() { # FILESYSTEM MODE
     rm "$image"*
 }
 
+{ head -c 4M /dev/zero && head -c 380M /dev/urandom; } >noise
 must 'a tree of a few thousand files' $PYTHON "$ROOT/verify.d/source_tree.py" tree.tar "$SEED" "$JAVA_HOME/lib/src.zip"
 FILES=$(tar -tf tree.tar | wc -l)
 check "ext4, writeback: $FILES files untarred while loading, fio verify, detach; fsck and every file of the plain image" \
     filesystem ext4 writeback
 check "xfs, checkpoint: the same" filesystem xfs checkpoint
 check "btrfs, writethrough: the same" filesystem btrfs writethrough
+rm noise
 
 # --- killed under a filesystem and databases ---
 
@@ -432,7 +536,7 @@ crash_on() { # FILESYSTEM SEED
     $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$2" --seconds 60 >crash.out 2>&1 &
     worker=$!
     wait_for 30 test -e mnt/data.sqlite
-    kill_daemon 1
+    kill_daemon 0.4
     wait "$worker"
     cat crash.out
     up crash.img --name crash --mode writeback
@@ -458,7 +562,7 @@ torn_away() { # the loop device, under load
     local worker
     up crash.img --size 320M --name crash --mode writeback
     attach crash --via fuse --mount mnt --mkfs ext4
-    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 3 >crash.out 2>&1 &
+    $PYTHON "$ROOT/verify.d/fs_work.py" work mnt --log crash.log --seed "$SEED" --seconds 2 >crash.out 2>&1 &
     worker=$!
     # Both kinds of work: one that begins after the unmount would work in the directory below.
     wait_for 30 eval '[[ -e mnt/data.sqlite && -n $(ls mnt/files) ]]'
@@ -466,7 +570,7 @@ torn_away() { # the loop device, under load
     losetup -d "$(loop_of crash)" # it goes with the last who has it open
     wait "$worker"
     cat crash.out
-    wait_for 30 eval '[[ $(loop_of crash) == */fuse/disk ]]'
+    wait_for 30 eval '[[ $(device_of crash) == */fuse/disk ]]'
     attach crash --mount mnt --via fuse # over the same directory
     $PYTHON "$ROOT/verify.d/fs_work.py" check mnt --log crash.log
     ramback detach crash
@@ -538,10 +642,21 @@ fi
 # --- without root ---
 
 # Words and no function, since `refuses` runs a program.
-readonly NOBODY=(setpriv --reuid=nobody --regid=nogroup --clear-groups -- env RAMBACK_RUN_DIR="$WORK/nobody/run" HOME="$WORK/nobody")
+readonly NOBODY=(setpriv --reuid=nobody --regid=nogroup --clear-groups -- env RAMBACK_RUN_DIR="$WORK/nobody/run" HOME="$WORK/nobody"
+    RAMBACK_NO_BUILD=1)
+PROGRAM=$ROOT/ramback
+if ! "${NOBODY[@]}" test -x "$PROGRAM"; then # it lies in a directory of root's own
+    mkdir -p program/target
+    cp "$PROGRAM" program/
+    cp -rL "$ROOT/target/dist" program/target/
+    rm -f program/target/dist/*.aot # they are good where they were made alone
+    chmod -R go+rX program
+    PROGRAM=$WORK/program/ramback
+fi
+readonly PROGRAM
 
-nobody_answers() {
-    grep -q ' ready, ' nobody/up.log
+nobody_answers() { # PID
+    grep -q ' ready, ' nobody/up.log || gone "$1"
 }
 
 without_root() {
@@ -549,31 +664,31 @@ without_root() {
     mkdir -p nobody
     chown nobody:nogroup nobody
     install -d -o nobody -g nogroup "$RAM/nobody"
-    "${NOBODY[@]}" "$ROOT/ramback" up nobody/disk.img --size 64M --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
+    "${NOBODY[@]}" "$PROGRAM" up nobody/disk.img --size 64M --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
-    wait_for 60 nobody_answers
-    refuses 1 'a block device needs root; .*--via fuse' "${NOBODY[@]}" "$ROOT/ramback" attach disk
-    refuses 1 'mount needs root' "${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse --mount mnt
-    test "$("${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse)" = "$WORK/nobody/run/disk/fuse/disk"
+    wait_for 60 nobody_answers "$pid"
+    refuses 1 'a block device needs root; .*--via fuse' "${NOBODY[@]}" "$PROGRAM" attach disk
+    refuses 1 'mount needs root' "${NOBODY[@]}" "$PROGRAM" attach disk --via fuse --mount mnt
+    test "$("${NOBODY[@]}" "$PROGRAM" attach disk --via fuse)" = "$WORK/nobody/run/disk/fuse/disk"
     "${NOBODY[@]}" mkfs.ext4 -q -F "$WORK/nobody/run/disk/fuse/disk"
     "${NOBODY[@]}" sh -c 'echo writethrough >"$RAMBACK_RUN_DIR/disk/fuse/mode" && cat "$RAMBACK_RUN_DIR/disk/fuse/mode"'
-    "${NOBODY[@]}" "$ROOT/ramback" detach disk
-    "${NOBODY[@]}" "$ROOT/ramback" attach disk --via fuse
+    "${NOBODY[@]}" "$PROGRAM" detach disk
+    "${NOBODY[@]}" "$PROGRAM" attach disk --via fuse
     kill -KILL "$pid"
     wait_for 30 gone "$pid"
-    "${NOBODY[@]}" "$ROOT/ramback" detach disk
-    "${NOBODY[@]}" "$ROOT/ramback" up nobody/disk.img --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
+    "${NOBODY[@]}" "$PROGRAM" detach disk
+    "${NOBODY[@]}" "$PROGRAM" up nobody/disk.img --ram-dir "$RAM/nobody" >nobody/up.log 2>&1 </dev/null &
     pid=$!
     printf '%s\n' "$pid" >>up.pids
-    wait_for 60 nobody_answers
-    "${NOBODY[@]}" "$ROOT/ramback" down disk
+    wait_for 60 nobody_answers "$pid"
+    "${NOBODY[@]}" "$PROGRAM" down disk
     e2fsck -fn nobody/disk.img
 }
-if "${NOBODY[@]}" test -x "$ROOT/ramback" && "${NOBODY[@]}" test -x "$JAVA_HOME/bin/java"; then
+if "${NOBODY[@]}" test -x "$PROGRAM" && "${NOBODY[@]}" test -x "$JAVA_HOME/bin/java"; then
     check 'without root: the file alone, its filesystem, the files beside it; the rest is a clear answer' without_root
 else
-    skip 'without root' "nobody may not run $ROOT/ramback"
+    skip 'without root' "nobody may not run $PROGRAM"
 fi
 
 # --- memory ---

@@ -37,6 +37,12 @@ def content(name, version):
     return f"{name} {version}\n".encode() + chance.randbytes(int(2 ** chance.uniform(0, 16)))
 
 
+def forget(file):
+    """What is read of a file from now on comes from its disk and not from the page cache, so that what the disk lost shows."""
+    os.fsync(file.fileno())
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def sync_directory(path):
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -142,6 +148,7 @@ class Check:
             got = None
             if os.path.exists(path):
                 with open(path, "rb") as file:
+                    forget(file)
                     got = file.read()
             if got not in [version if version is None else content(name, version) for version in versions]:
                 there = "nothing" if got is None else f"{len(got)} bytes, {got[:24]!r}"
@@ -158,6 +165,8 @@ class Check:
         with tempfile.TemporaryDirectory() as copy:
             for suffix in ("", "-journal", "-wal", "-shm"):
                 if os.path.exists(path + suffix):
+                    with open(path + suffix, "rb") as file:
+                        forget(file)
                     shutil.copy(path + suffix, copy)
             database = sqlite3.connect(os.path.join(copy, "data.sqlite"))
             try:

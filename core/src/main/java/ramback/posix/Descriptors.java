@@ -98,6 +98,26 @@ public final class Descriptors {
         }
     }
 
+    /**
+     * Has another number mean the same open file, instead of what it meant before; it stays open over execve.
+     *
+     * @param fd an open file
+     * @param number a descriptor, open or not; not the same
+     */
+    public static void duplicate(int fd, int number) throws PosixException {
+        MemorySegment state = Native.state();
+        int result;
+        try {
+            do {
+                result = (int) Dup2.CALL.invokeExact(state, fd, number);
+            } while (Native.interrupted(result, state));
+            result = Native.resultOrErrno(result, state);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+        Posix.check("dup2", result, null);
+    }
+
     /** Sets whether a descriptor is closed when the process becomes another program. */
     public static void closeOnExec(int fd, boolean closes) throws PosixException {
         Posix.check("fcntl", Native.fcntl(fd, F_SETFD, closes ? FD_CLOEXEC : 0), null);
@@ -106,6 +126,10 @@ public final class Descriptors {
     private static final class Socketpair {
         static final MethodHandle CALL =
                 Native.link("socketpair", JAVA_INT, Native.NOT_VARIADIC, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
+    }
+
+    private static final class Dup2 {
+        static final MethodHandle CALL = Native.link("dup2", JAVA_INT, Native.NOT_VARIADIC, JAVA_INT, JAVA_INT);
     }
 
     private static final class Recvmsg {

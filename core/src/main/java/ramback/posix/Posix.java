@@ -333,6 +333,11 @@ public final class Posix {
         return true;
     }
 
+    /** Takes the lock of {@link #tryLockExclusive}, and waits for whoever has it; no interrupt ends that. */
+    public static void lockExclusive(int fd) throws PosixException {
+        check("flock", Native.flock(fd, LOCK_EX), null);
+    }
+
     /** Gives back the lock of {@link #tryLockExclusive}. */
     public static void unlock(int fd) throws PosixException {
         check("flock", Native.flock(fd, LOCK_UN), null);

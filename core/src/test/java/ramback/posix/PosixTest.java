@@ -269,6 +269,24 @@ class PosixTest {
     }
 
     @Test
+    void theLockIsHeldByWhoeverHasTheOpenFileByWhateverNumber() throws IOException {
+        int first = create("file", 0);
+        int number = create("other", 0);
+        int second = Posix.open(dir.resolve("file"), Posix.O_RDONLY, 0);
+        try {
+            Posix.lockExclusive(first);
+            Descriptors.duplicate(first, number);
+            Posix.close(first);
+            assertThat(Posix.tryLockExclusive(second)).isFalse();
+            Posix.close(number);
+            Posix.lockExclusive(second);
+            assertErrno(Errno.EBADF, () -> Descriptors.duplicate(number, second));
+        } finally {
+            Posix.close(second);
+        }
+    }
+
+    @Test
     void theLockBelongsToOneOpenFileUntilItIsClosed() throws IOException {
         int first = create("file", 0);
         int second = Posix.open(dir.resolve("file"), Posix.O_RDONLY, 0);

@@ -1,26 +1,30 @@
 package ramback.attach;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
 import ramback.engine.Refusal;
+import ramback.posix.Descriptors;
+import ramback.posix.Posix;
+import ramback.posix.PosixException;
 
 /**
- * Held by a command that attaches or detaches a device, for as long as it works: two loop devices over one file would
- * each have a cache of their own. A command that is killed gives it up.
+ * Held by who attaches or detaches a device, for as long as that takes: two loop devices over one file would each have
+ * a cache of their own. Whoever is killed gives it up, though not before the program has ended that it had started
+ * meanwhile ({@link #passOn}): the loop device of such a losetup(8) would appear behind the next one's back. Source:
+ * flock(2), whose locks go with the open file, by how many processes ever it is held.
  */
 public final class AttachLock implements AutoCloseable {
 
     /** The name of the locked file in a device's directory. */
     public static final String FILE_NAME = "attach.lock";
 
-    private final FileChannel channel;
+    private static final int OWNER_ONLY = 0600;
+    private static final int STANDARD_INPUT = 0;
 
-    private AttachLock(FileChannel channel) {
-        this.channel = channel;
+    private final int fd;
+
+    private AttachLock(int fd) {
+        this.fd = fd;
     }
 
     /**
@@ -32,23 +36,34 @@ public final class AttachLock implements AutoCloseable {
     public static AttachLock take(Path directory) throws Refusal {
         Path file = directory.resolve(FILE_NAME);
         try {
-            FileChannel channel = FileChannel.open(
-                    file,
-                    Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
-                    PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            channel.lock();
-            return new AttachLock(channel);
+            AttachLock lock =
+                    new AttachLock(Posix.open(file, Posix.O_RDWR | Posix.O_CREAT | Posix.O_NOFOLLOW, OWNER_ONLY));
+            Posix.lockExclusive(lock.fd);
+            return lock;
         } catch (IOException e) {
             throw new Refusal(
                     Refusal.Kind.FAILED, "cannot lock " + file + ": " + e.getMessage() + "; run this as its owner", e);
         }
     }
 
+    /**
+     * Has those hold the lock too that have this process's standard input: the only file that the programs can have from
+     * it which the JDK starts. For a process that reads nothing there, and ends with what the lock is for.
+     */
+    void passOn() throws Refusal {
+        try {
+            Descriptors.duplicate(fd, STANDARD_INPUT);
+        } catch (PosixException e) {
+            throw new Refusal(Refusal.Kind.FAILED, "cannot pass a lock on: " + e.getMessage(), e);
+        }
+    }
+
     @Override
     public void close() {
         try {
-            channel.close();
-        } catch (IOException e) {
+            Posix.unlock(fd);
+            Posix.close(fd);
+        } catch (PosixException e) {
             // It is given up at the latest when this process ends.
         }
     }

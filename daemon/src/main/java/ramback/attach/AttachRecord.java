@@ -28,8 +28,9 @@ import ramback.engine.DeviceLife;
  *     with
  * @param life of the device that it was told of: where the next start does not go on from it, the block device must not
  *     go on
+ * @param disk which life of the number: {@link BlockDevices#life}, for a number is soon another's
  */
-public record AttachRecord(Via via, int number, DeviceLife life) {
+public record AttachRecord(Via via, int number, DeviceLife life, String disk) {
 
     private static final FileAttribute<?> OWNER_ONLY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
@@ -37,7 +38,8 @@ public record AttachRecord(Via via, int number, DeviceLife life) {
     /** Of a block device that is not recorded: nobody has been told of it. */
     static final DeviceLife UNKNOWN_LIFE = new DeviceLife(new UUID(0, 0), 0, -1);
 
-    private static final int WORD_COUNT = 5;
+    private static final int WORD_COUNT_MIN = 5;
+    private static final int WORD_COUNT_MAX = 6;
     private static final int HEXADECIMAL = 16;
 
     private static final Path FUSE_DEVICE = Path.of("/dev/fuse");
@@ -45,8 +47,22 @@ public record AttachRecord(Via via, int number, DeviceLife life) {
     /** The name of the file in a device's directory. */
     static final String FILE_NAME = "attachment";
 
+    /** Of what is no block device, or whose life the kernel doesn't tell. */
+    AttachRecord(Via via, int number, DeviceLife life) {
+        this(via, number, life, "");
+    }
+
+    /** Of a block device that is there, as the kernel shows it. */
+    static AttachRecord ofDisk(BlockDevices blocks, Via via, int number, DeviceLife life) {
+        return new AttachRecord(via, number, life, blocks.life(diskName(via, number)));
+    }
+
     /** The block device's name. */
     public String diskName() {
+        return diskName(via, number);
+    }
+
+    private static String diskName(Via via, int number) {
         return switch (via) {
             case UBLK -> "ublkb" + number;
             case NBD -> "nbd" + number;
@@ -82,15 +98,16 @@ public record AttachRecord(Via via, int number, DeviceLife life) {
 
     /** Reads what {@link #text} wrote. */
     static Optional<AttachRecord> parse(String line) {
-        String[] words = line.split(" ", -1);
-        if (words.length != WORD_COUNT) {
+        String[] words = line.split(" ", WORD_COUNT_MAX);
+        if (words.length < WORD_COUNT_MIN) {
             return Optional.empty();
         }
+        String disk = words.length == WORD_COUNT_MAX ? words[WORD_COUNT_MAX - 1] : "";
         try {
             int number = Integer.parseInt(words[1]);
             DeviceLife life = new DeviceLife(
                     UUID.fromString(words[2]), Long.parseUnsignedLong(words[3], HEXADECIMAL), Long.parseLong(words[4]));
-            return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, life));
+            return Via.ofWord(words[0]).filter(_ -> number >= 0).map(via -> new AttachRecord(via, number, life, disk));
         } catch (IllegalArgumentException e) {
             return Optional.empty();
         }
@@ -104,7 +121,7 @@ public record AttachRecord(Via via, int number, DeviceLife life) {
     /** The record as its file has it. */
     String text() {
         return via.word() + " " + number + " " + life.device() + " " + Long.toHexString(life.generation()) + " "
-                + life.exportGeneration();
+                + life.exportGeneration() + (disk.isEmpty() ? "" : " " + disk);
     }
 
     /** Writes the record, whole or not at all. */

@@ -47,7 +47,7 @@ public final class Attachments {
     }
 
     private Teardown teardown() {
-        return new Teardown(offer.directory(), name(), tools);
+        return new Teardown(root, offer.directory(), name(), tools);
     }
 
     /**
@@ -146,14 +146,16 @@ public final class Attachments {
      * Takes the device away from the kernel, after whoever asks has unmounted and released it; fine when there is
      * none.
      *
+     * @return whether there was one
      * @throws Refusal when the kernel keeps it
      */
-    public synchronized void detach() throws Refusal {
+    public synchronized boolean detach() throws Refusal {
         LocalDisk present = disk;
         if (present != null) {
             close(present);
         }
         isLeft = isLeft && !parts().isNone();
+        return present != null;
     }
 
     private void close(LocalDisk present) throws Refusal {
@@ -225,8 +227,11 @@ public final class Attachments {
             removeUnrecorded(record);
             if (record.isPresent()) {
                 recover(record.get());
-            } else if (found.isPresent()) {
-                forget();
+            } else {
+                teardown().forgetGone().ifPresent(this::logGone);
+                if (found.isPresent()) {
+                    forget();
+                }
             }
             isLeft = disk == null && !parts().isNone();
         } catch (IOException | Refusal e) {
@@ -240,6 +245,10 @@ public final class Attachments {
                             + " is left from before, and whoever uses it gets errors; 'ramback detach " + name()
                             + "' takes it apart");
         }
+    }
+
+    private void logGone(String what) {
+        LOG.log(Level.INFO, name() + " is not attached any more: " + what);
     }
 
     private void removeUnrecorded(Optional<AttachRecord> record) {
@@ -313,6 +322,11 @@ public final class Attachments {
         } catch (IOException e) {
             LOG.log(Level.WARNING, "cannot note how the next daemon goes on with " + name() + ": " + e.getMessage());
         }
+    }
+
+    /** Whether something waits for another daemon, after {@link #leave()}. */
+    public boolean isLeftForAnother() {
+        return disk != null;
     }
 
     /** The descriptors that another program in this one's place goes on with, after {@link #leave()}. */

@@ -69,12 +69,25 @@ final class BlockDevices {
     }
 
     /**
-     * The number of a disk's present life, which no other one of this boot has, or "" where the kernel counts none
-     * (before 5.15).
+     * What tells a disk's present life from every other one of the same name: whose server's export it is for one of
+     * the kernel's NBD client, which is the same disk to the kernel whoever connects it; for others the kernel's number
+     * for it, with that of the boot, since a run directory may outlive it. "" where the kernel doesn't say (before 5.15).
      */
-    String sequence(String name) {
-        String text = attribute(name, "diskseq");
-        return text == null ? "" : text;
+    String life(String name) {
+        String text = attribute(name, name.startsWith("nbd") ? "backend" : "diskseq");
+        if (text == null) {
+            return "";
+        }
+        return name.startsWith("nbd") ? text : text + "@" + bootId();
+    }
+
+    private String bootId() {
+        try {
+            return Files.readString(root.resolve("proc/sys/kernel/random/boot_id"))
+                    .strip();
+        } catch (IOException e) {
+            return "";
+        }
     }
 
     /** Any attribute of a disk, without the newline behind it, or null when it has none. */

@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
-import ramback.engine.DeviceLife;
 import ramback.kernelnbd.KernelNbd;
 import ramback.remote.RemoteUri;
 
@@ -13,7 +12,9 @@ import ramback.remote.RemoteUri;
  * A device as a block device of the kernel's NBD client, over the daemon's own Unix socket. It asks for the export of
  * this generation, so that it is not even reconnected to one that has lost writes.
  */
-record NbdDisk(int index, Path socket, DeviceLife life) implements LocalDisk {
+record NbdDisk(AttachRecord attached, Path socket) implements LocalDisk {
+
+    private static final BlockDevices BLOCKS = new BlockDevices(Path.of("/"));
 
     /** As with every other way, and in the image itself. */
     private static final int SECTOR_BYTES = 512;
@@ -28,12 +29,16 @@ record NbdDisk(int index, Path socket, DeviceLife life) implements LocalDisk {
                 offer.socket(),
                 export(offer),
                 new KernelNbd.Options(1, SECTOR_BYTES, offer.device().readOnly()));
-        return new NbdDisk(index, offer.socket(), offer.life());
+        return of(index, offer);
     }
 
     static NbdDisk recover(AttachRecord record, Offer offer) throws IOException {
         KernelNbd.reconnect(record.number(), offer.socket(), export(offer));
-        return new NbdDisk(record.number(), offer.socket(), offer.life());
+        return of(record.number(), offer);
+    }
+
+    private static NbdDisk of(int index, Offer offer) {
+        return new NbdDisk(AttachRecord.ofDisk(BLOCKS, Via.NBD, index, offer.life()), offer.socket());
     }
 
     private static String export(Offer offer) {
@@ -58,22 +63,23 @@ record NbdDisk(int index, Path socket, DeviceLife life) implements LocalDisk {
 
     @Override
     public Path path() {
-        return KernelNbd.path(index);
+        return KernelNbd.path(attached.number());
     }
 
     @Override
     public Optional<AttachRecord> record() {
-        return Optional.of(new AttachRecord(Via.NBD, index, life));
+        return Optional.of(attached);
     }
 
     @Override
     public boolean isAlive() {
-        return new BlockDevices(Path.of("/")).isConnected(index);
+        return Parts.isThere(BLOCKS, attached);
     }
 
     @Override
     public void close() throws IOException {
-        if (KernelNbd.disconnect(index, socket)) {
+        // One that was taken apart by hand may be somebody else's by now.
+        if (!isAlive() || KernelNbd.disconnect(attached.number(), socket)) {
             return;
         }
         for (int poll = 0; isAlive(); poll++) {

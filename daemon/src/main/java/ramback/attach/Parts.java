@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
-import ramback.remote.RemoteUri;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 
 /**
  * What there is of an attached device on this machine at one moment, found from what the kernel shows: so it makes no
@@ -39,8 +39,6 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
     /** Where stable names of block devices are made. */
     static final String LINKS = "dev/ramback";
 
-    private static final String SOCKET = "nbd.sock";
-
     /** Nothing at all. */
     static final Parts NONE = new Parts(List.of(), List.of(), List.of(), Optional.empty());
 
@@ -53,9 +51,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
      */
     public static Parts find(Path root, Path directory) throws IOException {
         Path real = real(directory);
-        MountTable mounts = MountTable.read(root);
+        MountTable mounts = mountTable(root);
         BlockDevices blocks = new BlockDevices(root);
-        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, real, found));
+        Optional<AttachRecord> record = AttachRecord.read(directory).filter(found -> isThere(blocks, found));
         List<Mount> fuse = mounts.at(real.resolve(FUSE_DIRECTORY));
         List<String> disks = new ArrayList<>(loops(blocks, real, !fuse.isEmpty()));
         record.ifPresent(found -> disks.add(found.diskName()));
@@ -71,6 +69,11 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         return find(Path.of("/"), directory);
     }
 
+    /** That of this process's mount namespace. */
+    static MountTable mountTable(Path root) throws IOException {
+        return MountTable.read(root.resolve("proc/self/mountinfo"));
+    }
+
     /** The kernel names files by their real paths. */
     static Path real(Path directory) {
         try {
@@ -80,34 +83,14 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    private static boolean isThere(BlockDevices blocks, Path directory, AttachRecord record) {
-        return switch (record.via()) {
+    /** Whether a recorded block device is there, and not another one of its number. */
+    static boolean isThere(BlockDevices blocks, AttachRecord record) {
+        boolean isUsed = switch (record.via()) {
             case UBLK -> blocks.isInUse(record.diskName());
-            case NBD ->
-                blocks.isConnected(record.number()) // the others of its kind are idle
-                        && isServedFrom(directory, blocks.attribute(record.diskName(), "backend"));
+            case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
             case FUSE -> false;
         };
-    }
-
-    /**
-     * Whether a block device of the kernel's NBD client may be this device: a number is soon another's.
-     *
-     * @param backend whose it is, or null where the kernel doesn't say (before 5.14)
-     */
-    private static boolean isServedFrom(Path directory, @Nullable String backend) {
-        if (backend == null) {
-            return true;
-        }
-        try {
-            RemoteUri uri = RemoteUri.parse(backend);
-            return uri.export().startsWith(directory.getFileName() + "@")
-                    && uri.endpoint() instanceof RemoteUri.Unix(Path socket)
-                    // One that lies where sockets lie by themselves says of which directory it is.
-                    && (!socket.endsWith(SOCKET) || directory.equals(real(socket.resolveSibling(""))));
-        } catch (IllegalArgumentException e) {
-            return false; // another program's
-        }
+        return isUsed && record.disk().equals(blocks.life(record.diskName()));
     }
 
     /**
@@ -115,13 +98,17 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
      *     name is one of another mount namespace
      */
     private static List<String> loops(BlockDevices blocks, Path directory, boolean isMounted) throws IOException {
-        String file = directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
+        String file = fileOf(directory);
         String noted = notedLoop(directory);
         return blocks.loops().stream()
                 .filter(loop -> (isMounted && file.equals(blocks.backingFile(loop)))
                         // Of a mount that was taken away lazily the kernel names files from that mount's own root.
-                        || noted.equals(loop + " " + blocks.sequence(loop)))
+                        || noted.equals(loop + " " + blocks.life(loop)))
                 .toList();
+    }
+
+    private static String fileOf(Path directory) {
+        return directory.resolve(FUSE_DIRECTORY).resolve(FUSE_DISK).toString();
     }
 
     private static String notedLoop(Path directory) {
@@ -132,11 +119,23 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
         }
     }
 
-    /** Notes which loop device was made over the device's file. */
+    /**
+     * Notes which loop device was made over the device's file.
+     *
+     * @throws IOException when it is over another one by now
+     */
     public static void noteLoop(Path directory, String loop) throws IOException {
-        String sequence = new BlockDevices(Path.of("/")).sequence(loop);
-        if (!sequence.isEmpty()) {
-            AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + sequence);
+        noteLoop(Path.of("/"), directory, loop);
+    }
+
+    static void noteLoop(Path root, Path directory, String loop) throws IOException {
+        BlockDevices blocks = new BlockDevices(root);
+        String life = blocks.life(loop);
+        if (!fileOf(real(directory)).equals(blocks.backingFile(loop)) || !life.equals(blocks.life(loop))) {
+            throw new IOException("it was taken away meanwhile");
+        }
+        if (!life.isEmpty()) {
+            AttachRecord.write(directory.resolve(LOOP_FILE_NAME), loop + " " + life);
         }
     }
 
@@ -158,9 +157,9 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
                 sources.add("/dev/" + member);
             }
         }
-        return mount -> numbers.contains(mount.major() + ":" + mount.minor())
+        return mount -> numbers.contains(mount.device())
                 // btrfs, for one, is on several devices and has a number of its own.
-                || (mount.source().startsWith("/dev/") && sources.contains(realSource(root, mount.source())));
+                || (mount.what().startsWith("/dev/") && sources.contains(realSource(root, mount.what())));
     }
 
     private static String realSource(Path root, String source) {
@@ -206,7 +205,7 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
 
     /** Where something of it is mounted. */
     public List<String> mountPoints() {
-        return filesystems.stream().map(Mount::directory).distinct().toList();
+        return filesystems.stream().map(Mount::where).distinct().toList();
     }
 
     /** The stable name of a device of this name. */

@@ -12,6 +12,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import ramback.engine.Refusal;
 import ramback.posix.Errno;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 
@@ -21,7 +23,6 @@ import ramback.posix.PosixException;
  */
 public final class Teardown {
 
-    private static final Path ROOT = Path.of("/");
     private static final long POLL_MILLIS = 20;
 
     /** For how long those are waited for who open each new device for a moment, such as udev. */
@@ -29,8 +30,10 @@ public final class Teardown {
 
     /** What is known of a block device that is taken though nobody who takes it is seen. */
     private static final String CLAIMED =
-            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen";
+            "taken by the kernel, for a mount that can't be seen from here or a filesystem that is frozen (then mount it"
+                    + " again and 'fsfreeze -u' it)";
 
+    private final Path root;
     private final Path directory;
     private final String name;
     private final Tools tools;
@@ -41,6 +44,12 @@ public final class Teardown {
      * @param name the device's name
      */
     public Teardown(Path directory, String name, Tools tools) {
+        this(Path.of("/"), directory, name, tools);
+    }
+
+    /** @param root the machine's root directory */
+    Teardown(Path root, Path directory, String name, Tools tools) {
+        this.root = root;
         this.directory = directory;
         this.name = name;
         this.tools = tools;
@@ -53,7 +62,7 @@ public final class Teardown {
 
     private Parts parts() throws Refusal {
         try {
-            return Parts.find(ROOT, directory);
+            return Parts.find(root, directory);
         } catch (IOException e) {
             throw failed("cannot see what there is of " + name + ": " + e.getMessage(), e);
         }
@@ -83,11 +92,11 @@ public final class Teardown {
                 throw failed(covered(mount, cover.get()) + "; unmount that, then 'ramback detach " + name + "' again");
             }
             sync(mount);
-            Tools.Result result = tools.run("mount", "umount", mount.directory());
+            Tools.Result result = tools.run("mount", "umount", mount.where());
             if (isMounted(mount)) {
                 throw failed(inUse(mount, result) + "; then 'ramback detach " + name + "' again");
             }
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
     }
 
@@ -96,21 +105,33 @@ public final class Teardown {
      * Where it can't be, its unmounting fares no better, and says why.
      */
     private void sync(Mount mount) throws Refusal, InterruptedException {
-        tools.run("coreutils", "sync", "-f", mount.directory());
+        tools.run("coreutils", "sync", "-f", mount.where());
+    }
+
+    /**
+     * A filesystem that is frozen can't be written out, and would keep its block device, and whoever waits to write,
+     * for ever. One that is not frozen is not changed.
+     */
+    private void thaw(Mount mount) throws Refusal, InterruptedException {
+        if (tools.find("fsfreeze") != null
+                && tools.run("util-linux", "fsfreeze", "--unfreeze", mount.where())
+                        .isDone()) {
+            taken.add("thawed " + mount.where());
+        }
     }
 
     /** What lies over a mount, so that its directory leads to that instead. */
-    private static Optional<Mount> coverOf(Mount mount) throws Refusal {
+    private Optional<Mount> coverOf(Mount mount) throws Refusal {
         try {
-            return MountTable.read(ROOT).coverOf(mount);
+            return Parts.mountTable(root).coverOf(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
     }
 
     private static String covered(Mount mount, Mount cover) {
-        return cover.source() + " (" + cover.type() + ") is mounted on " + cover.directory() + ", over the "
-                + mount.type() + " of " + mount.source();
+        return cover.what() + " (" + cover.type() + ") is mounted on " + cover.where() + ", over the " + mount.type()
+                + " of " + mount.what();
     }
 
     /** As above, but who uses it loses it; returns what that was, a line each. */
@@ -123,47 +144,51 @@ public final class Teardown {
                 lost.add(covered(mount, cover.get()) + ", which can't be unmounted below it");
                 continue;
             }
+            thaw(mount);
             sync(mount);
-            tools.run("mount", "umount", mount.directory());
+            tools.run("mount", "umount", mount.where());
             if (!isMounted(mount)) {
-                taken.add("unmounted " + mount.directory());
+                taken.add("unmounted " + mount.where());
                 continue;
             }
-            Users users = Users.ofDirectory(ROOT, mount.directory());
-            Tools.Result result = tools.run("mount", "umount", "-l", mount.directory());
-            lost.add(mount.directory()
+            Users users = Users.ofDirectory(root, mount.where());
+            Tools.Result result = tools.run("mount", "umount", "-l", mount.where());
+            lost.add(mount.where()
                     + (users.isEmpty() ? " is in use" : " is in use by " + users.text())
                     + (result.isDone() ? "" : ", and can't be unmounted: " + result.reason()));
-            taken.add("cut off " + mount.directory());
+            taken.add("cut off " + mount.where());
         }
         return lost;
     }
 
-    private static boolean isMounted(Mount mount) throws Refusal {
+    private boolean isMounted(Mount mount) throws Refusal {
         try {
-            return MountTable.read(ROOT).mounts().contains(mount);
+            return Parts.mountTable(root).mounts().contains(mount);
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
     }
 
-    private static String inUse(Mount mount, Tools.Result result) throws Refusal {
-        Users users = Users.ofDirectory(ROOT, mount.directory());
+    private String inUse(Mount mount, Tools.Result result) throws Refusal {
+        Users users = Users.ofDirectory(root, mount.where());
         if (!users.isEmpty()) {
-            return mount.directory() + " is in use by " + users.text() + "; let them leave it";
+            return mount.where() + " is in use by " + users.text() + "; let them leave it";
         }
         List<String> below;
         try {
-            below = MountTable.read(ROOT).where(other -> other.directory().startsWith(mount.directory() + "/")).stream()
-                    .map(Mount::directory)
-                    .toList();
+            below =
+                    Parts.mountTable(root)
+                            .where(other -> other.directory().startsWith(mount.directory() + "/"))
+                            .stream()
+                            .map(Mount::where)
+                            .toList();
         } catch (IOException e) {
             throw failed("cannot read /proc/self/mountinfo: " + e.getMessage(), e);
         }
         return below.isEmpty()
-                ? "cannot unmount " + mount.directory() + ": " + result.reason() + "; find who uses it ('fuser -vm "
-                        + mount.directory() + "')"
-                : String.join(", ", below) + " is mounted below " + mount.directory() + "; unmount that first";
+                ? "cannot unmount " + mount.where() + ": " + result.reason() + "; find who uses it ('fuser -vm "
+                        + mount.where() + "')"
+                : String.join(", ", below) + " is mounted below " + mount.where() + "; unmount that first";
     }
 
     private void checkHolders(Parts parts) throws Refusal {
@@ -176,8 +201,8 @@ public final class Teardown {
     }
 
     /** What else than filesystems was made of the device, a line each. */
-    private static List<String> holders(Parts parts) {
-        BlockDevices blocks = new BlockDevices(ROOT);
+    private List<String> holders(Parts parts) {
+        BlockDevices blocks = new BlockDevices(root);
         List<String> found = new ArrayList<>();
         for (String disk : parts.disks()) {
             for (String member : blocks.family(disk)) {
@@ -239,7 +264,7 @@ public final class Teardown {
     }
 
     private Users usersOfFile() throws Refusal {
-        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(ROOT, fuseDirectory());
+        return parts().fuse().isEmpty() ? Users.NONE : Users.ofDirectory(root, fuseDirectory());
     }
 
     /**
@@ -307,10 +332,10 @@ public final class Teardown {
         }
     }
 
-    private static Users usersOf(String disk) {
-        List<Path> devices = new BlockDevices(ROOT)
+    private Users usersOf(String disk) {
+        List<Path> devices = new BlockDevices(root)
                 .family(disk).stream().map(member -> Path.of("/dev", member)).toList();
-        return Users.ofDevices(ROOT, devices);
+        return Users.ofDevices(root, devices);
     }
 
     /**
@@ -337,7 +362,7 @@ public final class Teardown {
 
     /** Who has something of the device mounted, also in a mount namespace of its own. */
     private Users usersElsewhere() throws Refusal {
-        return parts().usersOfMounts(ROOT);
+        return parts().usersOfMounts(root);
     }
 
     private static String seenBy(Users elsewhere) {
@@ -365,7 +390,7 @@ public final class Teardown {
 
     /** Removes the stable name, if it is ours or leads nowhere. */
     public void removeLink() throws Refusal {
-        Path link = Parts.link(name);
+        Path link = Parts.link(root, name);
         try {
             if (Files.isSymbolicLink(link) && isOursOrStale(link)) {
                 Files.deleteIfExists(link);
@@ -382,7 +407,7 @@ public final class Teardown {
 
     private boolean isOursOrStale(Path link) throws IOException, Refusal {
         String disk = Files.readSymbolicLink(link).getFileName().toString();
-        return parts().disks().contains(disk) || !new BlockDevices(ROOT).isRamback(disk);
+        return parts().disks().contains(disk) || !new BlockDevices(root).isRamback(disk);
     }
 
     // ----------------------------------------------------------------------------------------- without the daemon
@@ -397,7 +422,7 @@ public final class Teardown {
                     "mount",
                     "umount",
                     "-f",
-                    mount.directory()); // it fails as long as a loop device holds the file, and aborts all the same
+                    mount.where()); // it fails as long as a loop device holds the file, and aborts all the same
             taken.add("cut off the daemon's FUSE directory");
         }
     }
@@ -424,10 +449,10 @@ public final class Teardown {
         }
         taken.add("removed /dev/" + record.diskName());
         for (Mount mount : MountTable.unmountable(parts.filesystems())) {
-            if (!tools.run("mount", "umount", mount.directory()).isDone()) {
-                tools.run("mount", "umount", "-l", mount.directory());
+            if (!tools.run("mount", "umount", mount.where()).isDone()) {
+                tools.run("mount", "umount", "-l", mount.where());
             }
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
     }
 
@@ -440,7 +465,7 @@ public final class Teardown {
         Parts parts = parts();
         for (Mount mount : parts.fuse()) {
             unmountFuse(mount);
-            taken.add("unmounted " + mount.directory());
+            taken.add("unmounted " + mount.where());
         }
         try {
             List<AttachRecord> records = new ArrayList<>(ways.find(directory, socket));
@@ -458,12 +483,32 @@ public final class Teardown {
         }
     }
 
+    /**
+     * Forgets a recorded block device that is gone, or another's by now; that one is not touched.
+     *
+     * @return what has become of it; empty where none is recorded, or it is there
+     */
+    public Optional<String> forgetGone() throws Refusal {
+        try {
+            Optional<AttachRecord> gone = AttachRecord.read(directory).filter(record -> record.via() != Via.FUSE);
+            if (gone.isEmpty() || parts().record().isPresent()) {
+                return Optional.empty();
+            }
+            AttachRecord.remove(directory);
+            String disk = gone.get().diskName();
+            return Optional.of("/dev/" + disk
+                    + (new BlockDevices(root).isInUse(disk) ? " is another's by now" : " is there no more"));
+        } catch (IOException e) {
+            throw failed("cannot see or remove the record of " + name + ": " + e.getMessage(), e);
+        }
+    }
+
     private void unmountFuse(Mount mount) throws Refusal, InterruptedException {
         Tools.Result result = Posix.effectiveUserId() == 0
-                ? tools.run("mount", "umount", "-l", mount.directory())
-                : tools.run("fuse3", "fusermount3", "-u", "-z", mount.directory());
+                ? tools.run("mount", "umount", "-l", mount.where())
+                : tools.run("fuse3", "fusermount3", "-u", "-z", mount.where());
         if (!result.isDone() && isMounted(mount)) {
-            throw failed("cannot unmount " + mount.directory() + ": " + result.reason());
+            throw failed("cannot unmount " + mount.where() + ": " + result.reason());
         }
     }
 

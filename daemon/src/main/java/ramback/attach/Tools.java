@@ -2,8 +2,10 @@ package ramback.attach;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -37,6 +39,7 @@ public final class Tools {
 
     private final Map<String, String> environment;
     private final Duration limit;
+    private final Redirect input;
 
     /** @param environment of which PATH says where to look first */
     public Tools(Map<String, String> environment) {
@@ -45,8 +48,22 @@ public final class Tools {
 
     /** @param limit for how long a program is waited for; then it is killed, and has failed */
     public Tools(Map<String, String> environment, Duration limit) {
+        this(environment, limit, Redirect.from(new File("/dev/null")));
+    }
+
+    private Tools(Map<String, String> environment, Duration limit, Redirect input) {
         this.environment = environment;
         this.limit = limit;
+        this.input = input;
+    }
+
+    /**
+     * The same, whose programs hold a lock as long as they run, even when this process is killed. For a process that
+     * reads nothing from its standard input, which is that lock from now on.
+     */
+    public Tools holding(AttachLock lock) throws Refusal {
+        lock.passOn();
+        return new Tools(environment, limit, Redirect.INHERIT);
     }
 
     /**
@@ -112,8 +129,7 @@ public final class Tools {
         }
         List<String> command = new ArrayList<>(List.of(file.toString()));
         command.addAll(List.of(arguments));
-        ProcessBuilder builder =
-                new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(input);
         builder.environment().put("LC_ALL", "C");
         builder.environment().put("PATH", String.join(":", searched()));
         try {

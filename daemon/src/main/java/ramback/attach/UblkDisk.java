@@ -10,6 +10,8 @@ import ramback.ublk.UblkDevice;
 /** A device as a block device of the ublk driver. */
 record UblkDisk(UblkDevice served, DeviceLife life) implements LocalDisk {
 
+    private static final BlockDevices BLOCKS = new BlockDevices(Path.of("/"));
+
     /** More would be more sessions of the device than more speed. */
     private static final int QUEUE_COUNT_MAX = 4;
 
@@ -46,7 +48,7 @@ record UblkDisk(UblkDevice served, DeviceLife life) implements LocalDisk {
 
     @Override
     public Optional<AttachRecord> record() {
-        return Optional.of(new AttachRecord(Via.UBLK, served.id(), life));
+        return Optional.of(AttachRecord.ofDisk(BLOCKS, Via.UBLK, served.id(), life));
     }
 
     @Override

@@ -8,6 +8,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 
 /**
  * Who has something open, as far as {@code /proc} shows it to this process: what fuser(1) would say. A picture of
@@ -42,9 +44,7 @@ record Users(List<String> names) {
 
     private static boolean sees(Path process, Predicate<Mount> isMeant) {
         try {
-            return !MountTable.readFile(process.resolve("mountinfo"))
-                    .where(isMeant)
-                    .isEmpty();
+            return !MountTable.read(process.resolve("mountinfo")).where(isMeant).isEmpty();
         } catch (IOException e) {
             return false; // it ended, or is none of ours to look at
         }

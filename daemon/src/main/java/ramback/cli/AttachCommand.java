@@ -13,6 +13,7 @@ import picocli.CommandLine.Parameters;
 import ramback.attach.AttachLock;
 import ramback.attach.AttachedDisk;
 import ramback.attach.Contents;
+import ramback.attach.HeldDisk;
 import ramback.attach.Loop;
 import ramback.attach.Parts;
 import ramback.attach.StableName;
@@ -73,8 +74,8 @@ final class AttachCommand extends DeviceCommand {
         StatusReport status = client.status();
         checkRights(status);
         Path directory = runDirectory().of(client.name());
-        try (AttachLock _ = AttachLock.take(directory)) {
-            attach(client, directory, ways, tools);
+        try (AttachLock lock = AttachLock.take(directory)) {
+            attach(client, directory, ways, tools.holding(lock));
         }
         return ExitCode.OK;
     }
@@ -140,11 +141,10 @@ final class AttachCommand extends DeviceCommand {
             if (isRoot() && named.equals(device)) {
                 shell.warn(Parts.link(status.name()) + " is another device's or can't be made: use " + device);
             }
-            if (mkfs != null) {
-                format(status.name(), device, tools);
-            }
             if (mount != null) {
-                mount(device, before, status, tools);
+                try (HeldDisk held = HeldDisk.hold(directory, device)) {
+                    mount(held, status, tools);
+                }
             }
             shell.note(status.name() + " is attached by " + made.via().word()
                     + (named.equals(device) ? "" : " as " + device)
@@ -235,24 +235,29 @@ final class AttachCommand extends DeviceCommand {
         return loop;
     }
 
-    private void format(String device, Path path, Tools tools) throws Refusal, InterruptedException {
-        Contents contents = Contents.of(path, tools);
+    private void format(String device, HeldDisk disk, Tools tools) throws Refusal, InterruptedException {
+        Contents contents = Contents.of(disk.path(), tools);
         if (!contents.isNone()) {
             throw new Refusal(
                     Refusal.Kind.PROTECTED,
                     device + " holds " + contents.text() + " already, which --mkfs would destroy; leave --mkfs out to"
                             + " mount it, or attach without --mount and wipe it with 'wipefs -a' first");
         }
-        Tools.Result result = tools.run("the tools of " + mkfs, "mkfs." + mkfs, path.toString());
+        disk.check();
+        Tools.Result result =
+                tools.run("the tools of " + mkfs, "mkfs." + mkfs, disk.path().toString());
         if (!result.isDone()) {
             throw new Refusal(Refusal.Kind.FAILED, "mkfs." + mkfs + " failed: " + result.reason());
         }
     }
 
-    private void mount(Path device, @Nullable AttachedDisk before, StatusReport status, Tools tools)
-            throws Refusal, InterruptedException {
+    private void mount(HeldDisk disk, StatusReport status, Tools tools) throws Refusal, InterruptedException {
+        if (mkfs != null) {
+            format(status.name(), disk, tools);
+        }
+        Path device = disk.path();
         Path target = real(mount);
-        if (before != null && before.mounts().contains(target.toString())) {
+        if (disk.mountPoints().contains(target.toString())) {
             return; // as asked
         }
         Contents contents = Contents.of(device, tools);
@@ -266,6 +271,7 @@ final class AttachCommand extends DeviceCommand {
             throw new Refusal(
                     Refusal.Kind.FAILED, status.name() + " holds no filesystem; add --mkfs TYPE, such as --mkfs ext4");
         }
+        disk.check();
         Tools.Result result = tools.run(
                 "mount", "mount", "-o", status.readOnly() ? "ro" : "rw", device.toString(), target.toString());
         if (!result.isDone()) {

@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
@@ -35,6 +37,11 @@ final class DetachCommand extends DeviceCommand {
 
     private static final String RUNNING = "RS";
 
+    /** Somebody has stopped it on purpose. */
+    private static final char STOPPED = 'T';
+
+    private static final Duration STOPPED_TIMEOUT = Duration.ofSeconds(2);
+
     /** Killed, and yet not gone: some thread of it waits in the kernel, perhaps for the block device it served. */
     private static final char ZOMBIE = 'Z';
 
@@ -56,13 +63,13 @@ final class DetachCommand extends DeviceCommand {
                     "no device named " + client.name() + " (looked in " + runDirectory.path()
                             + "); 'ramback ls' shows what runs");
         }
-        try (AttachLock _ = AttachLock.take(directory)) {
-            detach(client, directory);
+        try (AttachLock lock = AttachLock.take(directory)) {
+            detach(client, directory, new Tools(shell.environment()).holding(lock));
         }
         return ExitCode.OK;
     }
 
-    private void detach(ControlClient client, Path directory) throws Refusal, InterruptedException {
+    private void detach(ControlClient client, Path directory, Tools tools) throws Refusal, InterruptedException {
         ControlClient.State daemon = stateOf(client);
         if (daemon == ControlClient.State.PASSING) {
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is starting or stopping; try again in a moment");
@@ -70,10 +77,21 @@ final class DetachCommand extends DeviceCommand {
         boolean isServed = daemon == ControlClient.State.ANSWERS;
         boolean isAttached = isServed && client.status().attached() != null;
         Parts parts = find(directory);
+        Teardown teardown = new Teardown(directory, client.name(), tools);
+        Optional<String> gone = teardown.forgetGone();
+        gone.ifPresent(
+                what -> shell.note("only the record of " + client.name() + " as a block device is removed: " + what));
         if (parts.isNone() && !isAttached && (isServed || isNothingUnrecorded(client, directory))) {
+            if (isServed) {
+                // Waits for what an attach, whose command was killed, still has it make; and takes that away.
+                client.detach();
+            }
+            if (gone.isPresent()) {
+                shell.say(client.name() + " is detached");
+                return;
+            }
             throw new Refusal(Refusal.Kind.FAILED, client.name() + " is not attached, and nothing is left of it");
         }
-        Teardown teardown = new Teardown(directory, client.name(), new Tools(shell.environment()));
         if (daemon == ControlClient.State.SILENT) {
             cutOff(client, parts, teardown);
         }
@@ -97,6 +115,9 @@ final class DetachCommand extends DeviceCommand {
      * one that cannot run there is no use in that.
      */
     private ControlClient.State stateOf(ControlClient client) throws Refusal {
+        if (processState(client) == STOPPED) {
+            return new ControlClient(runDirectory(), client.name(), STOPPED_TIMEOUT).state();
+        }
         ControlClient.State state = client.state();
         for (int more = 0; more < MORE_QUESTIONS && state == ControlClient.State.SILENT && canRun(client); more++) {
             state = client.state();
@@ -140,7 +161,7 @@ final class DetachCommand extends DeviceCommand {
 
     /** Nothing can be unmounted as long as a daemon that says nothing is waited for. */
     private void cutOff(ControlClient client, Parts parts, Teardown teardown) throws Refusal, InterruptedException {
-        if (!parts.via().equals(java.util.Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
+        if (!parts.via().equals(Optional.of(Via.FUSE)) && processState(client) != ZOMBIE) {
             throw new Refusal(
                     Refusal.Kind.FAILED,
                     "the daemon of " + client.name()

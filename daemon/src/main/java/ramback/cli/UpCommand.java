@@ -3,6 +3,7 @@ package ramback.cli;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -217,6 +218,12 @@ final class UpCommand extends DeviceCommand {
     @Option(names = "--read-only", description = "Refuse every change; open IMAGE for reading only.")
     private boolean isReadOnly;
 
+    /** In the environment of a program that is there only to end what another one was told to end. */
+    private static final String ENDING = "RAMBACK_UP_ENDING";
+
+    /** env(1), which sets it. */
+    private static final Path ENVIRONMENT_PROGRAM = Path.of("/usr/bin/env");
+
     private final CompletableFuture<Ending> ending = new CompletableFuture<>();
     private final AtomicInteger signalCount = new AtomicInteger();
     private final List<String> arguments;
@@ -258,6 +265,9 @@ final class UpCommand extends DeviceCommand {
         shell.say(status.name() + " ready, " + Quantities.ofSize(status.sizeBytes()) + ", " + status.mode() + ", "
                 + started.uri());
         service.serves(started);
+        if (shell.environment().containsKey(ENDING)) {
+            ending.complete(new Ending.Stop(false));
+        }
         Ending asked = ending.join();
         service.ends(started, asked);
         end(started, asked, service);
@@ -529,6 +539,9 @@ final class UpCommand extends DeviceCommand {
                 } else {
                     stop(running, true, false);
                     if (signalCount.get() > 0) {
+                        if (running.isLeftAttached()) {
+                            becomeEnding(launcher, running);
+                        }
                         return; // who asks for the end meanwhile has it: all is in the image
                     }
                 }
@@ -537,6 +550,16 @@ final class UpCommand extends DeviceCommand {
                         .become(Path.of(launcher), Successor.argumentsOf(arguments), running.keptDescriptors());
             }
         }
+    }
+
+    /**
+     * What was left for a successor only a successor can take apart: nobody else serves what filesystems still have to
+     * write. It is told by its environment, since one of another version might not know an argument.
+     */
+    private void becomeEnding(String launcher, Daemon running) throws Refusal {
+        List<String> command = new ArrayList<>(List.of(ENDING + "=1", launcher));
+        command.addAll(Successor.argumentsOf(arguments));
+        shell.successors().become(ENVIRONMENT_PROGRAM, command, running.keptDescriptors());
     }
 
     private void stop(Daemon running, boolean isSucceeded, boolean keepsMemory) throws Refusal {

@@ -428,6 +428,11 @@ public final class Daemon {
         return serving().attachments().keptDescriptors();
     }
 
+    /** Whether an attached block device was left for another daemon, which has to be there for whoever uses it. */
+    public boolean isLeftAttached() {
+        return serving().attachments().isLeftForAnother();
+    }
+
     private static String secondsSince(long beginNanos) {
         return String.format(Locale.ROOT, "%.3f", (System.nanoTime() - beginNanos) / 1e9);
     }
@@ -597,8 +602,9 @@ public final class Daemon {
 
         @Override
         public void detach() throws Refusal {
-            running().attachments().detach();
-            watch.done("detach", "it is not attached to this machine any more");
+            if (running().attachments().detach()) {
+                watch.done("detach", "it is not attached to this machine any more");
+            }
         }
 
         @Override

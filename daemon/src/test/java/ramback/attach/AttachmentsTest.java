@@ -258,6 +258,8 @@ class AttachmentsTest {
         assertThat(ways.done).containsExactly("leave ublk");
         assertThat(record()).isEqualTo(text("ublk 7", 5));
         assertThat(attachments.keptDescriptors()).isEmpty();
+        assertThat(attachments.isLeftForAnother()).isTrue();
+        assertThat(attachments(5).isLeftForAnother()).isFalse();
     }
 
     @Test
@@ -275,6 +277,17 @@ class AttachmentsTest {
         attachments(0).recover();
         assertThat(ways.done).isEmpty();
         assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void aRecordOfWhatIsAnothersByNowIsForgottenAndThatIsNotTouched() throws Exception {
+        machine.disk("ublkb7", "259:0").attribute("ublkb7", "diskseq", "8");
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(0), "7@").write(directory);
+        Attachments attachments = attachments(0);
+        attachments.recover();
+        assertThat(ways.done).isEmpty();
+        assertThat(record()).isEmpty();
+        assertThat(attachments.report()).isNull();
     }
 
     @Test

@@ -67,4 +67,10 @@ final class FakeMachine {
         Files.writeString(root.resolve("sys/block").resolve(disk).resolve(attribute), value + "\n");
         return this;
     }
+
+    FakeMachine boot(String id) throws IOException {
+        Path directory = Files.createDirectories(root.resolve("proc/sys/kernel/random"));
+        Files.writeString(directory.resolve("boot_id"), id + "\n");
+        return this;
+    }
 }

@@ -43,9 +43,9 @@ class PartsTest {
     }
 
     @Test
-    void aMountTableThatMakesNoSenseIsAnError() throws IOException {
-        Files.writeString(machine.root.resolve("proc/self/mountinfo"), "nonsense\n");
-        assertThatIOException().isThrownBy(this::parts).withMessageContaining("makes no sense: nonsense");
+    void aMachineWithoutAMountTableIsAnError() throws IOException {
+        Files.delete(machine.root.resolve("proc/self/mountinfo"));
+        assertThatIOException().isThrownBy(this::parts);
     }
 
     @Test
@@ -98,22 +98,40 @@ class PartsTest {
         assertThat(StableName.give(machine.root, "disk", Path.of("/dev/loop4"))).isEqualTo(link);
     }
 
+    private AttachRecord recorded(Via via, int number) throws IOException {
+        AttachRecord record = AttachRecord.ofDisk(new BlockDevices(machine.root), via, number, FakeMachine.life(0));
+        record.write(directory);
+        return record;
+    }
+
     @Test
     void aRecordOfAnNbdThatIsAnothersByNowIsNone() throws IOException {
-        new AttachRecord(Via.NBD, 0, FakeMachine.life(0)).write(directory);
-        String name = directory.getFileName().toString();
+        String backend = "nbd+unix:///disk@0?socket=/run/ramback/disk/nbd.sock";
         machine.disk("nbd0", "43:0").attribute("nbd0", "pid", "4711").mount("43:0", "/srv", "ext4", "/dev/nbd0");
-        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=" + directory + "/nbd.sock");
-        assertThat(parts().disks()).containsExactly("nbd0");
-        machine.attribute("nbd0", "backend", "nbd+unix:///" + name + "@0?socket=/elsewhere.sock");
-        assertThat(parts().disks()).containsExactly("nbd0");
+        machine.attribute("nbd0", "backend", backend);
+        AttachRecord record = recorded(Via.NBD, 0);
+        assertThat(parts().record()).contains(record);
         for (String others : List.of(
-                "nbd+unix:///" + name + "@0?socket=/other/" + name + "/nbd.sock",
-                "nbd+unix:///other@0?socket=/elsewhere.sock",
+                "nbd+unix:///disk@0?socket=/other/disk/nbd.sock",
+                "nbd+unix:///disk@0?socket=/elsewhere.sock",
+                "nbd+unix:///other@0?socket=/run/ramback/disk/nbd.sock",
                 "somebody")) {
             machine.attribute("nbd0", "backend", others);
             assertThat(parts()).isEqualTo(Parts.NONE);
+            assertThat(Parts.isThere(new BlockDevices(machine.root), record)).isFalse();
         }
+    }
+
+    @Test
+    void aRecordOfAUblkThatIsAnothersByNowIsNone() throws IOException {
+        machine.disk("ublkb2", "259:4").attribute("ublkb2", "diskseq", "9").boot("a");
+        machine.mount("259:4", "/srv", "xfs", "/dev/ublkb2");
+        AttachRecord record = recorded(Via.UBLK, 2);
+        assertThat(parts().record()).contains(record);
+        machine.attribute("ublkb2", "diskseq", "10");
+        assertThat(parts()).isEqualTo(Parts.NONE);
+        machine.attribute("ublkb2", "diskseq", "9").boot("b");
+        assertThat(parts()).isEqualTo(Parts.NONE);
     }
 
     @Test
@@ -129,9 +147,12 @@ class PartsTest {
 
     @Test
     void aLoopDeviceWhoseFileCanNotBeNamedAnyMoreIsFoundByItsLife() throws IOException {
-        Files.writeString(directory.resolve("loop"), "loop3 9\n");
-        machine.loop("loop3", "7:3", "/disk", 9);
+        Files.writeString(directory.resolve("loop"), "loop3 9@a\n");
+        machine.loop("loop3", "7:3", "/disk", 9).boot("a");
         assertThat(parts().disks()).containsExactly("loop3");
+        machine.boot("b");
+        assertThat(parts().disks()).isEmpty();
+        machine.boot("a");
         machine.attribute("loop3", "diskseq", "10");
         assertThat(parts().disks()).isEmpty();
     }

@@ -15,6 +15,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Descriptors;
 import ramback.posix.Errno;
+import ramback.posix.Mount;
+import ramback.posix.MountTable;
 import ramback.posix.Mounts;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
@@ -83,14 +85,14 @@ final class MountPoint {
     /** The mount point that another server left on a directory. */
     static MountPoint find(Path given) throws IOException {
         Path directory = real(given);
-        MountTable.Mount mount = MountTable.read().top(directory);
+        Mount mount = MountTable.read().top(directory);
         if (mount == null || !isOurs(mount)) {
             throw new FuseUnavailableException(directory + " is not mounted any more; attach it again");
         }
         return new MountPoint(directory, mount.device());
     }
 
-    private static boolean isOurs(MountTable.@Nullable Mount mount) {
+    private static boolean isOurs(@Nullable Mount mount) {
         return mount != null && mount.type().equals(TYPE);
     }
 
@@ -230,7 +232,7 @@ final class MountPoint {
      */
     void unmount() {
         try {
-            MountTable.Mount top = MountTable.read().top(directory);
+            Mount top = MountTable.read().top(directory);
             if (top != null && top.device().equals(device)) {
                 unmount(directory);
             }
