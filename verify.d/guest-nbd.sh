@@ -1,44 +1,15 @@
 #!/usr/bin/env bash
 # Runs in the guest of 84-kernel-nbd.sh: block devices that the kernel's NBD driver makes of a server on this very guest, whose memory is
-# in a file on tmpfs and so outlives it. The last line says 'guest: done' when all of it was so.
+# in a file on tmpfs and so outlives it.
 
-set -Eeuo pipefail
+# shellcheck source=guest-lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/guest-lib.sh"
 
-HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=${HERE%/*}
-word() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
-JAVA_HOME=$(word jdk)
-FORM=$(word form) # smoke|long
-readonly JAVA_HOME FORM
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
 readonly CLASSES=$ROOT/nbd/target/test-classes:$ROOT/nbd/target/classes:$ROOT/core/target/classes
 readonly JAVA=("$JAVA_HOME/bin/java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -Xshare:auto
     --enable-native-access=ALL-UNNAMED -cp "$CLASSES" ramback.nbd.AttachRam)
 readonly MNT=/run/mnt FIO=(fio --ioengine=libaio --direct=1 --output-format=terse)
 declare -A SERVER=()
-
-say() { printf 'guest: %s (%s s)\n' "$*" "$SECONDS"; }
-
-failed() { # LINE
-    say "failed in line $1"
-    tail -n 20 /run/*.log || true
-    dmesg | grep -a nbd | tail -n 20 || true
-    sleep 2 # the console is slow, and what it has not shown yet is lost
-    echo b >/proc/sysrq-trigger # a filesystem whose server is gone would keep the guest from ending
-}
-trap 'failed $LINENO' ERR
-
-await() { # SECONDS COMMAND...
-    local until=$((SECONDS + $1))
-    shift
-    while ! "$@"; do
-        if ((SECONDS >= until)); then
-            say "not in time: $*"
-            return 1
-        fi
-        sleep 0.1
-    done
-}
 
 attached() { # NAME
     grep -q '^attached\|^serving' "/run/$1.log"
@@ -84,17 +55,6 @@ queue() { # nbdN ATTRIBUTE
     cat "/sys/block/$1/$2"
 }
 
-is() { # WHAT VALUE WANTED
-    [[ $2 == "$3" ]] || {
-        say "$1 is $2, not $3"
-        return 1
-    }
-}
-
-iops() { # nbdN -> 4 KiB random reads a second at QD16
-    "${FIO[@]}" --name=read --filename="/dev/$1" --rw=randread --bs=4k --iodepth=16 --time_based --runtime=5 | cut -d';' -f8
-}
-
 load() { # writes and verifies in the filesystem until there is /run/enough
     local round=0
     rm -f /run/enough
@@ -114,12 +74,6 @@ goes_on() { # nbdN SECTORS
     (($(written "$1") > $2))
 }
 
-no_io_error() {
-    dmesg >/run/dmesg.txt
-    [[ -s /run/dmesg.txt ]]
-    if grep -aE 'I/O error|EXT4-fs (error|warning)|Buffer I/O|blocked for more' /run/dmesg.txt; then return 1; fi
-}
-
 outlives() { # NAME BYTES TIMES: kills of the server under load, with the filesystem mounted throughout
     local name=$1 bytes=$2 at loader node started
     node=$(device "$name")
@@ -135,7 +89,7 @@ outlives() { # NAME BYTES TIMES: kills of the server under load, with the filesy
     done
     touch /run/enough
     wait "$loader"
-    no_io_error
+    no_complaint
     say "$(cat /run/rounds) rounds of fio verified, no I/O error"
 }
 
@@ -155,18 +109,6 @@ nothing_left() {
     done
     is 'the list of what is attached' "$("${JAVA[@]}" list)" ''
     is 'the time-out of requests' "$(sort -u /sys/block/nbd*/queue/io_timeout)" 30000
-}
-
-smoke() {
-    serve one $((96 << 20)) rw connect 1 512
-    is 'the first device' "$(device one)" nbd0
-    filesystem nbd0
-    outlives one $((96 << 20)) 1
-    umount $MNT
-    is free "$(freed one)" 'free true'
-    e2fsck -fn /run/one.ram >/run/fsck.txt 2>&1
-    end one
-    nothing_left
 }
 
 shape() { # of a device with several connections, of which one a processor are made
@@ -255,7 +197,7 @@ odd() { # sizes, and read-only
 }
 
 figures() { # of the RAM device, under emulation: only what they are to each other counts
-    say "4 KiB random read, QD16: $(nproc) connections $(iops nbd0) IOPS, 1 connection $(iops nbd1) IOPS"
+    say "4 KiB random read, QD16: $(nproc) connections $(iops /dev/nbd0 randread 5) IOPS, 1 connection $(iops /dev/nbd1 randread 5) IOPS"
 }
 
 dead() { # server, and a filesystem on it
@@ -287,16 +229,12 @@ several() { # connections, a kill: what was under way waits for its time-out
 
 say "Linux $(uname -r)"
 ln -sf /proc/self/fd/0 /dev/stdin
-if [[ $FORM == smoke ]]; then
-    smoke
-else
-    shape
-    one
-    refusals
-    odd
-    figures
-    several
-    dead
-    nothing_left
-fi
+shape
+one
+refusals
+odd
+figures
+several
+dead
+nothing_left
 say 'done'

@@ -1,41 +1,15 @@
 #!/usr/bin/env bash
 # Runs in the guest of 83-ublk.sh: block devices of the driver ublk_drv that the server alone serves from memory (ServeUblk of
-# nbd's tests). The last line says 'guest: done' when everything came out as it should.
+# nbd's tests).
 
-set -Eeuo pipefail
+# shellcheck source=guest-lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/guest-lib.sh"
 
-HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=${HERE%/*}
-word() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
-JAVA_HOME=$(word jdk)
-FORM=$(word form)
-export JAVA_HOME PATH=/usr/sbin:/usr/bin:/sbin:/bin
 readonly MIB=384
-cd /run
-
-say() { printf 'guest: %s (%s s)\n' "$*" "$SECONDS"; }
-
-failed() { # LINE
-    say "failed in line $1"
-    tail -n 20 /run/*.log /run/*.fio || true
-    dmesg | tail -n 20 || true
-    sleep 2 # the console is slow, and what it has not shown yet is lost
-    echo b >/proc/sysrq-trigger # a filesystem that nobody serves would keep the guest from ending
-}
-trap 'failed $LINENO' ERR
 
 java() {
     exec "$JAVA_HOME/bin/java" -XX:+UseSerialGC -Xmx128m -XX:-UsePerfData -ea --enable-native-access=ALL-UNNAMED \
         -cp "$ROOT/nbd/target/test-classes:$ROOT/nbd/target/classes:$ROOT/core/target/classes:$(cat "$ROOT/nbd/target/test-classpath.txt")" "$@"
-}
-
-until_so() { # SECONDS COMMAND...: until it is so
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        ((SECONDS < end)) || { say "never so: $*" && return 1; }
-        sleep 0.05
-    done
 }
 
 serve() { # NAME ARGUMENT...: sets PID; what it says is in NAME.log
@@ -51,15 +25,13 @@ is_ready() { # NAME
 }
 
 ready() { # NAME: waits until it serves; sets ID and DEV
-    until_so 120 is_ready "$1"
+    await 120 is_ready "$1"
     read -r _ ID DEV < <(grep '^ready ' "$1.log")
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
-
 end() { # PID [SIGNAL]
     kill "-${2:-TERM}" "$1"
-    until_so 60 gone "$1"
+    await 60 gone "$1"
     wait "$1" || true
 }
 
@@ -67,29 +39,19 @@ queue() { # FILE: what the block layer knows
     cat "/sys/block/${DEV#/dev/}/queue/$1"
 }
 
-is() { # WANTED GOT WHAT
-    [[ $1 == "$2" ]] || { say "failed: $3 is '$2', not '$1'" && return 1; }
-}
-
-quiet() { # nothing has failed as far as the kernel knows
-    dmesg >dmesg.txt
-    [[ -s dmesg.txt ]]
-    if grep -E 'I/O error|EXT4-fs (error|warning)|XFS.*(orrupt|rror)|blocked for more|WARNING:|BUG:' dmesg.txt; then return 1; fi
-}
-
 attributes() {
-    is $((MIB << 20)) "$(lsblk -bdrno SIZE "$DEV")" 'the size'
-    is 512 "$(queue logical_block_size)" 'the logical block size'
-    is 4096 "$(queue physical_block_size)" 'the physical block size'
-    is 4096 "$(queue minimum_io_size)" 'the least I/O size'
-    is 4096 "$(queue optimal_io_size)" 'the optimal I/O size'
-    is 4096 "$(queue discard_granularity)" 'the discard granularity'
-    is $((1 << 30)) "$(queue discard_max_bytes)" 'the longest discard'
-    is $((1 << 30)) "$(queue write_zeroes_max_bytes)" 'the longest write of zeroes'
-    is 1024 "$(queue max_hw_sectors_kb)" 'the longest request'
-    is 0 "$(queue rotational)" 'whether it turns'
-    is 'write back' "$(queue write_cache)" 'the write cache'
-    is 1 "$(queue fua)" 'whether it has FUA'
+    is 'the size' "$(lsblk -bdrno SIZE "$DEV")" $((MIB << 20))
+    is 'the logical block size' "$(queue logical_block_size)" 512
+    is 'the physical block size' "$(queue physical_block_size)" 4096
+    is 'the least I/O size' "$(queue minimum_io_size)" 4096
+    is 'the optimal I/O size' "$(queue optimal_io_size)" 4096
+    is 'the discard granularity' "$(queue discard_granularity)" 4096
+    is 'the longest discard' "$(queue discard_max_bytes)" $((1 << 30))
+    is 'the longest write of zeroes' "$(queue write_zeroes_max_bytes)" $((1 << 30))
+    is 'the longest request' "$(queue max_hw_sectors_kb)" 1024
+    is 'whether it turns' "$(queue rotational)" 0
+    is 'the write cache' "$(queue write_cache)" 'write back'
+    is 'whether it has FUA' "$(queue fua)" 1
 }
 
 work() { # DIRECTORY: writes and checks, again and again, until there is enough
@@ -116,16 +78,16 @@ lives_through_kills() { # NAME TIMES: of its server, under load, with a filesyst
     work mnt &
     local worker=$!
     for ((kill = 1; kill <= $2; kill++)); do
-        until_so 120 rounds_are $((kill - 1))
-        until_so 60 busy
+        await 120 rounds_are $((kill - 1))
+        await 60 busy
         end "$PID" KILL
         serve "$1" "recover=$ID" deferring
         ready "$1"
         say "server $((kill + 1)) serves $DEV"
     done
-    until_so 120 rounds_are "$2"
+    await 120 rounds_are "$2"
     touch enough
-    until_so 120 gone $worker
+    await 120 gone $worker
     wait $worker
     rm enough
     say "fio has checked what it wrote $(cat rounds) times"
@@ -141,12 +103,12 @@ filesystem() { # NAME KILLS
     sync
     say "mounted, $(wc -l <files.sha256) files on it"
     lives_through_kills "$1" "$2"
-    echo 3 >/proc/sys/vm/drop_caches
+    forgotten
     (cd mnt/files && sha256sum --quiet -c ../../files.sha256)
     fstrim mnt
     umount mnt
     e2fsck -fn "$DEV" >fsck.log 2>&1
-    quiet
+    no_complaint
     say 'files are right, fsck finds nothing, the kernel has not complained'
 }
 
@@ -161,17 +123,9 @@ discards() { # MEMORY: the server's
     cmp -i $((12 << 20)) wanted got
     cmp -n $((16 << 20)) got "$1" # also what was discarded, which may be anything, but the same on both sides
     rm wanted got
-    quiet
+    no_complaint
     say 'discard and write zeroes'
 }
-
-iops() { # DEVICE: 4 KiB random reads a second, sixteen at a time
-    fio --name=iops --filename="$1" --rw=randread --bs=4k --ioengine=libaio --iodepth=16 --direct=1 --time_based --runtime="$2" \
-        --output-format=json --eta=never >iops.json
-    /usr/bin/python3 -I -c 'import json; print(round(json.load(open("iops.json"))["jobs"][0]["read"]["iops"]))'
-}
-
-is_serving() { grep -q ready serve.log; }
 
 allocated() { # NAME: bytes that its queues' threads have allocated, by what it has said last
     awk '$1 == "allocated" { bytes = $2 } END { print bytes }' "$1.log"
@@ -181,28 +135,16 @@ requests() { # that the block device has been asked, reads alone
     awk '{ print $1 }' "/sys/block/${DEV#/dev/}/stat"
 }
 
-figures() { # of both on the same memory, one after the other, after a while to be compiled
-    local ublk nbd server bytes count
-    (java -Dram=/dev/shm ramback.nbd.ServeRam /run/nbd.sock $MIB) >serve.log 2>&1 &
-    server=$!
-    # The compiler gets some chances to be through.
+frugal() { # requests are served without allocating, once the compiler is through
+    local bytes count
     for _ in {1..10}; do
         bytes=$(allocated disk) count=$(requests)
-        iops "$DEV" 4 >/dev/null
+        iops "$DEV" randread 4 >/dev/null
         bytes=$(($(allocated disk) - bytes)) count=$(($(requests) - count))
         if ((bytes < count)); then break; fi
     done
     say "$count requests, for which the server has allocated $bytes bytes"
     ((bytes < count))
-    ublk=$(iops "$DEV" 6)
-    until_so 120 is_serving
-    nbd-client -unix /run/nbd.sock /dev/nbd0 -N ram -b 4096 >/dev/null 2>&1
-    for _ in {1..3}; do iops /dev/nbd0 4 >/dev/null; done
-    nbd=$(iops /dev/nbd0 6)
-    nbd-client -d /dev/nbd0 >/dev/null
-    kill -KILL $server
-    wait $server 2>/dev/null || true
-    say "4 KiB random reads, 16 at a time: ublk $ublk/s, nbd.ko $nbd/s, $(awk "BEGIN { printf \"%.2f\", $ublk / $nbd }") times"
 }
 
 removed() { # once its server ends as it should
@@ -216,7 +158,7 @@ several() { # devices at once: one read-only, one with partitions
     local first=$PID first_dev=$DEV
     serve read read-only queues=2
     ready read
-    is 1 "$(lsblk -bdrno RO "$DEV")" 'whether it is read-only'
+    is 'whether it is read-only' "$(lsblk -bdrno RO "$DEV")" 1
     if dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct status=none 2>refused.log; then return 1; fi
     cmp -n 1048576 "$DEV" /dev/zero
     [[ $DEV != "$first_dev" && -b $first_dev ]]
@@ -237,18 +179,18 @@ partitions() { # NAME
     grep -q '^left' "$1.log"
     (dd if=/dev/zero of=mnt/late bs=1M count=4 conv=fsync status=none && touch late) &
     local late=$!
-    until_so 60 busy_or_waiting
+    await 60 busy_or_waiting
     [[ ! -e late ]]
     serve "$1" "recover=$ID" copying
     ready "$1"
-    until_so 60 test -e late
+    await 60 test -e late
     wait $late
     umount mnt
     mount "${DEV}p2" mnt
     (cd mnt && sha256sum --quiet -c ../tree.sha256)
     umount mnt
     xfs_repair -n "${DEV}p2" >repair.log 2>&1
-    quiet
+    no_complaint
     say "partitions, xfs, $(wc -l <tree.sha256) files; left and recovered, reads copied"
 }
 
@@ -281,16 +223,16 @@ held() { # its server is killed while every tag is in flight, which the driver n
     touch hold
     fio --name=held --filename="$DEV" --rw=randread --bs=4k --ioengine=libaio --iodepth=256 --direct=1 --number_ios=2000 --eta=never --output=held.fio &
     local reader=$!
-    until_so 60 all_are_in_flight
+    await 60 all_are_in_flight
     end "$PID" KILL
     rm hold
     before=$SECONDS
     serve held "recover=$ID"
     ready held
     say "with all in flight, recovered in $((SECONDS - before)) s"
-    until_so 120 gone $reader
+    await 120 gone $reader
     wait $reader
-    quiet
+    no_complaint
 }
 
 open_elsewhere() { # a device that somebody has open is removed all the same
@@ -300,27 +242,25 @@ open_elsewhere() { # a device that somebody has open is removed all the same
 }
 
 say "Linux $(uname -r)"
-is available "$( (java ramback.ublk.ServeUblk unavailable))" 'whether it is available'
+is 'whether it is available' "$( (java ramback.ublk.ServeUblk unavailable))" available
 serve disk queues=2 deferring
 ready disk
 say "$DEV"
 attributes
 discards /dev/shm/disk
-filesystem disk "$([[ $FORM == long ]] && echo 3 || echo 1)"
+filesystem disk 3
 end "$PID" KILL
 serve disk "recover=$ID" counting
 ready disk
-if [[ $FORM == long ]]; then
-    figures
-    several
-    serve part leaving
-    ready part
-    partitions part
-    refusals
-    held
-    open_elsewhere held
-    PID=$(pgrep -f 'ServeUblk /dev/shm/disk') ID=$(awk '/^ready/ { print $2 }' disk.log) DEV=/dev/ublkb$ID
-fi
+frugal
+several
+serve part leaving
+ready part
+partitions part
+refusals
+held
+open_elsewhere held
+PID=$(pgrep -f 'ServeUblk /dev/shm/disk') ID=$(awk '/^ready/ { print $2 }' disk.log) DEV=/dev/ublkb$ID
 removed disk
-quiet
-say done
+no_complaint
+say 'done'

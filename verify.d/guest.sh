@@ -1,4 +1,4 @@
-# The guest of sections 80 to 84, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
+# The guest of sections 80 to 84 and 86, sourced by them, on Debian's kernel, under software emulation: this very system, read-only with
 # an overlay in memory, or what is on a disk.
 
 # A section that needs more modules than those for disks and filesystems, or a newer kernel than the default where Debian has one,
@@ -62,13 +62,23 @@ guest_machine() { # MEMORY WORD...: sets GUEST_QEMU, what starts it, with these 
         -kernel vmlinuz -initrd initramfs.gz -append "console=ttyS0 quiet panic=-1 rdinit=/init ${*:2}")
 }
 
+guest_of_host() { # MEMORY WORD...: sets GUEST_QEMU, one with disk.raw as /dev/vda, and these on its kernel's command line
+    # Programs at the same addresses each time: QEMU goes on with what it has translated, and a JVM starts in two thirds of the time.
+    guest_machine "$1" norandmaps mitigations=off "jdk=$JAVA_HOME" "${@:2}"
+    GUEST_QEMU+=(-no-reboot -drive "file=disk.raw,format=raw,if=virtio,cache=none"
+        -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap)
+}
+
+guest_complaints() { # LOG
+    tr -d '\r' <"$1" | grep -a 'guest: \|threads have\|ramback: \|rror\|ut of memory\|blocked for' | tail -n 30
+}
+
 guest_run() { # LOG SECONDS MEMORY DISK_MIB WORD...: until it powers off, with an empty /dev/vda, and these on its kernel's command line
     rm -f disk.raw
     truncate -s "$4M" disk.raw
-    guest_machine "$3" "jdk=$JAVA_HOME" "${@:5}"
-    timeout "$2" "${GUEST_QEMU[@]}" -no-reboot -drive "file=disk.raw,format=raw,if=virtio,cache=none" \
-        -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap </dev/null >"$1" 2>&1 || true
-    tr -d '\r' <"$1" | grep -a 'guest: \|threads have\|ramback: \|rror\|ut of memory\|blocked for' | tail -n 30
+    guest_of_host "$3" "${@:5}"
+    timeout --kill-after=10 "$2" "${GUEST_QEMU[@]}" </dev/null >"$1" 2>&1 || true
+    guest_complaints "$1"
     tr -d '\r' <"$1" | grep -qa '^guest: done'
 }
 

@@ -251,6 +251,9 @@ public final class Attachments {
                 }
             }
             isLeft = disk == null && !parts().isNone();
+            if (disk == null && !isLeft) {
+                teardown().removeLink(); // it would lead to whoever gets that block device next
+            }
         } catch (IOException | Refusal e) {
             LOG.log(Level.WARNING, "cannot see what is attached: " + e.getMessage());
             return;

@@ -29,22 +29,28 @@ class AttachmentsTest {
     @TempDir
     Path root;
 
-    private final NotingWays ways = new NotingWays();
+    private NotingWays ways;
     private FakeMachine machine;
 
     @BeforeEach
     void make() throws IOException {
         machine = new FakeMachine(root);
+        ways = new NotingWays(root.resolve("sys/block"));
     }
 
     private static final class NotingWays implements Ways {
 
+        final Path disks;
         final List<String> done = new ArrayList<>();
         final List<AttachRecord> unrecorded = new ArrayList<>();
         String unavailable = "";
         boolean isMaking = true;
         boolean isAlive = true;
         boolean isBroken;
+
+        NotingWays(Path disks) {
+            this.disks = disks;
+        }
 
         @Override
         public String unavailable(Via via) {
@@ -71,8 +77,9 @@ class AttachmentsTest {
         }
 
         @Override
-        public void remove(AttachRecord record, Path of, Path socket) {
+        public void remove(AttachRecord record, Path of, Path socket) throws IOException {
             done.add("remove " + record.text());
+            Files.deleteIfExists(disks.resolve(record.diskName()));
         }
 
         /** Number 7 of its kind. */
@@ -317,6 +324,27 @@ class AttachmentsTest {
         attachments.recover();
         assertThat(ways.done).containsExactly(text("remove ublk 7", 2));
         assertThat(record()).isEmpty();
+    }
+
+    @Test
+    void itsNameGoesWithItSinceItWouldLeadToWhoeverGetsThatBlockDeviceNext() throws Exception {
+        Path link = StableName.give(root, "disk", Path.of("/dev/ublkb7"));
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
+        machine.disk("ublkb7", "259:0");
+        attachments(3).recover();
+        assertThat(ways.done).containsExactly(text("remove ublk 7", 2));
+        assertThat(link).doesNotExist();
+        assertThat(Files.isSymbolicLink(link)).isFalse();
+        assertThat(link.getParent()).doesNotExist();
+    }
+
+    @Test
+    void theNameOfWhatIsServedAgainStays() throws Exception {
+        Path link = StableName.give(root, "disk", Path.of("/dev/ublkb7"));
+        new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
+        machine.disk("ublkb7", "259:0");
+        attachments(2).recover();
+        assertThat(link).isSymbolicLink();
     }
 
     @Test
