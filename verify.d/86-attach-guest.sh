@@ -123,7 +123,7 @@ check 'ublk and nbd: a filesystem in use outlives kill -9 and upgrade of its dae
 told
 check 'detach cleans what has no daemon, and lost writes end the block device' attached $GUEST_SECONDS orphaned
 told
-check 'auto takes ublk; no deadlock in a small cgroup by ublk and by FUSE' attached $GUEST_SECONDS little_memory
+check 'nbd over two connections; auto takes ublk; no deadlock in a small cgroup by ublk and by FUSE' attached $GUEST_SECONDS little_memory
 told
 
 ROUND=0

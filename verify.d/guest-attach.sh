@@ -243,12 +243,31 @@ automatic() { # WAY that must be taken, and that SIGTERM ends
     up "$1.img" "${SMALL[@]}"
     ramback attach "$1" >path.txt 2>said.txt
     grep -q "attached by $1" said.txt
+    dd if=/dev/urandom of="$(<path.txt)" bs=64k count=16 oflag=direct status=none
+    ramback status "$1" --json >status.json
+    grep -q "\"$1\": *1" status.json # of clientsVia
+    grep -q '"writes": *[1-9]' status.json
     stopped
     [[ ! -e /dev/ramback && ! -e /run/ramback/$1 ]]
     say "auto takes $1, and SIGTERM detaches it"
 }
 
+connected_twice() { # WAY, which is nbd
+    local disk
+    up "$1.img" "${SMALL[@]}"
+    disk=$(readlink "$(ramback attach "$1" --via "$1" --connections 2 --mount mnt --mkfs ext4)")
+    is 'queues' "$(find "/sys/block/${disk#/dev/}/mq" -mindepth 1 -maxdepth 1 | wc -l)" 2
+    is 'threads of connections' "$(cat /proc/"$PID"/task/*/comm | grep -c '^nbd-[0-9]')" 2
+    synced 7 file
+    forgotten
+    cmp <(content 7) mnt/file
+    stopped
+    e2fsck -fn "$1.img" >fsck.log 2>&1
+    say "$1: over two connections"
+}
+
 little_memory() {
+    (at nbd connected_twice)
     (at ublk automatic)
     (at ublk pressed)
     (at fuse pressed)
