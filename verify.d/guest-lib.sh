@@ -13,9 +13,22 @@ cd /run
 
 say() { printf 'guest: %s (%s s)\n' "$*" "$SECONDS"; }
 
+threads_told() { # where our threads are, and in the kernel those that no signal ends
+    local task
+    pkill -QUIT -x java || true
+    for task in /proc/[0-9]*/task/*; do
+        if grep -q '^State:.D' "$task/status"; then
+            cat "$task/comm" "$task/stack"
+        fi
+    done 2>missing.txt || true
+    sleep 2
+    awk -v RS= -v ORS='\n\n' '/\tat ramback\./' /run/*/*.log /run/*.log 2>missing.txt | head -n 200 || true
+}
+
 failed() { # LINE
     trap - ERR
     say "failed in line $1"
+    threads_told
     find /run -maxdepth 2 \( -name '*.log' -o -name '*.txt' -o -name '*.fio' \) -size +0 -exec tail -v -n 12 {} + || true
     dmesg | tail -n 20 || true
     sleep 2 # the console is slow, and what it has not shown yet is lost

@@ -79,8 +79,10 @@ interface KernelQueue {
     void wake() throws PosixException;
 
     /**
-     * Gives the queue up: the driver takes all tags back that it may. To be called once, by the queue's thread, or any
-     * if there is none.
+     * Gives the queue up: the driver takes all tags back that it may. To be called once, when the queue's thread has
+     * ended, if there was one: to a thread that lives, Linux before 6.15 goes on handing out requests that came at the last
+     * moment, though it has taken back already what was out; it would then wait for those for ever, and nobody could
+     * recover the block device.
      */
     void close() throws PosixException;
 }

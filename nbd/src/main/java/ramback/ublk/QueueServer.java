@@ -65,7 +65,7 @@ final class QueueServer {
 
     /**
      * @param name what its messages call it
-     * @param queue its own; closed when it ends
+     * @param queue its own; closed by {@link #giveUp}
      * @param session its own; closed and released when both threads have ended
      * @param traffic of that session, closed likewise
      */
@@ -142,7 +142,7 @@ final class QueueServer {
         } finally {
             group.fetched();
             group.awaitAllSilent();
-            close();
+            release();
         }
     }
 
@@ -150,7 +150,7 @@ final class QueueServer {
     void runNot() {
         group.fetched();
         group.silent();
-        close();
+        release();
     }
 
     private void fail(Throwable cause) {
@@ -163,17 +163,21 @@ final class QueueServer {
     void discard() {
         runNot();
         runNoReplies();
+        giveUp();
     }
 
-    private void close() {
+    private void release() {
         session.close();
+        session.release();
+        traffic.close(); // the reply thread counts nothing
+    }
+
+    /** Gives the queue back to the driver. Once, when its threads have ended; for any thread. */
+    void giveUp() {
         try {
             queue.close();
         } catch (PosixException e) {
             LOG.log(Level.WARNING, () -> name + ": not closed: " + e.getMessage());
-        } finally {
-            session.release();
-            traffic.close(); // the reply thread counts nothing
         }
     }
 

@@ -410,6 +410,7 @@ public final class UblkDevice implements AutoCloseable {
                 }
             }
         }
+        queues.forEach(QueueServer::giveUp);
         try {
             Posix.close(fd);
         } catch (PosixException e) {

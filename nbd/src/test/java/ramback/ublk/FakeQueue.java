@@ -274,6 +274,10 @@ final class FakeQueue implements KernelQueue {
 
     @Override
     public void close() {
+        Thread thread = owner;
+        if (thread != null && thread.isAlive()) {
+            throw new AssertionError("closed while its thread lives: the driver hands out to it what nobody takes");
+        }
         isClosed = true;
     }
 }

@@ -215,7 +215,7 @@ final class QueueServerTest {
         waiting.finish(Outcome.DONE);
         assertThat(flush.await()).isZero();
         serving.queue.end();
-        serving.joinQueue();
+        serving.join();
         assertThat(serving.queue.isClosed).isTrue();
         assertThat(serving.group.isAlive()).isFalse();
         assertThat(serving.group.failure()).isNull();

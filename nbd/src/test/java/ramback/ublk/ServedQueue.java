@@ -69,11 +69,12 @@ final class ServedQueue {
         }
     }
 
-    /** Waits for all threads. */
+    /** Waits for all threads, and gives the queues back. */
     void join() throws InterruptedException {
         joinQueue();
         for (Thread thread : replyThreads) {
             thread.join();
         }
+        servers.forEach(QueueServer::giveUp);
     }
 }
