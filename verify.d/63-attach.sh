@@ -1,6 +1,7 @@
 # what: attach and detach by FUSE and a loop device: filesystems, databases, kills of daemon and command, the files of 2008, two at once
 # budget: 140
 # clients: yes
+# beside: yes
 # long: yes
 
 # By the other ways, in a guest whose kernel has them: 86-attach-guest. The long form repeats kills and crashes.
