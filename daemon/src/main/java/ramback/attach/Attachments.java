@@ -240,8 +240,11 @@ public final class Attachments {
         // Somebody who takes apart what was left sees no daemon, and must not meet one half-way.
         try (AttachLock _ = AttachLock.take(offer.directory(), COMMAND_PATIENCE)) {
             Optional<AttachRecord> found = AttachRecord.read(offer.directory());
-            Optional<AttachRecord> record = parts().record().or(() -> found.filter(AttachRecord::isInherited));
-            removeUnrecorded(record);
+            List<AttachRecord> known = known();
+            Optional<AttachRecord> record = parts().record()
+                    .or(() -> found.filter(
+                            of -> of.isInherited() || known.stream().anyMatch(of::isSameDisk)));
+            removeUnrecorded(known, record);
             if (record.isPresent()) {
                 recover(record.get());
             } else {
@@ -274,18 +277,29 @@ public final class Attachments {
         LOG.log(Level.INFO, name() + " is not attached any more: " + what);
     }
 
-    private void removeUnrecorded(Optional<AttachRecord> record) {
+    /** What the kernel knows to be this device's. */
+    private List<AttachRecord> known() {
         try {
-            for (AttachRecord found : ways.find(offer.directory(), offer.socket())) {
-                if (record.filter(found::isSameDisk).isEmpty()) {
-                    ways.remove(found, offer.directory(), offer.socket());
-                    LOG.log(Level.INFO, "/dev/" + found.diskName() + " was removed: nobody had been told of it yet");
-                }
-            }
+            return ways.find(offer.directory(), offer.socket());
         } catch (IOException e) {
             LOG.log(
                     Level.WARNING,
                     "cannot see whether there are more block devices of " + name() + ": " + e.getMessage());
+            return List.of();
+        }
+    }
+
+    private void removeUnrecorded(List<AttachRecord> known, Optional<AttachRecord> record) {
+        for (AttachRecord found : known) {
+            if (record.filter(found::isSameDisk).isPresent()) {
+                continue;
+            }
+            try {
+                ways.remove(found, offer.directory(), offer.socket());
+                LOG.log(Level.INFO, "/dev/" + found.diskName() + " was removed: nobody had been told of it yet");
+            } catch (IOException e) {
+                LOG.log(Level.WARNING, "/dev/" + found.diskName() + " cannot be removed: " + e.getMessage());
+            }
         }
     }
 

@@ -90,7 +90,8 @@ public record Parts(List<Mount> fuse, List<String> disks, List<Mount> filesystem
             case NBD -> blocks.isConnected(record.number()); // the others of its kind are idle
             case FUSE -> false;
         };
-        return isUsed && record.disk().equals(blocks.life(record.diskName()));
+        // Where the kernel did not tell, whoever takes it asks whose it is.
+        return isUsed && (record.disk().isEmpty() || record.disk().equals(blocks.life(record.diskName())));
     }
 
     /**

@@ -82,11 +82,9 @@ final class DetachCommand extends DeviceCommand {
         gone.ifPresent(
                 what -> shell.note("only the record of " + client.name() + " as a block device is removed: " + what));
         if (parts.isNone() && !isAttached && (isServed || isNothingUnrecorded(client, directory))) {
-            if (isServed) {
-                // Waits for what an attach, whose command was killed, still has it make; and takes that away.
-                client.detach();
-            }
-            if (gone.isPresent()) {
+            // Waits for what an attach, whose command was killed, still has it make; and takes that away.
+            boolean wasMade = isServed && client.detach();
+            if (wasMade || gone.isPresent()) {
                 shell.say(client.name() + " is detached");
                 return;
             }

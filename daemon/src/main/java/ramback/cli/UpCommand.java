@@ -536,8 +536,10 @@ final class UpCommand extends DeviceCommand {
             case Ending.HandOver(String launcher, int layoutVersion) -> {
                 if (layoutVersion == Successor.LAYOUT_VERSION) {
                     running.handOver();
+                    service.handsOver();
                 } else {
-                    stop(running, true, false);
+                    stopForSuccessor(running);
+                    service.handsOver();
                     if (signalCount.get() > 0) {
                         if (running.isLeftAttached()) {
                             becomeEnding(launcher, running);
@@ -545,7 +547,6 @@ final class UpCommand extends DeviceCommand {
                         return; // who asks for the end meanwhile has it: all is in the image
                     }
                 }
-                service.handsOver();
                 shell.successors()
                         .become(Path.of(launcher), Successor.argumentsOf(arguments), running.keptDescriptors());
             }
@@ -560,6 +561,18 @@ final class UpCommand extends DeviceCommand {
         List<String> command = new ArrayList<>(List.of(ENDING + "=1", launcher));
         command.addAll(Successor.argumentsOf(arguments));
         shell.successors().become(ENVIRONMENT_PROGRAM, command, running.keptDescriptors());
+    }
+
+    /** What is left for the operator to do is no reason to leave a block device that is in use without a server. */
+    private void stopForSuccessor(Daemon running) throws Refusal {
+        try {
+            stop(running, true, false);
+        } catch (Refusal e) {
+            if (!running.isLeftAttached()) {
+                throw e;
+            }
+            shell.warn(String.valueOf(e.getMessage()));
+        }
     }
 
     private void stop(Daemon running, boolean isSucceeded, boolean keepsMemory) throws Refusal {

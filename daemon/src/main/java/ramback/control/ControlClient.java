@@ -180,9 +180,14 @@ public final class ControlClient {
         }
     }
 
-    /** Has the daemon take it away again. */
-    public void detach() throws Refusal {
-        request("POST", "/detach", "", UNLIMITED);
+    /** Has the daemon take it away again; returns whether it was attached. */
+    public boolean detach() throws Refusal {
+        try {
+            Map<String, @Nullable Object> answer = Json.readObject(request("POST", "/detach", "", UNLIMITED));
+            return Boolean.TRUE.equals(answer.get("wasAttached"));
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
     }
 
     /**

@@ -48,7 +48,8 @@ import ramback.power.PowerEvent;
  * POST /snapshot * {"file": FILE}    FILE absolute and new; answers {"writtenBytes": N} when it is durable
  * POST /verify {"repair": SIDE, "bytesPerSecond": N}  SIDE none, ram or image; answers what was found when that is done
  * POST /attach {"via": WAY, "connections": N, "mountNamespace": TEXT}   ublk, nbd, fuse; answers {"path": FILE}: the block device, or the file
- * POST /detach                       takes it away from the kernel, after it was unmounted and released
+ * POST /detach                       takes it away from the kernel, after it was unmounted and released; answers
+ *                                    {"wasAttached": BOOLEAN}
  * POST /down   {"keepRam": BOOLEAN}  a clean stop; answers {"pid": N, "left": TEXT} when the device has stopped, TEXT being
  *                                    what that leaves for the operator to do, or null
  * POST /handover {"launcher": PROGRAM, "layout": N}   the process goes on as that program; answers {"pid": N} at once
@@ -331,8 +332,12 @@ final class ControlServer implements AutoCloseable {
     }
 
     private String detach(ServerRequest request) throws Refusal {
-        device.detach();
-        return OK;
+        boolean wasAttached = device.detach();
+        return Json.write(json -> {
+            json.writeStartObject();
+            json.writeBooleanField("wasAttached", wasAttached);
+            json.writeEndObject();
+        });
     }
 
     private void down(ServerRequest request, ServerResponse response) throws Exception {

@@ -605,10 +605,12 @@ public final class Daemon {
         }
 
         @Override
-        public void detach() throws Refusal {
-            if (running().attachments().detach()) {
+        public boolean detach() throws Refusal {
+            boolean wasAttached = running().attachments().detach();
+            if (wasAttached) {
                 watch.done("detach", "it is not attached to this machine any more");
             }
+            return wasAttached;
         }
 
         @Override

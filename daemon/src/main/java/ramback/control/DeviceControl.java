@@ -75,8 +75,12 @@ interface DeviceControl {
      */
     Path attach(Via via, int connectionCount, String mountNamespace) throws Refusal;
 
-    /** Takes it away again, after whoever asks has unmounted and released it. */
-    void detach() throws Refusal;
+    /**
+     * Takes it away again, after whoever asks has unmounted and released it.
+     *
+     * @return whether it was attached
+     */
+    boolean detach() throws Refusal;
 
     /**
      * Asks for the end and returns at once.

@@ -12,6 +12,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import ramback.engine.Refusal;
 import ramback.engine.VerifyReport;
+import ramback.traffic.ClientKind;
 import ramback.traffic.RequestLatencies;
 
 /**
@@ -34,6 +35,7 @@ final class DeviceWatch implements AutoCloseable {
     private final DeviceControl device;
     private final EventLog events;
     private volatile boolean isQuiet;
+    private volatile long lastRequestCount;
 
     private final Consumer<StatusReport> onLook;
     private final BiConsumer<PowerReport, PowerReport> onPower;
@@ -125,15 +127,21 @@ final class DeviceWatch implements AutoCloseable {
             telling.look(now, System.nanoTime(), reason);
             tellPower(now.power());
             onLook.accept(now);
-            isQuiet = isQuiet(now);
+            long requestCount = requestCount(now);
+            isQuiet = isQuiet(now) && requestCount == lastRequestCount;
+            lastRequestCount = requestCount;
         }
     }
 
     private static boolean isQuiet(StatusReport now) {
         return now.state().equals("ready")
-                && now.clients() == 0
+                && now.clientsVia().getOrDefault(ClientKind.NBD.word(), now.clients()) == 0
                 && now.dirtyChunks() == 0
                 && now.power().state().equals("none");
+    }
+
+    private static long requestCount(StatusReport now) {
+        return now.readCount() + now.writeCount() + now.flushCount() + now.trimCount() + now.zeroCount();
     }
 
     private synchronized void tellPower(PowerReport now) {

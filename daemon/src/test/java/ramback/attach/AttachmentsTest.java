@@ -317,6 +317,18 @@ class AttachmentsTest {
     }
 
     @Test
+    void whatTheDriverKnowsToBeThisDevicesIsServedAgainThoughItsLifeCannotBeCompared() throws Exception {
+        machine.disk("ublkb7", "259:0").attribute("ublkb7", "diskseq", "8");
+        ways.unrecorded.add(new AttachRecord(Via.UBLK, 7, AttachRecord.UNKNOWN_LIFE));
+        for (String disk : List.of("", "7@")) {
+            new AttachRecord(Via.UBLK, 7, FakeMachine.life(2), disk).write(directory);
+            ways.done.clear();
+            attachments(2).recover();
+            assertThat(ways.done).as(disk).hasSize(1).first().asString().startsWith(text("recover ublk 7", 2));
+        }
+    }
+
+    @Test
     void oneThatKnowsOfWritesThatWereLostIsRemovedInstead() throws Exception {
         new AttachRecord(Via.UBLK, 7, FakeMachine.life(2)).write(directory);
         machine.disk("ublkb7", "259:0");

@@ -100,7 +100,7 @@ class ControlServerTest {
         assertThat(client.snapshot(Path.of("/x/ß"))).isEqualTo(4096);
         assertThat(client.verify(VerifyReport.Repair.IMAGE, 5_000_000_000L)).isEqualTo(NotingDevice.FOUND);
         assertThat(client.attach(Via.NBD, 4, "mnt:[4026531841]")).isEqualTo(Path.of("/dev/nbd0"));
-        client.detach();
+        assertThat(client.detach()).isTrue();
         assertThat(client.down(true)).isNull();
         assertThat(client.handOver("/opt/ramback", 7))
                 .isEqualTo(ProcessHandle.current().pid());
@@ -404,8 +404,9 @@ class ControlServerTest {
         }
 
         @Override
-        public void detach() {
+        public boolean detach() {
             asked.add("detach");
+            return true;
         }
 
         @Override

@@ -99,8 +99,9 @@ final class FakeDevice implements DeviceControl {
     }
 
     @Override
-    public void detach() {
+    public boolean detach() {
         asked.add("detach");
+        return true;
     }
 
     @Override

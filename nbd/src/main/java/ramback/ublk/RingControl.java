@@ -4,6 +4,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
@@ -41,6 +43,11 @@ final class RingControl implements Control {
 
     /** How often somebody who waits for a command looks whether that still has a point. */
     private static final long LOOK_NANOS = Duration.ofMillis(100).toNanos();
+
+    /** After so long it is said that a command takes long. */
+    private static final Duration SLOW = Duration.ofSeconds(10);
+
+    private static final Logger LOG = System.getLogger(RingControl.class.getPackageName());
 
     private final int fd;
     private final IoUring ring;
@@ -134,18 +141,35 @@ final class RingControl implements Control {
         entries.set(JAVA_LONG, at + 8, bufferBytes == 0 ? 0 : buffer.address());
         entries.set(JAVA_LONG, at + 16, data);
         ring.submitAndWait(LOOK_NANOS);
-        while (!ring.hasCompletion()) {
-            if (!whileWaiting.getAsBoolean()) {
-                isAbandoned = true;
-                return false;
-            }
-            Thread.yield(); // a virtual thread keeps its carrier while it is in the kernel
-            ring.submitAndWait(LOOK_NANOS);
+        if (!isDone(name, id, whileWaiting)) {
+            isAbandoned = true;
+            return false;
         }
         int result = ring.result();
         ring.take();
         if (result < 0) {
             throw new PosixException("ublk " + name, -result, null);
+        }
+        return true;
+    }
+
+    /** Waits for a command to end, as long as that has a point. */
+    private boolean isDone(String name, int id, BooleanSupplier whileWaiting) throws PosixException {
+        long beginNanos = System.nanoTime();
+        boolean isTold = false;
+        while (!ring.hasCompletion()) {
+            if (!whileWaiting.getAsBoolean()) {
+                return false;
+            }
+            if (!isTold && System.nanoTime() - beginNanos > SLOW.toNanos()) {
+                isTold = true;
+                LOG.log(
+                        Level.WARNING,
+                        "the ublk driver has not answered " + name + " of block device " + id + " for "
+                                + SLOW.toSeconds() + " s: it may wait for requests in flight");
+            }
+            Thread.yield(); // a virtual thread keeps its carrier while it is in the kernel
+            ring.submitAndWait(LOOK_NANOS);
         }
         return true;
     }

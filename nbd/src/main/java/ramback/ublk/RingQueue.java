@@ -4,8 +4,11 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import ramback.posix.Errno;
 import ramback.posix.EventCounter;
@@ -45,6 +48,11 @@ final class RingQueue implements KernelQueue {
     /** Where those reads put what nobody looks at: it must outlive them, and a ring's end does not wait for them. */
     private static final MemorySegment UNREAD = Arena.global().allocate(JAVA_LONG);
 
+    /** For how long a thread that has nothing more to do is waited for. */
+    private static final Duration END_PATIENCE = Duration.ofSeconds(5);
+
+    private static final Logger LOG = System.getLogger(RingQueue.class.getPackageName());
+
     private final int deviceFd;
     private final int queue;
     private final int depth;
@@ -52,6 +60,7 @@ final class RingQueue implements KernelQueue {
     private final EventCounter wakes;
 
     private @Nullable IoUring ring;
+    private @Nullable KernelThread thread;
     private int error;
 
     /**
@@ -87,6 +96,7 @@ final class RingQueue implements KernelQueue {
 
     @Override
     public void begin() throws PosixException {
+        thread = KernelThread.current();
         // One entry a tag, and one for the read that waits to be woken.
         ring = new IoUring(depth + 1, IoUring.SINGLE_ISSUER | IoUring.DEFERRED_WORK);
         awaitWake();
@@ -211,6 +221,10 @@ final class RingQueue implements KernelQueue {
     @Override
     public void close() throws PosixException {
         IoUring own = ring;
+        KernelThread owner = thread;
+        if (owner != null && !owner.awaitEnd(END_PATIENCE)) {
+            LOG.log(Level.WARNING, "the thread of queue " + queue + " of a block device has not ended");
+        }
         try {
             if (own != null) {
                 own.close();

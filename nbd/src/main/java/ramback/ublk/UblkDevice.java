@@ -50,6 +50,7 @@ public final class UblkDevice implements AutoCloseable {
     /** How long requests in flight may take when the block device is stopped, before they fail. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(30);
 
+    private final UblkDevices devices;
     private final int id;
     private final int fd;
     private final QueueGroup group;
@@ -59,7 +60,9 @@ public final class UblkDevice implements AutoCloseable {
     private boolean isEnded; // guarded by this
 
     /** @param starter starts its threads */
-    UblkDevice(int id, int fd, QueueGroup group, List<QueueServer> queues, Consumer<Thread> starter) {
+    UblkDevice(
+            UblkDevices devices, int id, int fd, QueueGroup group, List<QueueServer> queues, Consumer<Thread> starter) {
+        this.devices = devices;
         this.id = id;
         this.fd = fd;
         this.group = group;
@@ -241,7 +244,7 @@ public final class UblkDevice implements AutoCloseable {
                 queues.add(prepareQueue(device, info, fd, number, group, counted.get(number)));
             }
             group.set(List.copyOf(queues));
-            return new UblkDevice(info.id(), fd, group, List.copyOf(queues), Thread::start);
+            return new UblkDevice(DEVICES, info.id(), fd, group, List.copyOf(queues), Thread::start);
         } catch (IOException | RuntimeException | Error e) {
             queues.forEach(QueueServer::discard);
             counted.forEach(SessionTraffic::close);
@@ -369,9 +372,11 @@ public final class UblkDevice implements AutoCloseable {
             return;
         }
         group.enter(QueueGroup.Phase.STOPPING);
-        try (Control control = new RingControl()) {
+        endIfFailed();
+        try (Control control = devices.opener().open()) {
             BooleanSupplier goesOn = UblkDevices.patience(STOP_PATIENCE);
             control.stop(id, () -> {
+                endIfFailed();
                 if (!goesOn.getAsBoolean()) {
                     group.enter(QueueGroup.Phase.FAILING);
                 }
@@ -384,7 +389,14 @@ public final class UblkDevice implements AutoCloseable {
         } finally {
             end();
         }
-        DEVICES.delete(id);
+        devices.delete(id);
+    }
+
+    /** The driver waits for what is in flight; of queues that serve no more only their end gives that back. */
+    private void endIfFailed() {
+        if (group.phase() == QueueGroup.Phase.LEAVING) {
+            end();
+        }
     }
 
     /**
@@ -392,12 +404,13 @@ public final class UblkDevice implements AutoCloseable {
      * those in flight. Does not wait for the device.
      */
     public synchronized void leave() {
-        if (!isEnded) {
-            end();
-        }
+        end();
     }
 
     private void end() {
+        if (isEnded) {
+            return;
+        }
         isEnded = true;
         group.enter(QueueGroup.Phase.LEAVING);
         boolean interrupted = false;

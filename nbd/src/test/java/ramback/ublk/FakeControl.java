@@ -13,6 +13,9 @@ class FakeControl implements Control {
     final Map<Integer, Parameters> parameters = new HashMap<>();
     int openCount;
 
+    /** When a device that is being stopped has stopped. */
+    BooleanSupplier isStopped = () -> true;
+
     /** What happens each time somebody asks for a device. */
     Runnable onInfo = () -> {};
 
@@ -69,7 +72,12 @@ class FakeControl implements Control {
 
     @Override
     public boolean stop(int id, BooleanSupplier whileWaiting) {
-        throw new AssertionError(id);
+        while (!isStopped.getAsBoolean()) {
+            if (!whileWaiting.getAsBoolean()) {
+                return false;
+            }
+        }
+        return true;
     }
 
     @Override

@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -64,6 +66,7 @@ final class UblkDeviceTest {
         final RamDevice ram = RamDevice.ofSize(1 << 20);
         final List<FakeQueue> queues = List.of(new FakeQueue(4), new FakeQueue(4));
         final Traffic traffic = new Traffic();
+        final FakeControl driver = new FakeControl();
         final UblkDevice device;
 
         Made(Consumer<Thread> starter) throws Exception {
@@ -74,7 +77,10 @@ final class UblkDeviceTest {
                 servers.add(new QueueServer("queue", queues.get(i), ram.openSession(), group, counted.get(i)));
             }
             group.set(servers);
-            device = new UblkDevice(0, Posix.open(Path.of("/dev/null"), Posix.O_RDWR, 0), group, servers, starter);
+            UblkDevices devices =
+                    new UblkDevices(driver::open, Path.of("/dev"), Path.of("/proc"), Duration.ZERO, Duration.ZERO);
+            device = new UblkDevice(
+                    devices, 0, Posix.open(Path.of("/dev/null"), Posix.O_RDWR, 0), group, servers, starter);
         }
 
         void assertNothingIsLeft() {
@@ -133,6 +139,45 @@ final class UblkDeviceTest {
                     return await(read) < 0;
                 },
                 QueueGroup.Phase.STARTING);
+        made.assertNothingIsLeft();
+    }
+
+    /** The driver waits for what is in flight, and nobody answers that any more: it comes back with the queues' end. */
+    @Test
+    void aBlockDeviceWhoseQueueHasFailedIsStoppedAllTheSame() throws Exception {
+        Made made = new Made(Thread::start);
+        made.driver.has(0, DeviceInfo.LIVE, 1, 0, new Parameters(1 << 20, 1 << 12, false));
+        made.driver.isStopped = () -> made.queues.stream().allMatch(queue -> queue.isClosed);
+        made.device.begin((_, _) -> true, QueueGroup.Phase.STARTING);
+        made.ram.failWith = _ -> {
+            throw new IllegalStateException("as the test wants it");
+        };
+        submit(made.queues.getFirst(), new FakeQueue.Request(Uapi.OP_FLUSH, 0, 0));
+        while (made.device.isAlive()) {
+            Thread.onSpinWait();
+        }
+        made.device.close();
+        made.assertNothingIsLeft();
+        assertThat(made.driver.infos).isEmpty();
+    }
+
+    /** As before, at a moment when the driver waits already. */
+    @Test
+    void aBlockDeviceWhoseQueueFailsWhileItStopsIsStoppedAllTheSame() throws Exception {
+        Made made = new Made(Thread::start);
+        made.driver.has(0, DeviceInfo.LIVE, 1, 0, new Parameters(1 << 20, 1 << 12, false));
+        made.device.begin((_, _) -> true, QueueGroup.Phase.STARTING);
+        made.ram.failWith = _ -> {
+            throw new IllegalStateException("as the test wants it");
+        };
+        AtomicBoolean isFailing = new AtomicBoolean();
+        made.driver.isStopped = () -> {
+            if (!isFailing.getAndSet(true)) {
+                submit(made.queues.getFirst(), new FakeQueue.Request(Uapi.OP_FLUSH, 0, 0));
+            }
+            return made.queues.stream().allMatch(queue -> queue.isClosed);
+        };
+        made.device.close();
         made.assertNothingIsLeft();
     }
 
