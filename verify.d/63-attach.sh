@@ -253,7 +253,9 @@ files() {
     timeout 2 watch -n1 cat "$files/status" </dev/null >watched.txt 2>&1 || test $? = 124
     ramback detach disk
 }
-up disk.img --name disk --mode writeback --journal none
+truncate -s 64M files.img
+slow_disk "$WORK/files.img" $DELAY 64M # 8 MB/s, so that what was written is still to be written when somebody looks
+up "$DISK_URI" --name disk --mode writeback --journal none
 check 'status, mode, trace and flush are read and written as the driver of 2008 had it' files
 
 memory_kib() {
@@ -271,6 +273,7 @@ discards() { # what is discarded gives memory back
     ramback detach disk
 }
 down disk
+end_disk
 up disk.img --name disk --ram sparse
 check 'a discard gives memory back, and what was discarded is zeroes' discards
 
