@@ -141,7 +141,7 @@ outlived() { # upgraded|restarted WAY
     say "$way: killed and started again, $(wc -l <written) files written, $(wc -l <rounds) times verified by fio"
     if [[ $how == upgraded ]]; then
         # Again and again: what comes in the moment in which one daemon leaves must not be lost.
-        for ((times = 0; times < 6; times++)); do
+        for ((times = 0; times < 3; times++)); do
             ramback upgrade "$way"
             goes_on
         done
