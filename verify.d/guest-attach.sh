@@ -224,12 +224,13 @@ pressed() { # WAY: daemon and writer in one memory cgroup that is too small for 
             echo "$BASHPID" >$group/cgroup.procs
             content "$round" | cat - /dev/zero | head -c 110M | timeout 300 dd of=mnt/file bs=1M conv=notrunc iflag=fullblock status=none
         )
-        # The device has its memory: what is left is less than the page cache would take, and more than what the daemon captures
-        # while it writes behind (60 MiB were not, once: dd was killed).
+        # The device has its memory, and so has the image, which is in memory here: what is left is half of what the page cache
+        # would take.
         if ((round == 1)); then
             sync -f mnt
+            ramback flush "$1"
             echo 1 >/proc/sys/vm/drop_caches
-            echo $(($(cat $group/memory.current) + (85 << 20))) >$group/memory.max
+            echo $(($(cat $group/memory.current) + (60 << 20))) >$group/memory.max
         fi
     done
     timeout 300 sync -f mnt
