@@ -13,6 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import ramback.posix.Capabilities;
 
 /**
  * What the kernel tells of its NBD devices in files: {@code pid} is there while one is connected, {@code backend}
@@ -29,7 +30,6 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
     private static final Pattern NAME = Pattern.compile("nbd(0|[1-9][0-9]{0,6})");
     private static final Pattern RELEASE = Pattern.compile("([0-9]{1,3})\\.([0-9]{1,3})");
     private static final int SECTOR_BYTES = 512;
-    private static final int CAP_SYS_ADMIN = 21;
     /** Of a line of {@code /proc/net/unix}: number, references, protocol, flags, type, state, inode, path. */
     private static final int UNIX_INODE_FIELD = 6;
 
@@ -120,18 +120,7 @@ record NbdFiles(Path blocks, Path devices, Path processes) {
 
     /** Whether the process has the right that the driver asks for, in its own user namespace. */
     boolean mayAdministrate() throws IOException {
-        for (String line : Files.readAllLines(processes.resolve("self/status"), ISO_8859_1)) {
-            if (line.startsWith("CapEff:")) {
-                return (Long.parseUnsignedLong(
-                                                line.substring("CapEff:".length())
-                                                        .strip(),
-                                                16)
-                                        >> CAP_SYS_ADMIN
-                                & 1)
-                        != 0;
-            }
-        }
-        return false;
+        return Capabilities.isEffective(processes.resolve("self/status"), Capabilities.SYS_ADMIN);
     }
 
     private Path file(int index, String name) {

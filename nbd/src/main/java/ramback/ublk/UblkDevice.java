@@ -15,6 +15,7 @@ import java.util.function.Consumer;
 import ramback.device.Device;
 import ramback.device.DeviceSession;
 import ramback.device.TooManySessionsException;
+import ramback.posix.Capabilities;
 import ramback.posix.Posix;
 import ramback.posix.PosixException;
 import ramback.traffic.ClientKind;
@@ -43,9 +44,6 @@ public final class UblkDevice implements AutoCloseable {
             | DeviceInfo.F_USER_RECOVERY
             | DeviceInfo.F_USER_RECOVERY_REISSUE
             | DeviceInfo.F_CMD_IOCTL_ENCODE;
-
-    /** CAP_SYS_ADMIN of capabilities(7), in the mask of proc(5). */
-    private static final long CAP_SYS_ADMIN = 1L << 21;
 
     /** How long requests in flight may take when the block device is stopped, before they fail. */
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(30);
@@ -109,12 +107,9 @@ public final class UblkDevice implements AutoCloseable {
     }
 
     private static boolean mayAdministrate() {
-        try (var lines = Files.lines(Path.of("/proc/self/status"))) {
-            return lines.filter(line -> line.startsWith("CapEff:"))
-                    .mapToLong(line -> Long.parseUnsignedLong(
-                            line.substring("CapEff:".length()).strip(), 16))
-                    .anyMatch(capabilities -> (capabilities & CAP_SYS_ADMIN) != 0);
-        } catch (IOException | NumberFormatException e) {
+        try {
+            return Capabilities.isEffective(Path.of("/proc/self/status"), Capabilities.SYS_ADMIN);
+        } catch (IOException e) {
             return true; // then the driver will say it
         }
     }
